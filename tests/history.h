@@ -1,0 +1,725 @@
+/* history.h - random changes, made to the model and to a store side by side.
+ *
+ * history_change picks one change that the present state allows, makes it in
+ * the model first, tells before_fn (so that a crash test knows what may be on
+ * the device from now on), makes it in the store, and checks the answer. All
+ * follows from the random state: the same seed makes the same history.
+ *
+ * `issued` counts the changes; digests[n] is the model's digest after the n-th.
+ * acked_power and acked_process are the last changes that a power cut and the
+ * death of the process must not lose. The archive lists every backup there ever
+ * was with the contents it must have, so that a store recovered at any moment
+ * can be judged. */
+#ifndef HISTORY_H
+#define HISTORY_H
+
+#include "model.h"
+
+#define HISTORY_BATCH_MAX 12u
+#define HISTORY_NEVER ((uint64_t)-1)
+#define HISTORY_ARN "arn:aws:dynamodb:us-east-1:123456789012:table/"
+
+typedef struct history_backup {
+    char name[32];
+    uint64_t contents; /* as model_table_contents tells */
+    uint64_t created;  /* issued number of its creation and deletion */
+    uint64_t deleted;
+} history_backup;
+
+typedef struct history {
+    dynb *db;
+    model m;
+    check_random random;
+    dynb_durability durability; /* the handle's */
+    int mix_durability;         /* nonzero: puts, deletes and batches choose their own */
+
+    uint32_t table_max, backup_max;
+    uint32_t partition_count, sort_count; /* different keys */
+    uint32_t pad_max_bytes;
+    uint32_t big_one_in, big_max_bytes; /* one item in so many is big; 0: none */
+    int puts_only;                      /* no tables, backups or restores are made or deleted */
+
+    uint64_t issued, acked_power, acked_process;
+    uint64_t *digests;
+    uint64_t digest_capacity;
+    history_backup *archive;
+    uint32_t archive_count, archive_capacity;
+    void (*before_fn)(void *ctx, struct history *h);
+    void *before_ctx;
+
+    char op[512]; /* the last operation, for reports */
+    dynb_builder builder;
+    dynb_builder keys[HISTORY_BATCH_MAX];
+    dynb_result result;
+    uint8_t *pad;
+} history;
+
+#define HISTORY_OP(h, ...) snprintf((h)->op, sizeof (h)->op, __VA_ARGS__)
+
+static inline uint32_t history_below(history *h, uint32_t limit)
+{
+    return (uint32_t)check_below(&h->random, limit);
+}
+
+/* -------------------------------------------------------------- items -- */
+
+static inline void history_add_number_key(dynb_builder *builder, const char *name, uint32_t pick)
+{
+    char text[64];
+    uint32_t n = pick / 8;
+    switch (pick % 8) {
+    case 0: snprintf(text, sizeof text, "%u", n); break;
+    case 1: snprintf(text, sizeof text, "-%u.50", n); break;
+    case 2: snprintf(text, sizeof text, "%ue3", n); break;
+    case 3: snprintf(text, sizeof text, "%u.125", n); break;
+    case 4: snprintf(text, sizeof text, "-%ue-7", n); break;
+    case 5: snprintf(text, sizeof text, "%ue120", n + 1); break;
+    case 6: snprintf(text, sizeof text, "-%u", n * 10); break;
+    default: snprintf(text, sizeof text, "1234567890123456789012345678901%u", n % 9 + 1); break;
+    }
+    dynb_add_number(builder, name, text, (size_t)-1);
+}
+
+/* A key value; equal picks give equal values, different ones mostly not. */
+static inline void history_add_key(dynb_builder *builder, const char *name, dynb_type type,
+                                   uint32_t pick)
+{
+    static const char *const odd[] = {"a", "aa", "a\001", "\303\251", "ab", "b"};
+    char text[300];
+    uint8_t bytes[40];
+    uint32_t i, length;
+    switch (type) {
+    case DYNB_N: history_add_number_key(builder, name, pick); break;
+    case DYNB_B:
+        length = 1 + pick % 5;
+        for (i = 0; i < length; ++i)
+            bytes[i] = (uint8_t)(i == 0 ? pick : i % 2 ? 0 : 0xff);
+        dynb_add_binary(builder, name, bytes, length);
+        break;
+    default:
+        if (pick < 6)
+            snprintf(text, sizeof text, "%s", odd[pick]);
+        else if (pick % 13 == 7) /* a long one with a long common prefix */
+            snprintf(text, sizeof text, "%0*u", (int)(20 + pick % 230), pick);
+        else
+            snprintf(text, sizeof text, "key-%u", pick);
+        dynb_add_string(builder, name, text, (size_t)-1);
+    }
+}
+
+static inline void history_add_keys(history *h, dynb_builder *builder, const model_schema *schema)
+{
+    history_add_key(builder, schema->names[0], schema->types[0],
+                    history_below(h, h->partition_count));
+    if (schema->count == 2)
+        history_add_key(builder, schema->names[1], schema->types[1],
+                        history_below(h, h->sort_count));
+}
+
+/* One attribute of every type, nested. */
+static inline void history_add_rich(history *h, dynb_builder *b)
+{
+    uint32_t n = history_below(h, 1000);
+    char text[32];
+    snprintf(text, sizeof text, "%u.%u", n, n % 10);
+    dynb_add_bool(b, "flag", n & 1);
+    dynb_add_null(b, "nothing");
+    dynb_open_container(b, "map", DYNB_M);
+    dynb_add_string(b, "name", text, (size_t)-1);
+    dynb_open_container(b, "list", DYNB_L);
+    dynb_add_int(b, NULL, n);
+    dynb_add_string(b, NULL, "", 0);
+    dynb_open_container(b, NULL, DYNB_M);
+    dynb_close_container(b);
+    dynb_close_container(b);
+    dynb_close_container(b);
+    dynb_open_container(b, "strings", DYNB_SS);
+    dynb_add_string(b, NULL, "z", 1);
+    dynb_add_string(b, NULL, text, (size_t)-1);
+    dynb_close_container(b);
+    dynb_open_container(b, "numbers", DYNB_NS);
+    dynb_add_int(b, NULL, n);
+    dynb_add_int(b, NULL, -5);
+    dynb_close_container(b);
+    dynb_open_container(b, "binaries", DYNB_BS);
+    dynb_add_binary(b, NULL, "\0x", 2);
+    dynb_add_binary(b, NULL, "", 0);
+    dynb_close_container(b);
+}
+
+static inline model_item *history_make_item(history *h, const model_table *table)
+{
+    uint32_t size = history_below(h, h->pad_max_bytes + 1), i;
+    dynb_builder_begin(&h->builder);
+    history_add_keys(h, &h->builder, &table->schema);
+    dynb_add_int(&h->builder, "v", (int64_t)h->issued);
+    if (h->big_one_in && history_below(h, h->big_one_in) == 0)
+        size = history_below(h, h->big_max_bytes + 1);
+    if (!h->pad)
+        h->pad = (uint8_t *)fault_memory(NULL, h->pad_max_bytes + h->big_max_bytes + 8);
+    for (i = 0; i < size; i += 8) {
+        uint64_t word = check_next(&h->random);
+        memcpy(h->pad + i, &word, 8);
+    }
+    if (size)
+        dynb_add_binary(&h->builder, "pad", h->pad, size);
+    if (history_below(h, 8) == 0)
+        history_add_rich(h, &h->builder);
+    return model_item_new(&table->schema, kit_finish(&h->builder));
+}
+
+/* The key of an item that is there, three times in four, else any key. */
+static inline dynb_item history_make_key(history *h, const model_table *table,
+                                         dynb_builder *builder)
+{
+    uint32_t i;
+    dynb_builder_begin(builder);
+    if (table->count && history_below(h, 4)) {
+        dynb_item item = model_view(table->items[history_below(h, table->count)]);
+        for (i = 0; i < table->schema.count; ++i)
+            dynb_add_value(builder, table->schema.names[i],
+                           dynb_item_get(item, table->schema.names[i]));
+    } else {
+        history_add_keys(h, builder, &table->schema);
+    }
+    return kit_finish(builder);
+}
+
+/* --------------------------------------------------------- bookkeeping -- */
+
+/* The model has the change; the store is about to get it. */
+static inline void history_before(history *h)
+{
+    ++h->issued;
+    if (h->issued >= h->digest_capacity) {
+        h->digest_capacity = h->digest_capacity ? h->digest_capacity * 2 : 256;
+        h->digests = (uint64_t *)fault_memory(h->digests,
+                                              (size_t)h->digest_capacity * sizeof *h->digests);
+    }
+    h->digests[h->issued] = model_digest(&h->m);
+    if (h->before_fn)
+        h->before_fn(h->before_ctx, h);
+}
+
+/* The store has answered. */
+static inline int history_after(history *h, dynb_rc rc, dynb_durability durability)
+{
+    if (rc != DYNB_OK)
+        return model_differs("expected OK, got %s: %s", kit_code_name(rc), kit_err.message);
+    if (durability != DYNB_BUFFERED)
+        h->acked_process = h->issued;
+    if (durability == DYNB_SYNCED)
+        h->acked_power = h->issued;
+    return 1;
+}
+
+static inline dynb_durability history_options(history *h, dynb_write_options *options)
+{
+    memset(options, 0, sizeof *options);
+    if (!h->mix_durability || history_below(h, 2))
+        return h->durability;
+    options->choose_durability = 1;
+    options->durability = (dynb_durability)history_below(h, 3);
+    return options->durability;
+}
+
+static inline const char *history_table_arg(history *h, const model_table *table, char arn[400])
+{
+    if (history_below(h, 16))
+        return table->name;
+    snprintf(arn, 400, HISTORY_ARN "%s", table->name);
+    return arn;
+}
+
+static inline model_table *history_pick_table(history *h)
+{
+    return h->m.tables[history_below(h, h->m.table_count)];
+}
+
+static inline void history_free_name(history *h, char name[32])
+{
+    uint32_t n = history_below(h, 2 * h->table_max);
+    do
+        snprintf(name, 32, "t-%u", n++);
+    while (model_table_at(&h->m, name));
+}
+
+static inline void history_archive(history *h, const model_backup *backup)
+{
+    history_backup *entry;
+    if (h->archive_count == h->archive_capacity) {
+        h->archive_capacity = h->archive_capacity ? h->archive_capacity * 2 : 16;
+        h->archive = (history_backup *)fault_memory(h->archive,
+                                                    h->archive_capacity * sizeof *h->archive);
+    }
+    entry = &h->archive[h->archive_count++];
+    snprintf(entry->name, sizeof entry->name, "%s", backup->name);
+    entry->contents = model_table_contents(backup->copy);
+    entry->created = h->issued + 1;
+    entry->deleted = HISTORY_NEVER;
+}
+
+static inline history_backup *history_find_backup(history *h, const char *name)
+{
+    uint32_t i;
+    for (i = 0; i < h->archive_count; ++i)
+        if (strcmp(h->archive[i].name, name) == 0)
+            return &h->archive[i];
+    return NULL;
+}
+
+/* -------------------------------------------------------------- writes -- */
+
+static inline int history_put(history *h)
+{
+    model_table *table = history_pick_table(h);
+    model_item *item = history_make_item(h, table), *old = model_put(table, item);
+    dynb_write_options options;
+    dynb_durability durability = history_options(h, &options);
+    dynb_item got;
+    char arn[400];
+    int same;
+    options.return_old = history_below(h, 4) == 0;
+    HISTORY_OP(h, "put into %s (durability %d): %s", table->name, (int)durability,
+               model_text(model_view(item)));
+    history_before(h);
+    same = history_after(h,
+                         dynb_put_item(h->db, history_table_arg(h, table, arn), model_view(item),
+                                       &options, options.return_old ? &got : NULL,
+                                       options.return_old ? &h->result : NULL, &kit_err),
+                         durability);
+    if (same && options.return_old && !model_same_item(old, got))
+        same = model_differs("the old item: got %s", model_text(got));
+    model_item_release(old);
+    return same;
+}
+
+static inline int history_delete(history *h)
+{
+    model_table *table = history_pick_table(h);
+    dynb_item key = history_make_key(h, table, &h->builder), got;
+    model_item *wanted = model_item_new(&table->schema, key), *old = model_delete(table, wanted);
+    dynb_write_options options;
+    dynb_durability durability = history_options(h, &options);
+    char arn[400];
+    int same;
+    options.return_old = history_below(h, 4) == 0;
+    HISTORY_OP(h, "delete from %s (durability %d): %s", table->name, (int)durability,
+               model_text(key));
+    history_before(h);
+    same = history_after(h,
+                         dynb_delete_item(h->db, history_table_arg(h, table, arn), key, &options,
+                                          options.return_old ? &got : NULL,
+                                          options.return_old ? &h->result : NULL, &kit_err),
+                         durability);
+    if (same && options.return_old && !model_same_item(old, got))
+        same = model_differs("the old item: got %s", model_text(got));
+    model_item_release(old);
+    model_item_release(wanted);
+    return same;
+}
+
+typedef struct history_part {
+    model_table *table;
+    model_item *item; /* or key, for a delete */
+    int is_delete;
+} history_part;
+
+/* Different keys; nonzero when one more has been added. */
+static inline int history_add_part(history *h, history_part *parts, uint32_t count)
+{
+    history_part *part = &parts[count];
+    uint32_t i;
+    part->table = history_pick_table(h);
+    part->is_delete = history_below(h, 3) == 0;
+    part->item = part->is_delete
+                     ? model_item_new(&part->table->schema,
+                                      history_make_key(h, part->table, &h->keys[count]))
+                     : history_make_item(h, part->table);
+    for (i = 0; i < count; ++i)
+        if (parts[i].table == part->table &&
+            model_compare_items(&part->table->schema, parts[i].item, part->item) == 0) {
+            model_item_release(part->item);
+            return 0;
+        }
+    return 1;
+}
+
+static inline int history_batch(history *h)
+{
+    history_part parts[HISTORY_BATCH_MAX];
+    dynb_write writes[HISTORY_BATCH_MAX];
+    uint32_t wanted = 1 + history_below(h, HISTORY_BATCH_MAX), count = 0, i;
+    dynb_write_options options;
+    dynb_durability durability = history_options(h, &options);
+    int same;
+    for (i = 0; i < wanted; ++i)
+        count += (uint32_t)history_add_part(h, parts, count);
+    for (i = 0; i < count; ++i) {
+        writes[i].table = parts[i].table->name;
+        writes[i].item = model_view(parts[i].item);
+        writes[i].is_delete = parts[i].is_delete;
+        ++parts[i].item->refs; /* `writes` looks at it until the call is over */
+        if (parts[i].is_delete) {
+            model_item_release(model_delete(parts[i].table, parts[i].item));
+            model_item_release(parts[i].item);
+        } else {
+            model_item_release(model_put(parts[i].table, parts[i].item));
+        }
+    }
+    HISTORY_OP(h, "batch of %u (durability %d), first %s %s: %s", count, (int)durability,
+               parts[0].is_delete ? "deletes from" : "puts into", parts[0].table->name,
+               model_text(writes[0].item));
+    history_before(h);
+    same = history_after(h, dynb_batch_write(h->db, writes, count, &options, &kit_err),
+                         durability);
+    for (i = 0; i < count; ++i)
+        model_item_release(parts[i].item);
+    return same;
+}
+
+/* -------------------------------------------------------------- tables -- */
+
+static inline int history_create_table(history *h)
+{
+    static const dynb_type types[][2] = {
+        {DYNB_S, DYNB_TYPE_NONE}, {DYNB_S, DYNB_N}, {DYNB_N, DYNB_TYPE_NONE}, {DYNB_B, DYNB_S},
+        {DYNB_S, DYNB_S},         {DYNB_N, DYNB_B}, {DYNB_B, DYNB_TYPE_NONE},
+    };
+    const dynb_type *type = types[history_below(h, 7)];
+    dynb_create_table_input input;
+    dynb_table_description got;
+    model_schema schema;
+    model_table *table;
+    char name[32];
+    int same;
+    memset(&schema, 0, sizeof schema);
+    memset(&input, 0, sizeof input);
+    snprintf(schema.names[0], sizeof schema.names[0], "Id");
+    snprintf(schema.names[1], sizeof schema.names[1], "Sort");
+    schema.types[0] = type[0];
+    schema.types[1] = type[1];
+    schema.count = type[1] == DYNB_TYPE_NONE ? 1 : 2;
+    history_free_name(h, name);
+    table = model_table_new(name, &schema);
+    model_add_table(&h->m, table);
+    input.table_name = name;
+    input.partition_key.name = "Id";
+    input.partition_key.type = type[0];
+    input.sort_key.name = schema.count == 2 ? "Sort" : NULL;
+    input.sort_key.type = type[1];
+    HISTORY_OP(h, "create table %s, key types %d %d", name, (int)type[0], (int)type[1]);
+    history_before(h);
+    same = history_after(h, dynb_create_table(h->db, &input, &got, &h->result, &kit_err),
+                         h->durability);
+    if (!same)
+        return 0;
+    if (got.status != DYNB_TABLE_CREATING || strcmp(got.table_name, name) != 0)
+        return model_differs("description: %s, status %d", got.table_name, (int)got.status);
+    snprintf(table->id, sizeof table->id, "%s", got.table_id);
+    return 1;
+}
+
+static inline int history_delete_table(history *h)
+{
+    model_table *table = history_pick_table(h);
+    char name[256];
+    snprintf(name, sizeof name, "%s", table->name);
+    model_delete_table(&h->m, table);
+    HISTORY_OP(h, "delete table %s", name);
+    history_before(h);
+    return history_after(h, dynb_delete_table(h->db, name, NULL, NULL, &kit_err), h->durability);
+}
+
+/* Once in the life of a table: AWS refuses changes that follow each other. */
+static inline int history_time_to_live(history *h)
+{
+    model_table *table = history_pick_table(h);
+    if (table->ttl[0])
+        return history_put(h);
+    snprintf(table->ttl, sizeof table->ttl, "expires%u", history_below(h, 10));
+    HISTORY_OP(h, "time to live of %s: %s", table->name, table->ttl);
+    history_before(h);
+    return history_after(h, dynb_update_time_to_live(h->db, table->name, table->ttl, &kit_err),
+                         h->durability);
+}
+
+/* ------------------------------------------------------------- backups -- */
+
+static inline int history_backup_answer(model_backup *backup, const dynb_backup_description *got)
+{
+    if (strcmp(got->backup_name, backup->name) != 0 || got->status == DYNB_BACKUP_DELETED ||
+        got->type != DYNB_BACKUP_USER || got->expires_at_ms != 0)
+        return model_differs("description: name %s, status %d, type %d", got->backup_name,
+                             (int)got->status, (int)got->type);
+    snprintf(backup->arn, sizeof backup->arn, "%s", got->backup_arn);
+    backup->lsn = got->lsn;
+    backup->created_at_ms = got->created_at_ms;
+    return 1;
+}
+
+static inline int history_create_backup(history *h)
+{
+    model_table *table = history_pick_table(h);
+    dynb_backup_description got;
+    model_backup *backup;
+    char name[32], arn[400];
+    snprintf(name, sizeof name, "b-%llu", (unsigned long long)h->issued);
+    backup = model_add_backup(&h->m, table, name);
+    history_archive(h, backup);
+    HISTORY_OP(h, "backup %s of %s", name, table->name);
+    history_before(h);
+    return history_after(h,
+                         dynb_create_backup(h->db, history_table_arg(h, table, arn), name, &got,
+                                            &h->result, &kit_err),
+                         h->durability) &&
+           history_backup_answer(backup, &got);
+}
+
+/* Several tables at one marker. The archive tells them apart by their table. */
+static inline int history_create_backups(history *h)
+{
+    const char *tables[3];
+    model_backup *backups[3];
+    dynb_backup_description got[3];
+    uint32_t first = history_below(h, h->m.table_count), count, i;
+    char name[32];
+    count = h->m.table_count < 3 ? h->m.table_count : 3;
+    if (count < 2)
+        return history_create_backup(h);
+    snprintf(name, sizeof name, "m-%llu", (unsigned long long)h->issued);
+    for (i = 0; i < count; ++i) {
+        const model_table *table = h->m.tables[(first + i) % h->m.table_count];
+        tables[i] = table->name;
+        backups[i] = model_add_backup(&h->m, table, name);
+        history_archive(h, backups[i]);
+        snprintf(h->archive[h->archive_count - 1].name, 32, "%.20s %.10s", name, table->name);
+    }
+    HISTORY_OP(h, "backups %s of %u tables from %s", name, count, tables[0]);
+    history_before(h);
+    if (!history_after(h, dynb_create_backups(h->db, tables, count, name, got, &h->result,
+                                              &kit_err),
+                       h->durability))
+        return 0;
+    for (i = 0; i < count; ++i) {
+        if (!history_backup_answer(backups[i], &got[i]))
+            return 0;
+        if (got[i].lsn != got[0].lsn)
+            return model_differs("markers %llu and %llu", (unsigned long long)got[0].lsn,
+                                 (unsigned long long)got[i].lsn);
+    }
+    return 1;
+}
+
+/* The archive's entry of a backup that a store lists. */
+static inline history_backup *history_listed(history *h, const dynb_backup_description *listed)
+{
+    char name[32];
+    if (listed->backup_name[0] != 'm')
+        return history_find_backup(h, listed->backup_name);
+    snprintf(name, sizeof name, "%.20s %.10s", listed->backup_name, listed->source.table_name);
+    return history_find_backup(h, name);
+}
+
+/* Nonzero when the backup may be deleted and restored; sets *ready. */
+static inline int history_is_ready(history *h, const model_backup *backup, int *ready)
+{
+    dynb_backup_description got;
+    if (dynb_describe_backup(h->db, backup->arn, &got, &h->result, &kit_err) != DYNB_OK)
+        return model_differs("describe backup %s: %s", backup->name, kit_err.message);
+    *ready = got.status == DYNB_BACKUP_AVAILABLE;
+    return 1;
+}
+
+static inline int history_delete_backup(history *h)
+{
+    model_backup *backup = h->m.backups[history_below(h, h->m.backup_count)];
+    dynb_backup_description got;
+    history_backup *entry;
+    char arn[DYNB_ARN_MAX + 1], name[32];
+    int ready;
+    HISTORY_OP(h, "delete backup %s", backup->arn);
+    if (!history_is_ready(h, backup, &ready))
+        return 0;
+    if (!ready) {
+        dynb_rc rc = dynb_delete_backup(h->db, backup->arn, NULL, NULL, &kit_err);
+        return rc == DYNB_BACKUP_IN_USE ||
+               model_differs("still being created: expected BACKUP_IN_USE, got %s",
+                             kit_code_name(rc));
+    }
+    if (backup->name[0] == 'm')
+        snprintf(name, sizeof name, "%.20s %.10s", backup->name, backup->copy->name);
+    else
+        snprintf(name, sizeof name, "%.31s", backup->name);
+    entry = history_find_backup(h, name);
+    entry->deleted = h->issued + 1;
+    snprintf(arn, sizeof arn, "%s", backup->arn);
+    model_delete_backup(&h->m, backup);
+    history_before(h);
+    if (!history_after(h, dynb_delete_backup(h->db, arn, &got, &h->result, &kit_err),
+                       h->durability))
+        return 0;
+    return got.status == DYNB_BACKUP_DELETED ||
+           model_differs("deleted, but its status is %d", (int)got.status);
+}
+
+static inline int history_restore(history *h)
+{
+    const model_backup *backup = h->m.backups[history_below(h, h->m.backup_count)];
+    dynb_restore_input input;
+    dynb_table_description got;
+    model_table *table;
+    char name[32];
+    int ready;
+    HISTORY_OP(h, "restore %s", backup->arn);
+    if (!history_is_ready(h, backup, &ready))
+        return 0;
+    history_free_name(h, name);
+    input.target_table_name = name;
+    input.backup_arn = backup->arn;
+    if (!ready) {
+        dynb_rc rc = dynb_restore_table_from_backup(h->db, &input, NULL, NULL, &kit_err);
+        return rc == DYNB_BACKUP_IN_USE ||
+               model_differs("still being created: expected BACKUP_IN_USE, got %s",
+                             kit_code_name(rc));
+    }
+    table = model_restore(&h->m, backup, name);
+    HISTORY_OP(h, "restore %s to %s", backup->arn, name);
+    history_before(h);
+    if (!history_after(h,
+                       dynb_restore_table_from_backup(h->db, &input, &got, &h->result, &kit_err),
+                       h->durability))
+        return 0;
+    if (got.status != DYNB_TABLE_CREATING || !got.restoring ||
+        strcmp(got.restore_source_backup_arn, backup->arn) != 0)
+        return model_differs("description of the restored table: status %d, restoring %d",
+                             (int)got.status, got.restoring);
+    snprintf(table->id, sizeof table->id, "%s", got.table_id);
+    return 1;
+}
+
+/* ----------------------------------------------------------- histories -- */
+
+/* Makes one change. Returns 1 when the store answered as the model does. */
+static inline int history_change(history *h)
+{
+    uint32_t dice = history_below(h, 100);
+    if (h->m.table_count == 0)
+        return history_create_table(h);
+    if (h->puts_only)
+        return dice < 65 ? history_put(h) : dice < 85 ? history_delete(h) : history_batch(h);
+    if (dice < 50)
+        return history_put(h);
+    if (dice < 65)
+        return history_delete(h);
+    if (dice < 79)
+        return history_batch(h);
+    if (dice < 84 && h->m.backup_count < h->backup_max)
+        return history_create_backup(h);
+    if (dice < 86 && h->m.backup_count + 3 <= h->backup_max)
+        return history_create_backups(h);
+    if (dice < 91 && h->m.backup_count)
+        return history_delete_backup(h);
+    if (dice < 94 && h->m.backup_count && h->m.table_count < h->table_max)
+        return history_restore(h);
+    if (dice < 96 && h->m.table_count < h->table_max)
+        return history_create_table(h);
+    if (dice < 98 && h->m.table_count > 1)
+        return history_delete_table(h);
+    if (dice < 99)
+        return history_time_to_live(h);
+    return history_put(h);
+}
+
+/* Zero settings get small defaults. The store is empty. */
+static inline void history_begin(history *h, dynb *db, uint64_t seed)
+{
+    h->db = db;
+    h->random.state = seed;
+    h->table_max = h->table_max ? h->table_max : 4;
+    h->backup_max = h->backup_max ? h->backup_max : 6;
+    h->partition_count = h->partition_count ? h->partition_count : 12;
+    h->sort_count = h->sort_count ? h->sort_count : 12;
+    h->pad_max_bytes = h->pad_max_bytes ? h->pad_max_bytes : 60;
+    h->issued = h->acked_power = h->acked_process = 0;
+    h->digest_capacity = 256;
+    h->digests = (uint64_t *)fault_memory(h->digests, 256 * sizeof *h->digests);
+    h->digests[0] = model_digest(&h->m);
+}
+
+static inline void history_free(history *h)
+{
+    uint32_t i;
+    model_free(&h->m);
+    dynb_builder_free(&h->builder);
+    for (i = 0; i < HISTORY_BATCH_MAX; ++i)
+        dynb_builder_free(&h->keys[i]);
+    dynb_result_free(&h->result);
+    free(h->digests);
+    free(h->archive);
+    free(h->pad);
+    memset(h, 0, sizeof *h);
+}
+
+/* Is the digest that of a prefix between these two? Returns it, or HISTORY_NEVER. */
+static inline uint64_t history_prefix(const history *h, uint64_t digest, uint64_t from,
+                                      uint64_t to)
+{
+    uint64_t n;
+    for (n = to + 1; n-- > from;)
+        if (h->digests[n] == digest)
+            return n;
+    return HISTORY_NEVER;
+}
+
+typedef struct history_judge {
+    history *h;
+    dynb *db;
+    char arns[32][DYNB_ARN_MAX + 1];
+    uint64_t contents[32];
+    uint32_t count;
+} history_judge;
+
+static inline dynb_rc history_note_backup(void *ctx, const dynb_backup_description *listed)
+{
+    history_judge *judge = (history_judge *)ctx;
+    const history_backup *entry = history_listed(judge->h, listed);
+    if (judge->count == 32)
+        return DYNB_OK;
+    judge->contents[judge->count] = entry ? entry->contents : 0;
+    snprintf(judge->arns[judge->count++], DYNB_ARN_MAX + 1, "%s", listed->backup_arn);
+    return DYNB_OK;
+}
+
+/* The store of the history, perhaps after a crash: makes it idle and restores
+ * each backup. Returns DYNB_OK when all calls worked; *same is 1 when every
+ * backup is what the archive says. The restored tables are deleted again. */
+static inline dynb_rc history_judge_backups(history *h, dynb *db, int *same)
+{
+    static history_judge judge;
+    dynb_result result;
+    uint64_t contents;
+    char ttl[64];
+    uint32_t i;
+    dynb_rc rc;
+    memset(&result, 0, sizeof result);
+    judge.h = h;
+    judge.count = 0;
+    *same = 1;
+    rc = dynb_wait_idle(db, &kit_err);
+    if (rc == DYNB_OK)
+        rc = model_each_backup(db, &result, history_note_backup, &judge);
+    for (i = 0; rc == DYNB_OK && i < judge.count; ++i) {
+        rc = kit_restore(db, judge.arns[i], MODEL_RESTORED);
+        if (rc == DYNB_OK)
+            rc = model_store_contents(db, MODEL_RESTORED, &result, &contents, ttl);
+        if (rc == DYNB_OK && contents != judge.contents[i])
+            *same = model_differs("backup %s: restored to something else", judge.arns[i]);
+        if (rc == DYNB_OK)
+            rc = dynb_delete_table(db, MODEL_RESTORED, NULL, NULL, &kit_err);
+    }
+    dynb_result_free(&result);
+    return rc;
+}
+
+#endif
