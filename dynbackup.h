@@ -6143,7 +6143,7 @@ static void dynbi_pages_settle(dynbi_pages *pages, uint32_t slot)
  *           NO_SPACE. A fold that failed is dropped, nothing refers to it.
  * ======================================================================== */
 
-#define DYNBI_LEVELS 20       /* more than any device has room for */
+#define DYNBI_LEVELS 12       /* 4^11 nodes and more: any device */
 #define DYNBI_FANOUT_MIN 4    /* of interior nodes, so that trees stay flat */
 #define DYNBI_TREE_KEY_MAX 12287u
 #define DYNBI_POINTER_BYTES 32u
@@ -9530,6 +9530,12 @@ typedef struct dynbi_pending {
     uint32_t key_size;
 } dynbi_pending;
 
+/* A key of the catalog. */
+typedef struct dynbi_catalog_key {
+    uint8_t *key;
+    uint32_t size;
+} dynbi_catalog_key;
+
 /* One change of a transaction; positions are into the frame's payload. */
 typedef struct dynbi_op {
     dynbi_table *table;
@@ -9574,6 +9580,7 @@ struct dynb {
     uint64_t generation_bytes; /* of all generations of all tables */
     uint64_t change_lsn;       /* of the last change that was not the builder's */
     uint32_t frozen_count;     /* generations waiting to be folded */
+    int tidy_is_due;           /* some table has runs to fold together */
     int is_replaying;          /* changes from replay_mark on are not yet in memory */
     dynbi_log_mark replay_mark;
     uint64_t random_state;
@@ -9586,6 +9593,10 @@ struct dynb {
     dynbi_pending *pending; /* in order of lsn */
     uint32_t pending_count;
     uint32_t pending_capacity;
+
+    dynbi_catalog_key *uncounted; /* backups whose item count is not exact yet */
+    uint32_t uncounted_count;
+    uint32_t uncounted_capacity;
 
     dynbi_buffer frame; /* of the transaction: head room, then payload */
     dynbi_op *ops;
@@ -10120,6 +10131,35 @@ static int dynbi_store_reserve_pending(dynb *db, uint32_t more)
     db->pending = (dynbi_pending *)list;
     db->pending_capacity = capacity;
     return 1;
+}
+
+/* Remembers to count a backup's items. Without memory it is not counted until
+ * the store is opened again. */
+static void dynbi_store_note_uncounted(dynb *db, const uint8_t *key, uint32_t size)
+{
+    dynbi_catalog_key entry;
+    if (db->uncounted_count == db->uncounted_capacity) {
+        uint32_t capacity = db->uncounted_capacity ? db->uncounted_capacity * 2 : 8;
+        void *list = dynbi_resize(&db->allocator, db->uncounted,
+                                  db->uncounted_capacity * sizeof entry,
+                                  capacity * sizeof entry);
+        if (!list)
+            return;
+        db->uncounted = (dynbi_catalog_key *)list;
+        db->uncounted_capacity = capacity;
+    }
+    entry.size = size;
+    entry.key = (uint8_t *)dynbi_allocate(&db->allocator, size);
+    if (!entry.key)
+        return;
+    memcpy(entry.key, key, size);
+    db->uncounted[db->uncounted_count++] = entry;
+}
+
+static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
+{
+    dynbi_free(&db->allocator, db->uncounted[index].key, db->uncounted[index].size);
+    db->uncounted[index] = db->uncounted[--db->uncounted_count];
 }
 
 /* --- pages and space --- */
@@ -10872,10 +10912,12 @@ static dynb_rc dynbi_mark_tree(dynbi_pages *pages, dynbi_reader *reader, const d
     }
 }
 
-/* Marks what a record of the catalog refers to. */
+/* Marks what a record of the catalog refers to. *is_counted: its totals are
+ * exact. */
 static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
-                                 const dynbi_change *entry, dynb_error *err)
+                                 const dynbi_change *entry, int *is_counted, dynb_error *err)
 {
+    uint64_t items, bytes;
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t set, i;
@@ -10889,6 +10931,7 @@ static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
         for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
             rc = dynbi_mark_tree(pages, reader, &snapshot.sets[set].run[i].root, err);
     }
+    *is_counted = dynbi_runs_totals(&snapshot.sets[0], &items, &bytes);
     dynbi_snapshot_free(reader->allocator, &snapshot);
     return rc;
 }
@@ -10941,8 +10984,8 @@ static void dynbi_store_set_sizes(dynb *db)
         segment = 2 * (uint64_t)db->disk.page_bytes;
     db->log.segment_bytes = (uint32_t)segment;
     db->log.buffer_bytes = segment < 65536 ? (uint32_t)segment : 65536;
-    db->generations_limit = budget / 2;
-    db->generation_max = budget / 6;
+    db->generations_limit = (budget - 28672) / 2; /* a fold takes some 28 KiB at least */
+    db->generation_max = db->generations_limit / 3;
     if (db->generation_max > (uint64_t)64 << 20)
         db->generation_max = (uint64_t)64 << 20;
     chunk = db->generation_max / 8;
@@ -10952,7 +10995,7 @@ static void dynbi_store_set_sizes(dynb *db)
 
 static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
 {
-    uint64_t cache = db->memory.budget_bytes / (db->disk.device.map_fn ? 16 : 6);
+    uint64_t cache = db->memory.budget_bytes / (db->disk.device.map_fn ? 16 : 8);
     uint64_t page_count = db->disk.size_bytes / db->disk.page_bytes;
     dynb_rc rc = dynbi_reader_init(&db->reader, &db->disk, &db->allocator, cache, db->node_bytes,
                                    err);
@@ -11239,7 +11282,12 @@ static dynb_rc dynbi_recover_catalog(dynb *db, dynb_error *err)
 static dynb_rc dynbi_mark_visit(void *ctx, const dynbi_change *record, dynb_error *err)
 {
     dynb *db = (dynb *)ctx;
-    return dynbi_mark_record(&db->pages, &db->reader, record, err);
+    int is_counted = 1;
+    dynb_rc rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
+    if (rc == DYNB_OK && record->key[0] == 'B' && !is_counted &&
+        dynbi_store_find_pending(db, record->key, record->key_size) == db->pending_count)
+        dynbi_store_note_uncounted(db, record->key, record->key_size);
+    return rc;
 }
 
 /* Finds out which pages are free. */
@@ -11320,6 +11368,9 @@ static void dynbi_store_free(dynb *db)
     dynbi_table_clear(db, &db->catalog);
     for (i = 0; i < db->pending_count; ++i)
         dynbi_free(&db->allocator, db->pending[i].key, db->pending[i].key_size);
+    while (db->uncounted_count)
+        dynbi_store_forget_uncounted(db, db->uncounted_count - 1);
+    dynbi_free(&db->allocator, db->uncounted, db->uncounted_capacity * sizeof(dynbi_catalog_key));
     dynbi_free(&db->allocator, db->pending, db->pending_capacity * sizeof(dynbi_pending));
     dynbi_free(&db->allocator, db->tables, db->table_capacity * sizeof(dynbi_table *));
     dynbi_free(&db->allocator, db->ops, db->op_capacity * sizeof(dynbi_op));
@@ -12335,32 +12386,28 @@ static int dynbi_range_wants(const dynbi_range_read *read, const dynbi_change *e
     return (uint32_t)((uint64_t)hash * read->total_segments >> 32) == read->segment;
 }
 
-/* Adds an item to the page: its bytes to the result, its size to db->value. */
-static dynb_rc dynbi_page_add(dynb *db, const dynbi_range_read *read, const dynbi_change *entry,
+/* Adds an item to the page: its size, 4 bytes, then its own. */
+static dynb_rc dynbi_page_add(const dynbi_range_read *read, const dynbi_change *entry,
                               dynb_result *result, dynb_error *err)
 {
     size_t bound = dynbi_item_restored_bound(&read->table->schema, entry->key_size,
                                              entry->value_size);
-    size_t needed = result->used_bytes + bound;
-    uint8_t size_bytes[4];
+    size_t needed = result->used_bytes + 4 + bound, size;
     dynb_rc rc = DYNB_OK;
-    size_t size;
     if (needed > result->capacity_bytes)
         rc = dynbi_result_grow(result, needed + needed / 2 + 4096, err);
     if (rc != DYNB_OK)
         return rc;
     size = dynbi_item_restore(&read->table->schema, entry->key, entry->key_size, entry->value,
-                              entry->value_size, result->memory + result->used_bytes);
+                              entry->value_size, result->memory + result->used_bytes + 4);
     if (!size)
         return dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged", read->table->name);
-    result->used_bytes += size;
-    dynbi_store32(size_bytes, (uint32_t)size);
-    if (!dynbi_buffer_append(&db->value, size_bytes, 4))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a page of items");
+    dynbi_store32(result->memory + result->used_bytes, (uint32_t)size);
+    result->used_bytes += 4 + size;
     return DYNB_OK;
 }
 
-/* Lays the array of items over the bytes gathered, and the last key behind. */
+/* Puts the array of items behind the bytes gathered, then the last key. */
 static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_t count,
                                  int has_more, dynb_page *out, dynb_result *result,
                                  dynb_error *err)
@@ -12378,9 +12425,9 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     result->used_bytes = used;
     items = (dynb_item *)dynbi_result_take(result, count * sizeof(dynb_item));
     for (i = 0; i < count; ++i) {
-        items[i].bytes = result->memory + pos;
-        items[i].size_bytes = dynbi_load32(db->value.bytes + 4 * (size_t)i);
-        pos += items[i].size_bytes;
+        items[i].bytes = result->memory + pos + 4;
+        items[i].size_bytes = dynbi_load32(result->memory + pos);
+        pos += 4 + (size_t)items[i].size_bytes;
     }
     out->items = items;
     out->count = count;
@@ -12418,7 +12465,6 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
     uint32_t count = 0;
     int has_more = 0;
     dynb_rc rc = dynbi_merge_init(&merge, &db->reader, read->view, err);
-    db->value.used_bytes = 0;
     db->key.used_bytes = 0; /* the last key taken */
     if (rc == DYNB_OK)
         rc = dynbi_result_reserve(result, &db->memory.outer, 1024, err);
@@ -12438,7 +12484,7 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
             has_more = count && page_bytes + weight > DYNB_PAGE_MAX_BYTES;
             if (has_more)
                 break;
-            rc = dynbi_page_add(db, read, entry, result, err);
+            rc = dynbi_page_add(read, entry, result, err);
             db->key.used_bytes = 0;
             if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, entry->key, entry->key_size))
                 rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
@@ -12872,6 +12918,8 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
+    if (details.status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
+        dynbi_store_note_uncounted(db, change.key, change.key_size);
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
 }
 
@@ -13298,7 +13346,8 @@ typedef struct dynbi_job {
 
 /* Counting a run: each of its changes is looked for in the older runs. */
 typedef struct dynbi_count {
-    dynbi_table *table; /* NULL: nothing is being counted */
+    int is_active;
+    dynbi_table *table; /* whose run it is; NULL: the first uncounted backup's */
     dynbi_runs runs;    /* a copy: the run, then the older ones */
     dynbi_tree_cursor cursor;
     uint64_t item_delta;
@@ -13317,6 +13366,8 @@ typedef struct dynbi_worker {
     dynbi_merge mark;
     dynbi_count count;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
+    uint32_t most_runs; /* of any table, when last looked at */
+    int turn;           /* with many runs urgent and background steps take turns */
 #if defined(DYNBACKUP_PTHREADS)
     pthread_t thread;
     int has_thread;
@@ -13365,6 +13416,15 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     return page;
 }
 
+/* Gives back what folding took: memory may be short when publishing. */
+static void dynbi_job_release(dynbi_job *job)
+{
+    int has_ended_early = job->fold.has_ended_early;
+    dynbi_fold_free(&job->fold);
+    dynbi_merge_free(&job->merge);
+    job->fold.has_ended_early = has_ended_early;
+}
+
 /* Ends a job, done or not. */
 static void dynbi_job_end(dynbi_job *job)
 {
@@ -13373,8 +13433,7 @@ static void dynbi_job_end(dynbi_job *job)
     uint32_t slot = job->slot;
     if (job->kind == DYNBI_JOB_NONE)
         return;
-    dynbi_fold_free(&job->fold);
-    dynbi_merge_free(&job->merge);
+    dynbi_job_release(job);
     dynbi_runs_free(&db->allocator, &job->view.runs);
     dynbi_pages_settle(&db->pages, slot);
     memset(job, 0, sizeof *job);
@@ -13554,7 +13613,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
                                                                               : DYNB_TO_OS;
     const uint64_t newest_lsn = snapshot->folded_lsn;
     uint64_t items, bytes;
-    uint32_t i;
+    uint32_t i, first, length;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
     if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
         snapshot->item_count = items;
@@ -13566,10 +13625,12 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         rc = dynbi_publish_table(db, table, snapshot, err);
     for (i = 0; rc == DYNB_OK && table->pending_count && i < db->pending_count; ++i) {
         const dynbi_pending *pending = &db->pending[i];
-        if (pending->table == table && newest_lsn <= pending->lsn)
-            rc = dynbi_publish_backup(db, pending, snapshot,
-                                      dynbi_publish_completes(db, table, newest_lsn, pending->lsn),
-                                      err);
+        int is_complete = dynbi_publish_completes(db, table, newest_lsn, pending->lsn);
+        if (pending->table != table || newest_lsn > pending->lsn)
+            continue;
+        rc = dynbi_publish_backup(db, pending, snapshot, is_complete, err);
+        if (rc == DYNB_OK && is_complete && !dynbi_runs_totals(&snapshot->sets[0], &items, &bytes))
+            dynbi_store_note_uncounted(db, pending->key, pending->key_size);
     }
     if (rc != DYNB_OK)
         return rc;
@@ -13591,6 +13652,8 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
     }
     if (rc == DYNB_OK)
         ++db->folds_count;
+    if (rc == DYNB_OK && dynbi_runs_choose(&snapshot->sets[0], 0, &first, &length))
+        db->tidy_is_due = 1;
     return rc;
 }
 
@@ -13881,6 +13944,7 @@ static dynb_rc dynbi_job_step(dynbi_worker *worker, dynbi_job *job, uint64_t bud
         rc = dynbi_disk_fail(&db->disk, err);
     if (rc == DYNB_OK && !is_done)
         return DYNB_OK;
+    dynbi_job_release(job);
     if (rc == DYNB_OK && kind == DYNBI_JOB_RUN)
         rc = dynbi_run_publish(job, &root, err);
     else if (rc == DYNB_OK && kind == DYNBI_JOB_TIDY)
@@ -13903,12 +13967,13 @@ static dynb_rc dynbi_mark_step(dynbi_worker *worker, uint64_t budget_bytes, dynb
 {
     const dynbi_change *record = NULL;
     uint64_t spent = 0;
+    int is_counted;
     dynb_rc rc = DYNB_OK;
     dynbi_worker_leave(worker);
     while (rc == DYNB_OK && spent < budget_bytes &&
            (record = dynbi_merge_current(&worker->mark)) != NULL) {
         spent += 4096;
-        rc = dynbi_mark_record(&worker->db->pages, &worker->reader, record, err);
+        rc = dynbi_mark_record(&worker->db->pages, &worker->reader, record, &is_counted, err);
         if (rc == DYNB_OK)
             rc = dynbi_merge_next(&worker->mark, err);
     }
@@ -13923,33 +13988,38 @@ static dynb_rc dynbi_mark_step(dynbi_worker *worker, uint64_t budget_bytes, dynb
 
 static void dynbi_count_end(dynbi_worker *worker)
 {
-    dynbi_table *table = worker->count.table;
-    if (!table)
+    dynbi_count *count = &worker->count;
+    dynbi_table *table = count->table;
+    if (!count->is_active)
         return;
-    dynbi_tree_cursor_free(&worker->count.cursor);
-    dynbi_runs_free(&worker->db->allocator, &worker->count.runs);
-    memset(&worker->count, 0, sizeof worker->count);
-    --table->job_count;
-    dynbi_store_release_table(worker->db, table);
+    dynbi_tree_cursor_free(&count->cursor);
+    dynbi_runs_free(&worker->db->allocator, &count->runs);
+    memset(count, 0, sizeof *count);
+    if (table) {
+        --table->job_count;
+        dynbi_store_release_table(worker->db, table);
+    }
 }
 
-/* Starts with the oldest run that is not counted. */
-static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, dynb_error *err)
+/* Starts counting the oldest run of a list that is not counted. */
+static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, const dynbi_runs *runs,
+                                 dynb_error *err)
 {
     dynbi_count *count = &worker->count;
-    const dynbi_runs *runs = &table->sets[0];
     uint32_t index = runs->count;
     dynbi_runs part;
     while (index > 0 && runs->run[index - 1].is_counted)
         --index;
-    DYNBI_ASSERT(index > 0);
+    DYNBI_ASSERT(index > 0 && !count->is_active);
     part.count = runs->count - (index - 1);
     part.run = runs->run + (index - 1);
     memset(count, 0, sizeof *count);
     if (!dynbi_runs_copy(&worker->db->allocator, &part, &count->runs))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    count->is_active = 1;
     count->table = table;
-    ++table->job_count;
+    if (table)
+        ++table->job_count;
     dynbi_reader_limit(&worker->reader, worker->db->pages.page_count);
     dynbi_tree_cursor_init(&count->cursor, &worker->reader);
     return dynbi_tree_seek(&count->cursor, &count->runs.run[0].root, NULL, 0, 0, err);
@@ -13987,29 +14057,95 @@ static dynb_rc dynbi_count_change(dynbi_worker *worker, dynb_error *err)
     return dynbi_tree_move(&count->cursor, 0, err);
 }
 
-/* Puts a run's count in place: in its table, if that still has the run. Backups
- * that list the run get it from their table's totals at the time. */
-static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
+/* Writes what was counted into a list of runs that has the run. */
+static void dynbi_count_fill(const dynbi_count *count, dynbi_runs *runs)
 {
-    dynbi_count *count = &worker->count;
-    dynbi_table *table = count->table;
-    dynb *db = worker->db;
-    dynbi_snapshot snapshot;
     uint32_t i;
-    dynb_rc rc;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    for (i = 0; i < snapshot.sets[0].count; ++i) {
-        dynbi_run *run = &snapshot.sets[0].run[i];
+    for (i = 0; count->is_active && i < runs->count; ++i) {
+        dynbi_run *run = &runs->run[i];
         if (dynbi_run_is(run, &count->runs.run[0])) {
             run->is_counted = 1;
             run->item_delta = count->item_delta;
             run->byte_delta = count->byte_delta;
         }
     }
+}
+
+/* Puts a run's count in place in its table, if that still has the run. */
+static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
+{
+    dynbi_table *table = worker->count.table;
+    dynb *db = worker->db;
+    dynbi_snapshot snapshot;
+    dynb_rc rc;
+    dynbi_table_snapshot(table, &snapshot);
+    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    dynbi_count_fill(&worker->count, &snapshot.sets[0]);
     rc = dynbi_publish(db, table, &snapshot, err);
     dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    return rc;
+}
+
+/* Takes over what is known of a backup's runs: from the count just made, and
+ * from live tables that share them. */
+static void dynbi_count_collect(dynbi_worker *worker, dynbi_runs *runs)
+{
+    const dynb *db = worker->db;
+    uint32_t i, j, k;
+    dynbi_count_fill(&worker->count, runs);
+    for (i = 0; i < runs->count; ++i) {
+        for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j) {
+            const dynbi_runs *other = &db->tables[j]->sets[0];
+            for (k = 0; k < other->count; ++k) {
+                if (other->run[k].is_counted && dynbi_run_is(&other->run[k], &runs->run[i]))
+                    runs->run[i] = other->run[k];
+            }
+        }
+    }
+}
+
+/* Goes on with the first uncounted backup: writes its record when all its runs
+ * are counted, else starts counting the next. */
+static dynb_rc dynbi_count_backup(dynbi_worker *worker, dynb_error *err)
+{
+    dynb *db = worker->db;
+    dynbi_pending as_pending;
+    dynbi_snapshot snapshot;
+    dynbi_record record;
+    int is_there;
+    dynb_rc rc;
+    memset(&as_pending, 0, sizeof as_pending);
+    as_pending.key = db->uncounted[0].key;
+    as_pending.key_size = db->uncounted[0].size;
+    rc = dynbi_catalog_get(db, as_pending.key, as_pending.key_size, &db->record, &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!is_there) {
+        dynbi_store_forget_uncounted(db, 0);
+        return DYNB_OK;
+    }
+    rc = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_count_collect(worker, &snapshot.sets[0]);
+    dynbi_count_end(worker);
+    if (!dynbi_runs_totals(&snapshot.sets[0], &snapshot.item_count, &snapshot.size_bytes)) {
+        rc = dynbi_count_start(worker, NULL, &snapshot.sets[0], err);
+        if (rc == DYNB_OK) /* what is known already need not be found out again */
+            rc = dynbi_change_begin(db, err);
+    } else {
+        rc = dynbi_change_begin(db, err);
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_publish_backup(db, &as_pending, &snapshot, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
+    if (rc == DYNB_OK && !worker->count.is_active)
+        dynbi_store_forget_uncounted(db, 0);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
 
@@ -14026,12 +14162,17 @@ static dynb_rc dynbi_count_step(dynbi_worker *worker, uint64_t budget_bytes, dyn
     }
     is_done = !count->cursor.is_at;
     dynbi_worker_return(worker);
-    if (rc == DYNB_OK && is_done && !count->table->is_dropped)
+    if (rc == DYNB_OK && !is_done)
+        return DYNB_OK;
+    if (rc == DYNB_OK && !count->table && worker->db->uncounted_count)
+        return dynbi_count_backup(worker, err);
+    if (rc == DYNB_OK && count->table && !count->table->is_dropped)
         rc = dynbi_count_publish(worker, err);
-    if (rc == DYNB_CORRUPT)
+    if (rc == DYNB_CORRUPT && count->table)
         count->table->is_damaged = 1;
-    if (rc != DYNB_OK || is_done)
-        dynbi_count_end(worker);
+    else if (rc == DYNB_CORRUPT && worker->db->uncounted_count)
+        dynbi_store_forget_uncounted(worker->db, 0); /* its counts stay what they were */
+    dynbi_count_end(worker);
     return rc;
 }
 
@@ -14108,6 +14249,11 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     dynb_rc rc = DYNB_OK;
     for (i = db->live_count; i < db->table_count; ++i)
         dynbi_worker_prune(db, db->tables[i]);
+    worker->most_runs = 0;
+    for (i = 0; i < db->live_count; ++i) {
+        uint32_t count = db->tables[i]->sets[0].count;
+        worker->most_runs = count > worker->most_runs ? count : worker->most_runs;
+    }
     dynbi_worker_freeze(db, is_idle);
     if (dynbi_checkpoint_is_due(db, 0)) {
         rc = dynbi_checkpoint_start(job, err);
@@ -14121,8 +14267,9 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     return rc;
 }
 
-static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle,
-                                              dynb_error *err)
+/* Starts what can wait, or (*has_worked) does it at once. */
+static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, int *has_worked,
+                                             dynb_error *err)
 {
     dynb *db = worker->db;
     dynbi_job *job = &worker->job[1];
@@ -14133,7 +14280,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle,
         if (table->is_damaged)
             continue;
         if (is_idle && table->has_uncounted) {
-            rc = dynbi_count_start(worker, table, err);
+            rc = dynbi_count_start(worker, table, &table->sets[0], err);
             if (rc != DYNB_OK)
                 dynbi_count_end(worker);
             return rc;
@@ -14145,8 +14292,17 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle,
             return rc;
         }
     }
-    return DYNB_OK;
+    db->tidy_is_due = 0;
+    if (is_idle && db->uncounted_count) {
+        rc = dynbi_count_backup(worker, err);
+        if (rc != DYNB_OK)
+            dynbi_count_end(worker);
+        *has_worked = 1;
+    }
+    return rc;
 }
+
+#define DYNBI_RUNS_MANY 12u /* from here on tidying takes turns with urgent work */
 
 /* One step, with the lock held at both ends. *has_worked zero: there was nothing
  * to do. is_idle: no changes are coming, so do what can wait, too. */
@@ -14159,13 +14315,24 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     *has_worked = 1;
     if (!urgent->kind)
         rc = dynbi_worker_start_urgent(worker, is_idle, err);
+    if (rc == DYNB_OK && worker->most_runs > DYNBI_RUNS_MANY) {
+        if (!background->kind && !worker->count.is_active)
+            rc = dynbi_worker_start_background(worker, 0, has_worked, err);
+        worker->turn = !worker->turn;
+        if (rc == DYNB_OK && background->kind && worker->turn)
+            return dynbi_job_step(worker, background, budget_bytes, err);
+    }
     if (rc == DYNB_OK && urgent->kind)
         return dynbi_job_step(worker, urgent, budget_bytes, err);
     if (rc == DYNB_OK && worker->is_marking)
         return dynbi_mark_step(worker, budget_bytes, err);
-    if (rc == DYNB_OK && !background->kind && !worker->count.table)
-        rc = dynbi_worker_start_background(worker, is_idle, err);
-    if (rc == DYNB_OK && worker->count.table)
+    *has_worked = 0;
+    if (rc == DYNB_OK && !background->kind && !worker->count.is_active)
+        rc = dynbi_worker_start_background(worker, is_idle, has_worked, err);
+    if (rc != DYNB_OK || *has_worked)
+        return rc;
+    *has_worked = 1;
+    if (worker->count.is_active)
         return dynbi_count_step(worker, budget_bytes, err);
     if (rc == DYNB_OK && background->kind)
         return dynbi_job_step(worker, background, budget_bytes, err);
@@ -14751,7 +14918,8 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
 /* Nonzero: there is work that should not wait. */
 static int dynbi_api_has_work(const dynb *db)
 {
-    return db->frozen_count > 0 || dynbi_checkpoint_is_due(db, 0);
+    return db->frozen_count > 0 || db->tidy_is_due || db->worker->job[1].kind ||
+           db->worker->is_marking || dynbi_checkpoint_is_due(db, 0);
 }
 
 #if defined(DYNBACKUP_PTHREADS)

@@ -124,7 +124,7 @@ static const history histories[] = {
     {"plain", 4096, 8192, 65536, 6, 500, 120, 0},
     {"lent", 4096, 8192, 65536, 6, 500, 120, 1},
     {"small", 512, 512, 8192, 8, 300, 60, 0},
-    {"wide", 65536, 65536, 262144, 3, 400, 3000, 0},
+    {"wide", 32768, 32768, 262144, 3, 400, 3000, 0},
 };
 
 static dynb *world_open(world *w, const history *h)

@@ -47,7 +47,7 @@ typedef struct history {
     void (*before_fn)(void *ctx, struct history *h);
     void *before_ctx;
 
-    char op[512]; /* the last operation, for reports */
+    char op[1500]; /* the last operation, for reports */
     dynb_builder builder;
     dynb_builder keys[HISTORY_BATCH_MAX];
     dynb_result result;
@@ -253,7 +253,7 @@ static inline void history_archive(history *h, const model_backup *backup)
                                                     h->archive_capacity * sizeof *h->archive);
     }
     entry = &h->archive[h->archive_count++];
-    snprintf(entry->name, sizeof entry->name, "%s", backup->name);
+    kit_copy(entry->name, sizeof entry->name, backup->name);
     entry->contents = model_table_contents(backup->copy);
     entry->created = h->issued + 1;
     entry->deleted = HISTORY_NEVER;
@@ -537,7 +537,7 @@ static inline int history_delete_backup(history *h)
     dynb_backup_description got;
     history_backup *entry;
     char arn[DYNB_ARN_MAX + 1], name[32];
-    int ready;
+    int ready = 0;
     HISTORY_OP(h, "delete backup %s", backup->arn);
     if (!history_is_ready(h, backup, &ready))
         return 0;
@@ -570,7 +570,7 @@ static inline int history_restore(history *h)
     dynb_table_description got;
     model_table *table;
     char name[32];
-    int ready;
+    int ready = 0;
     HISTORY_OP(h, "restore %s", backup->arn);
     if (!history_is_ready(h, backup, &ready))
         return 0;

@@ -12,6 +12,15 @@
 
 static dynb_error kit_err;
 
+/* Copies a text, cut short where there is no room. */
+static inline void kit_copy(char *to, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+    length = length < size ? length : size - 1;
+    memmove(to, text, length);
+    to[length] = 0;
+}
+
 /* A clock that moves step_ms at each look: two looks never show the same time
  * unless step_ms is 0. */
 typedef struct kit_clock {

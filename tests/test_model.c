@@ -70,6 +70,8 @@ static int close_store(run *r)
     if (dynb_close(r->h.db, &kit_err) != DYNB_OK)
         return model_differs("close: %s", kit_err.message);
     r->h.db = NULL;
+    dynb_result_free(&r->result); /* their memory came from the handle's allocator */
+    dynb_result_free(&r->h.result);
     if (r->memory.live_count)
         return model_differs("close: %llu blocks of %llu bytes not freed",
                              (unsigned long long)r->memory.live_count,

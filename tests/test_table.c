@@ -239,7 +239,7 @@ static void test_update(void)
     MUST(create(&input));
     memset(&update, 0, sizeof update);
     update.table = "Settings";
-    EXPECT(dynb_update_table(db, &update, NULL, NULL, &kit_err), DYNB_VALIDATION); /* no change */
+    EXPECT(dynb_update_table(db, &update, NULL, NULL, &kit_err), DYNB_INVALID_ARGUMENT);
     update.change = DYNB_CHANGE_BILLING;
     update.settings.billing_mode = DYNB_PROVISIONED;
     EXPECT(dynb_update_table(db, &update, NULL, NULL, &kit_err), DYNB_VALIDATION); /* no units */

@@ -5,15 +5,19 @@
 
 #define WRONG "One or more parameter values were invalid: "
 #define BAD "the JSON text is malformed: "
-#define EMPTY "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
-#define SEVERAL "Supplied AttributeValue has more than one datatypes set, must contain exactly " \
-                "one of the supported datatypes"
-#define MAP "Unrecognized collection type java.util.Map<java.lang.String, " \
-            "com.amazonaws.dynamodb.v20120810.AttributeValue>"
+#define EMPTY \
+    "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+#define SEVERAL \
+    "Supplied AttributeValue has more than one datatypes set, must contain exactly " \
+    "one of the supported datatypes"
+#define MAP \
+    "Unrecognized collection type java.util.Map<java.lang.String, " \
+    "com.amazonaws.dynamodb.v20120810.AttributeValue>"
 #define VALUE "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.AttributeValue"
 #define START "Start of structure or map found where not expected"
-#define NESTING "Nesting Levels have exceeded supported limits: Attributes in the item have " \
-                "nested levels beyond supported limit"
+#define NESTING \
+    "Nesting Levels have exceeded supported limits: Attributes in the item have " \
+    "nested levels beyond supported limit"
 
 static dynb_error err;
 static dynb_builder builder;
@@ -89,8 +93,10 @@ static void test_good(void)
          "{\"b\":{\"BS\":[\"\",\"Yg==\"]},\"n\":{\"NS\":[\"-1\",\"0\",\"1\",\"10\"]},"
          "\"s\":{\"SS\":[\"\",\"a\",\"b\"]}}");
     good("{\"l\":{\"L\":[]},\"m\":{\"M\":{}}}", "{\"l\":{\"L\":[]},\"m\":{\"M\":{}}}");
-    good("{\"l\":{\"L\":[{\"M\":{\"b\":{\"L\":[{\"S\":\"\"}]},\"a\":{\"NULL\":true}}},{\"N\":\"7\"}]}}",
-         "{\"l\":{\"L\":[{\"M\":{\"a\":{\"NULL\":true},\"b\":{\"L\":[{\"S\":\"\"}]}}},{\"N\":\"7\"}]}}");
+    good("{\"l\":{\"L\":[{\"M\":{\"b\":{\"L\":[{\"S\":\"\"}]},\"a\":{\"NULL\":true}}},{\"N\":\"7\"}"
+         "]}}",
+         "{\"l\":{\"L\":[{\"M\":{\"a\":{\"NULL\":true},\"b\":{\"L\":[{\"S\":\"\"}]}}},{\"N\":\"7\"}"
+         "]}}");
     /* unknown members and nulls beside the type */
     good("{\"a\":{\"dog\":{\"x\":[1,2,{\"y\":null}]},\"S\":\"x\",\"N\":null,\"cat\":-1.5e+3}}",
          "{\"a\":{\"S\":\"x\"}}");
@@ -102,10 +108,14 @@ static void test_good(void)
          "\"d\":{\"BOOL\":false},\"e\":{\"BOOL\":true},\"f\":{\"BOOL\":false},"
          "\"g\":{\"NULL\":true},\"h\":{\"BOOL\":true}}");
     /* escapes, in names and types too */
-    good("{\"\\u0061\\n\":{\"\\u0053\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\u001F\\u00e9\\u20AC\\ud83d\\uDE00\"}}",
-         "{\"a\\n\":{\"S\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"}}");
-    good("{\"\xc3\xa9\":{\"S\":\"plain text, long enough for words of eight; \x7f \xe2\x82\xac end\"}}",
-         "{\"\xc3\xa9\":{\"S\":\"plain text, long enough for words of eight; \x7f \xe2\x82\xac end\"}}");
+    good("{\"\\u0061\\n\":{\"\\u0053\":\"\\\"\\\\\\/"
+         "\\b\\f\\n\\r\\t\\u0000\\u001F\\u00e9\\u20AC\\ud83d\\uDE00\"}}",
+         "{\"a\\n\":{\"S\":\"\\\"\\\\/"
+         "\\b\\f\\n\\r\\t\\u0000\\u001f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"}}");
+    good("{\"\xc3\xa9\":{\"S\":\"plain text, long enough for words of eight; \x7f \xe2\x82\xac "
+         "end\"}}",
+         "{\"\xc3\xa9\":{\"S\":\"plain text, long enough for words of eight; \x7f \xe2\x82\xac "
+         "end\"}}");
     good("{\"\\u0061\":{\"M\":{\"\\u0062\":{\"L\":[{\"SS\":[\"\\u0063\"]}]}}}}",
          "{\"a\":{\"M\":{\"b\":{\"L\":[{\"SS\":[\"c\"]}]}}}}");
 }
@@ -122,32 +132,40 @@ static void test_malformed(void)
     bad("{\"a\":}", DYNB_SERIALIZATION, 5, "a", BAD "a value is missing");
     bad("{\"a\":", DYNB_SERIALIZATION, 5, "a", BAD "a value is missing");
     bad("{\"a\":{\"S\":\"x\"},}", DYNB_SERIALIZATION, 15, "a", BAD "a name is missing");
-    bad("{\"a\":{\"S\":\"x\"} \"b\"", DYNB_SERIALIZATION, 15, "a", BAD "a comma or an end is missing");
+    bad("{\"a\":{\"S\":\"x\"} \"b\"", DYNB_SERIALIZATION, 15, "a",
+        BAD "a comma or an end is missing");
     bad("{\"a\":{\"S\":\"x\"}", DYNB_SERIALIZATION, 14, "a", BAD "a comma or an end is missing");
     bad("{\"a\":{\"S\":\"x\"]}", DYNB_SERIALIZATION, 13, "a", BAD "a comma or an end is missing");
     bad("{\"a\":{\"L\":[{\"S\":\"x\"}}", DYNB_SERIALIZATION, 20, "a.L[1]",
         BAD "a comma or an end is missing");
-    bad("{\"a\":{\"L\":[{\"S\":\"x\"},]", DYNB_SERIALIZATION, 21, "a.L[1]", BAD "a value is missing");
+    bad("{\"a\":{\"L\":[{\"S\":\"x\"},]", DYNB_SERIALIZATION, 21, "a.L[1]",
+        BAD "a value is missing");
     bad("{\"a\":{\"SS\":[\"x\",]", DYNB_SERIALIZATION, 16, "a.SS[1]", BAD "a value is missing");
     bad("{} x", DYNB_SERIALIZATION, 3, "", BAD "text follows the value");
     bad("{}{}", DYNB_SERIALIZATION, 2, "", BAD "text follows the value");
     bad("{\"a\":{\"S\":\"x", DYNB_SERIALIZATION, 12, "a", BAD "the string has no end");
     bad("{\"a", DYNB_SERIALIZATION, 3, "", BAD "the string has no end");
-    bad("{\"a\":{\"S\":\"x\ty\"}}", DYNB_SERIALIZATION, 12, "a", BAD "a control character is not escaped");
+    bad("{\"a\":{\"S\":\"x\ty\"}}", DYNB_SERIALIZATION, 12, "a",
+        BAD "a control character is not escaped");
     bad("{\"a\":{\"S\":\"123456789\n\"}}", DYNB_SERIALIZATION, 20, "a",
         BAD "a control character is not escaped");
     bad("{\"a\":{\"S\":\"\xc3(\"}}", DYNB_SERIALIZATION, 11, "a", BAD "the text is not UTF-8");
-    bad("{\"a\":{\"S\":\"\xed\xa0\x80\"}}", DYNB_SERIALIZATION, 11, "a", BAD "the text is not UTF-8");
+    bad("{\"a\":{\"S\":\"\xed\xa0\x80\"}}", DYNB_SERIALIZATION, 11, "a",
+        BAD "the text is not UTF-8");
     bad("{\"a\":{\"S\":\"\\x\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
     bad("{\"a\":{\"S\":\"\\", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
     bad("{\"a\":{\"S\":\"\\u12", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
     bad("{\"a\":{\"S\":\"\\u12g4\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
     bad("{\"a\":{\"S\":\"\\ud800\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
     bad("{\"a\":{\"S\":\"\\udc00\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
-    bad("{\"a\":{\"S\":\"\\ud800\\n12345\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
-    bad("{\"a\":{\"S\":\"\\ud800x12345\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
-    bad("{\"a\":{\"S\":\"\\ud800\\u0041\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
-    bad("{\"a\":{\"S\":\"\\ud800\\ue000\"}}", DYNB_SERIALIZATION, 11, "a", BAD "an escape is malformed");
+    bad("{\"a\":{\"S\":\"\\ud800\\n12345\"}}", DYNB_SERIALIZATION, 11, "a",
+        BAD "an escape is malformed");
+    bad("{\"a\":{\"S\":\"\\ud800x12345\"}}", DYNB_SERIALIZATION, 11, "a",
+        BAD "an escape is malformed");
+    bad("{\"a\":{\"S\":\"\\ud800\\u0041\"}}", DYNB_SERIALIZATION, 11, "a",
+        BAD "an escape is malformed");
+    bad("{\"a\":{\"S\":\"\\ud800\\ue000\"}}", DYNB_SERIALIZATION, 11, "a",
+        BAD "an escape is malformed");
     bad("{\"a\":{\"S\":tru}}", DYNB_SERIALIZATION, 10, "a", BAD "a value is missing");
     bad("{\"a\":{\"S\":fals", DYNB_SERIALIZATION, 10, "a", BAD "a value is missing");
     bad("{\"a\":{\"S\":nul!}}", DYNB_SERIALIZATION, 10, "a", BAD "a value is missing");
@@ -228,7 +246,8 @@ static void test_classes(void)
     bad("{\"a\":5}", DYNB_SERIALIZATION, 5, "a", "Unexpected value type in payload");
     bad("{\"a\":\"x\"}", DYNB_SERIALIZATION, 5, "a", "Unexpected value type in payload");
     bad("{\"a\":[]}", DYNB_SERIALIZATION, 5, "a", VALUE);
-    bad("{\"a\":{\"L\":[5]}}", DYNB_SERIALIZATION, 11, "a.L[0]", "Unexpected value type in payload");
+    bad("{\"a\":{\"L\":[5]}}", DYNB_SERIALIZATION, 11, "a.L[0]",
+        "Unexpected value type in payload");
     bad("{\"a\":{\"L\":[{\"S\":\"\"},[]]}}", DYNB_SERIALIZATION, 20, "a.L[1]", VALUE);
     bad("{\"a\":{\"M\":{\"b\":true}}}", DYNB_SERIALIZATION, 15, "a.M.b",
         "Unexpected value type in payload");
@@ -246,15 +265,14 @@ static void test_rules(void)
     bad("{\"a\":{\"L\":[{\"S\":\"\"},{}]}}", DYNB_VALIDATION, 20, "a.L[1]", EMPTY);
     bad("{\"a\":{\"S\":\"x\",\"N\":\"1\"}}", DYNB_VALIDATION, 14, "a", SEVERAL);
     bad("{\"a\":{\"S\":\"x\",\"S\":\"x\"}}", DYNB_VALIDATION, 14, "a", SEVERAL);
-    bad("{\"a\":{\"L\":[],\"M\":{\"b\":{\"S\":\"\"}},\"B\":\"\"}}", DYNB_VALIDATION, 13, "a", SEVERAL);
+    bad("{\"a\":{\"L\":[],\"M\":{\"b\":{\"S\":\"\"}},\"B\":\"\"}}", DYNB_VALIDATION, 13, "a",
+        SEVERAL);
     bad("{\"a\":{\"NULL\":false}}", DYNB_VALIDATION, 13, "a",
         WRONG "Null attribute value types must have the value of true");
     bad("{\"a\":{\"NULL\":\"no\"}}", DYNB_VALIDATION, 13, "a",
         WRONG "Null attribute value types must have the value of true");
-    bad("{\"a\":{\"SS\":[]}}", DYNB_VALIDATION, 11, "a",
-        WRONG "An string set  may not be empty");
-    bad("{\"a\":{\"NS\":[]}}", DYNB_VALIDATION, 11, "a",
-        WRONG "An number set  may not be empty");
+    bad("{\"a\":{\"SS\":[]}}", DYNB_VALIDATION, 11, "a", WRONG "An string set  may not be empty");
+    bad("{\"a\":{\"NS\":[]}}", DYNB_VALIDATION, 11, "a", WRONG "An number set  may not be empty");
     bad("{\"a\":{\"BS\":[]}}", DYNB_VALIDATION, 11, "a", WRONG "Binary sets should not be empty");
     bad("{\"a\":{\"SS\":[\"a\",\"a\"]}}", DYNB_VALIDATION, 11, "a",
         WRONG "Input collection [a, a] contains duplicates.");
@@ -273,17 +291,20 @@ static void test_rules(void)
         "The parameter cannot be converted to a numeric value: dog");
     bad("{\"a\":{\"N\":\"1e126\"}}", DYNB_VALIDATION, 10, "a",
         "Number overflow. Attempting to store a number with magnitude larger than supported range");
-    bad("{\"a\":{\"N\":\"1e-131\"}}", DYNB_VALIDATION, 10, "a", "Number underflow. Attempting to "
+    bad("{\"a\":{\"N\":\"1e-131\"}}", DYNB_VALIDATION, 10, "a",
+        "Number underflow. Attempting to "
         "store a number with magnitude smaller than supported range");
-    bad("{\"t\":{\"L\":[{\"S\":\"\"},{\"M\":{\"x\":{\"NS\":[\"1\",\"z\"]}}}]}}", DYNB_VALIDATION, 41,
-        "t.L[1].M.x.NS[1]", "The parameter cannot be converted to a numeric value: z");
+    bad("{\"t\":{\"L\":[{\"S\":\"\"},{\"M\":{\"x\":{\"NS\":[\"1\",\"z\"]}}}]}}", DYNB_VALIDATION,
+        41, "t.L[1].M.x.NS[1]", "The parameter cannot be converted to a numeric value: z");
     /* names given twice: the second one's place, also when written otherwise */
-    bad("{\"a\":{\"S\":\"\"},\"b\":{\"L\":[{\"S\":\"]}\"}]},\"\\u0061\":{\"S\":\"\"}}", DYNB_VALIDATION,
-        37, "\\u0061", WRONG "Attribute name given twice: a");
-    bad("{\"m\":{\"M\":{\"k\":{\"N\":\"1\"},\"j\":{\"S\":\"\"},\"k\":{\"S\":\"\"},\"l\":{\"S\":\"\"}}}}",
+    bad("{\"a\":{\"S\":\"\"},\"b\":{\"L\":[{\"S\":\"]}\"}]},\"\\u0061\":{\"S\":\"\"}}",
+        DYNB_VALIDATION, 37, "\\u0061", WRONG "Attribute name given twice: a");
+    bad("{\"m\":{\"M\":{\"k\":{\"N\":\"1\"},\"j\":{\"S\":\"\"},\"k\":{\"S\":\"\"},\"l\":{\"S\":"
+        "\"\"}}}}",
         DYNB_VALIDATION, 38, "m.M.k", WRONG "Attribute name given twice: k");
     /* the first VALIDATION counts, but any SERIALIZATION before it */
-    bad("{\"a\":{\"N\":\"x\"},\"b\":{\"N\":\"y\"},\"c\":{},\"d\":{\"M\":{\"e\":{\"L\":[{\"SS\":[]}]}}}}",
+    bad("{\"a\":{\"N\":\"x\"},\"b\":{\"N\":\"y\"},\"c\":{},\"d\":{\"M\":{\"e\":{\"L\":[{\"SS\":[]}]"
+        "}}}}",
         DYNB_VALIDATION, 10, "a", "The parameter cannot be converted to a numeric value: x");
     bad("{\"a\":{\"N\":\"x\"},\"b\":{\"M\":{\"c\":{\"S\":true}}}}", DYNB_SERIALIZATION, 34, "b.M.c",
         "TRUE_VALUE cannot be converted to String");
@@ -342,15 +363,15 @@ static void test_reader(void)
     static const struct {
         dynbi_json_kind kind;
         size_t pos;
-    } expected[] = {{DYNBI_JSON_ARRAY, 1},   {DYNBI_JSON_NUMBER, 3}, {DYNBI_JSON_NUMBER, 7},
-                    {DYNBI_JSON_TRUE, 16},   {DYNBI_JSON_FALSE, 21}, {DYNBI_JSON_NULL, 27},
-                    {DYNBI_JSON_STRING, 32}, {DYNBI_JSON_OBJECT, 38}, {DYNBI_JSON_NAME, 39},
-                    {DYNBI_JSON_ARRAY, 44},  {DYNBI_JSON_ARRAY_END, 45}, {DYNBI_JSON_NAME, 47},
-                    {DYNBI_JSON_OBJECT, 51}, {DYNBI_JSON_OBJECT_END, 52},
-                    {DYNBI_JSON_OBJECT_END, 53}, {DYNBI_JSON_ARRAY_END, 55},
-                    {DYNBI_JSON_END, 57}, {DYNBI_JSON_END, 57}};
-    static const char *const scalars[] = {"0", "-0", "10", "0.5", "1e5", "1E-5", "-12.25e+7",
-                                          "true", "null", "\"\"", "\"x\""};
+    } expected[] = {
+        {DYNBI_JSON_ARRAY, 1},      {DYNBI_JSON_NUMBER, 3},      {DYNBI_JSON_NUMBER, 7},
+        {DYNBI_JSON_TRUE, 16},      {DYNBI_JSON_FALSE, 21},      {DYNBI_JSON_NULL, 27},
+        {DYNBI_JSON_STRING, 32},    {DYNBI_JSON_OBJECT, 38},     {DYNBI_JSON_NAME, 39},
+        {DYNBI_JSON_ARRAY, 44},     {DYNBI_JSON_ARRAY_END, 45},  {DYNBI_JSON_NAME, 47},
+        {DYNBI_JSON_OBJECT, 51},    {DYNBI_JSON_OBJECT_END, 52}, {DYNBI_JSON_OBJECT_END, 53},
+        {DYNBI_JSON_ARRAY_END, 55}, {DYNBI_JSON_END, 57},        {DYNBI_JSON_END, 57}};
+    static const char *const scalars[] = {"0",         "-0",   "10",   "0.5",  "1e5",  "1E-5",
+                                          "-12.25e+7", "true", "null", "\"\"", "\"x\""};
     dynbi_json_reader reader;
     dynbi_json_token token;
     uint8_t decoded[8];
@@ -420,7 +441,8 @@ static void test_no_memory(void)
         "{\"b\":{\"B\":\"AAAA\"},\"d\":{\"N\":\"\\u0031\"},\"\\u0061\":{\"L\":[]}}",
         "{\"a\":{\"S\":\"0123456789012345678901234567890123456789012345678901234567890123456789"
         "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
-        "67890123456789012345678901234567890123456789012345678901234567890123456789012345678901\"}}"};
+        "67890123456789012345678901234567890123456789012345678901234567890123456789012345678901\"}"
+        "}"};
     int i;
     long calls;
     for (i = 0; i < 3; ++i) {
@@ -492,8 +514,7 @@ static void test_writer(void)
         dynbi_json_close(&w, '}');
         dynbi_json_put(&w, "", 1);
         CHECK(!w.rc);
-        CHECK_TEXT((const char *)r.memory,
-                   "{\"a\":[0,18446744073709551615,null],\"b\\\"\":\"x\"}");
+        CHECK_TEXT((const char *)r.memory, "{\"a\":[0,18446744073709551615,null],\"b\\\"\":\"x\"}");
         CHECK(dynbi_json_room(&w, (size_t)-1) == NULL && w.rc == DYNB_NO_MEMORY);
         w.rc = DYNB_OK;
         CHECK(dynbi_json_room(&w, (size_t)-1 / 2 + 1) == NULL && w.rc == DYNB_NO_MEMORY);
@@ -531,8 +552,10 @@ static void test_damage(check_random *random)
     static const char *const texts[] = {
         "{\"Id\":{\"N\":\"1\"},\"tags\":{\"L\":[{\"S\":\"x\"},{\"M\":{\"b\":{\"BOOL\":true},\"a\":"
         "{\"NULL\":true}}},{\"SS\":[\"b\",\"a\"]}]},\"bin\":{\"B\":\"AQID\"}}",
-        "{\"\\ud83d\\ude00\":{\"S\":\"\xc3\xa9\\n\xf0\x9f\x98\x80\"},\"n\":{\"NS\":[\"1.5\",\"-2e3\"]}}",
-        "{\"e\":{\"M\":{}},\"l\":{\"L\":[{\"BS\":[\"\",\"Zg==\"]}]},\"z\":{\"BOOL\":\"no\",\"x\":[1.5]}}"};
+        "{\"\\ud83d\\ude00\":{\"S\":\"\xc3\xa9\\n\xf0\x9f\x98\x80\"},\"n\":{\"NS\":[\"1.5\",\"-"
+        "2e3\"]}}",
+        "{\"e\":{\"M\":{}},\"l\":{\"L\":[{\"BS\":[\"\",\"Zg==\"]}]},\"z\":{\"BOOL\":\"no\",\"x\":["
+        "1.5]}}"};
     static const char tokens[] = "{}[]\",:\\ 0truenlSNBLM\x80\x1f";
     size_t i, at;
     uint64_t round;
@@ -553,8 +576,9 @@ static void test_damage(check_random *random)
         for (round = check_scaled(3000); round; --round) {
             int n = 1 + (int)check_below(random, 4);
             while (n--)
-                text[check_below(random, length)] = check_below(random, 2)
-                    ? tokens[check_below(random, sizeof tokens - 1)] : (char)check_next(random);
+                text[check_below(random, length)] =
+                    check_below(random, 2) ? tokens[check_below(random, sizeof tokens - 1)]
+                                           : (char)check_next(random);
             (void)round_trip(text, length);
             memcpy(text, texts[i], length);
         }
@@ -573,7 +597,7 @@ static void test_strings(check_random *random)
         const char *out;
         while (n--) {
             uint32_t c = (uint32_t)check_below(random, 5) ? 'a' + (uint32_t)check_below(random, 26)
-                                                         : (uint32_t)check_below(random, 128);
+                                                          : (uint32_t)check_below(random, 128);
             if (check_below(random, 12) == 0) {
                 memcpy(text + length, "\xe2\x82\xac", 3);
                 length += 3;

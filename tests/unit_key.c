@@ -85,8 +85,9 @@ static int key_order(const dynbi_buffer *a, const dynbi_buffer *b)
 {
     size_t common = a->used_bytes < b->used_bytes ? a->used_bytes : b->used_bytes;
     int order = memcmp(a->bytes, b->bytes, common);
-    return order ? (order < 0 ? -1 : 1)
-                 : a->used_bytes < b->used_bytes ? -1 : a->used_bytes > b->used_bytes;
+    return order                           ? (order < 0 ? -1 : 1)
+           : a->used_bytes < b->used_bytes ? -1
+                                           : a->used_bytes > b->used_bytes;
 }
 
 static dynb_item finish(void)
@@ -160,8 +161,10 @@ static void damage(check_random *random, const dynbi_schema *s, const dynbi_buff
         uint8_t kept = bytes[i];
         int k;
         for (k = 0; k < 4; ++k) {
-            bytes[i] = k == 0 ? (uint8_t)(kept + 1) : k == 1 ? 0 : k == 2 ? 0xff
-                              : (uint8_t)check_next(random);
+            bytes[i] = k == 0   ? (uint8_t)(kept + 1)
+                       : k == 1 ? 0
+                       : k == 2 ? 0xff
+                                : (uint8_t)check_next(random);
             hostile(s, bytes, key->used_bytes, bytes + key->used_bytes, stored->used_bytes);
         }
         bytes[i] = kept;
@@ -178,7 +181,8 @@ static void test_random(check_random *random)
     uint64_t round;
     int pair;
     for (pair = 0; pair < 12; ++pair) {
-        const char *name0 = names[pair % 4], *name1 = pair < 3 ? NULL : names[(pair + 1 + pair / 4) % 4];
+        const char *name0 = names[pair % 4],
+                   *name1 = pair < 3 ? NULL : names[(pair + 1 + pair / 4) % 4];
         int type0 = types[pair % 3], type1 = types[pair / 3 % 3];
         dynbi_schema s;
         if (name1 && !strcmp(name0, name1))
@@ -229,10 +233,11 @@ static void test_random(check_random *random)
             item = finish();
             stored.used_bytes = 0;
             CHECK_INT(dynbi_item_strip(&s, item, &stored), DYNB_OK);
-            CHECK_INT(dynbi_stored_check(&s, key.bytes, key.used_bytes, stored.bytes,
-                                         stored.used_bytes), DYNB_OK);
-            to = (uint8_t *)malloc(
-                dynbi_item_restored_bound(&s, key.used_bytes, stored.used_bytes));
+            CHECK_INT(
+                dynbi_stored_check(&s, key.bytes, key.used_bytes, stored.bytes, stored.used_bytes),
+                DYNB_OK);
+            to =
+                (uint8_t *)malloc(dynbi_item_restored_bound(&s, key.used_bytes, stored.used_bytes));
             size = dynbi_item_restore(&s, key.bytes, key.used_bytes, stored.bytes,
                                       stored.used_bytes, to);
             CHECK(size == item.size_bytes && !memcmp(to, item.bytes, size));

@@ -4,8 +4,9 @@
 #include "check.h"
 
 #define WRONG "One or more parameter values were invalid: "
-#define NESTING "Nesting Levels have exceeded supported limits: Attributes in the item have " \
-                "nested levels beyond supported limit"
+#define NESTING \
+    "Nesting Levels have exceeded supported limits: Attributes in the item have " \
+    "nested levels beyond supported limit"
 #define TOO_BIG "Item size has exceeded the maximum allowed size"
 
 static dynb_error err;
@@ -78,8 +79,8 @@ static int text_order(const void *pa, const void *pb)
 static int name_order(const void *pa, const void *pb)
 {
     const node *a = (const node *)pa, *b = (const node *)pb;
-    int order = memcmp(a->name, b->name,
-                       a->name_length < b->name_length ? a->name_length : b->name_length);
+    int order =
+        memcmp(a->name, b->name, a->name_length < b->name_length ? a->name_length : b->name_length);
     return order ? order : (int)a->name_length - (int)b->name_length;
 }
 
@@ -119,13 +120,9 @@ static uint64_t naive_payload(const node *n, text *to, int with_type)
         put_varint(to, size);
         put(to, number, size);
         return dynbi_number_aws_size(number, size);
-    case DYNB_BOOL:
-        put(to, n->flag ? "\1" : "\0", 1);
-        return 1;
-    case DYNB_NULL:
-        return 1;
-    default:
-        break;
+    case DYNB_BOOL: put(to, n->flag ? "\1" : "\0", 1); return 1;
+    case DYNB_NULL: return 1;
+    default: break;
     }
     put_varint(&inner, (uint64_t)n->child_count);
     if (n->type == DYNB_M) {
@@ -180,11 +177,12 @@ static void random_node(check_random *random, node *n, int type, int level)
     n->flag = (int)check_below(random, 2);
     n->length = check_below(random, 24);
     for (i = 0; i < (int)n->length; ++i)
-        n->bytes[i] = (uint8_t)(n->type == DYNB_B ? check_next(random) : 32 + check_below(random, 90));
+        n->bytes[i] =
+            (uint8_t)(n->type == DYNB_B ? check_next(random) : 32 + check_below(random, 90));
     if (n->type == DYNB_N)
-        n->length = (size_t)snprintf((char *)n->bytes, sizeof n->bytes, "%d.%de%d",
-                                     (int)check_below(random, 2000) - 1000,
-                                     (int)check_below(random, 50), (int)check_below(random, 60) - 30);
+        n->length = (size_t)snprintf(
+            (char *)n->bytes, sizeof n->bytes, "%d.%de%d", (int)check_below(random, 2000) - 1000,
+            (int)check_below(random, 50), (int)check_below(random, 60) - 30);
     if (n->type < DYNB_SS)
         return;
     if (check_below(random, 20) == 0)
@@ -193,13 +191,19 @@ static void random_node(check_random *random, node *n, int type, int level)
     n->child = (node *)calloc((size_t)n->child_count + 1, sizeof *n->child);
     for (i = 0; i < n->child_count; ++i) {
         node *c = &n->child[i];
-        random_node(random, c, n->type == DYNB_SS ? DYNB_S : n->type == DYNB_NS ? DYNB_N
-                             : n->type == DYNB_BS ? DYNB_B : most == 60 ? DYNB_NULL : 0, level + 1);
+        random_node(random, c,
+                    n->type == DYNB_SS   ? DYNB_S
+                    : n->type == DYNB_NS ? DYNB_N
+                    : n->type == DYNB_BS ? DYNB_B
+                    : most == 60         ? DYNB_NULL
+                                         : 0,
+                    level + 1);
         if (n->type <= DYNB_BS) /* unlike the others */
-            c->length = c->type == DYNB_N
-                            ? (size_t)snprintf((char *)c->bytes, sizeof c->bytes, "%d", (i * 37) % 61)
-                            : (size_t)snprintf((char *)c->bytes, sizeof c->bytes, "%.*s%d",
-                                               (i * 37) % 7, "aaaaaaa", (i * 37) % 61);
+            c->length =
+                c->type == DYNB_N
+                    ? (size_t)snprintf((char *)c->bytes, sizeof c->bytes, "%d", (i * 37) % 61)
+                    : (size_t)snprintf((char *)c->bytes, sizeof c->bytes, "%.*s%d", (i * 37) % 7,
+                                       "aaaaaaa", (i * 37) % 61);
         if (n->type == DYNB_M) {
             c->name_length = (size_t)snprintf(c->name, sizeof c->name, "%.*s%d", (i * 37) % 4,
                                               "nnnn", (i * 37) % 61);
@@ -221,21 +225,11 @@ static void build(dynb_builder *b, const node *n, const char *name)
 {
     int i;
     switch (n->type) {
-    case DYNB_S:
-        dynb_add_string(b, name, (const char *)n->bytes, n->length);
-        return;
-    case DYNB_N:
-        dynb_add_number(b, name, (const char *)n->bytes, n->length);
-        return;
-    case DYNB_B:
-        dynb_add_binary(b, name, n->bytes, n->length);
-        return;
-    case DYNB_BOOL:
-        dynb_add_bool(b, name, n->flag ? 17 : 0);
-        return;
-    case DYNB_NULL:
-        dynb_add_null(b, name);
-        return;
+    case DYNB_S: dynb_add_string(b, name, (const char *)n->bytes, n->length); return;
+    case DYNB_N: dynb_add_number(b, name, (const char *)n->bytes, n->length); return;
+    case DYNB_B: dynb_add_binary(b, name, n->bytes, n->length); return;
+    case DYNB_BOOL: dynb_add_bool(b, name, n->flag ? 17 : 0); return;
+    case DYNB_NULL: dynb_add_null(b, name); return;
     default:
         dynb_open_container(b, name, (dynb_type)n->type);
         for (i = 0; i < n->child_count; ++i)
@@ -348,7 +342,8 @@ static void test_random(check_random *random)
             build(&b, &root.child[i], root.child[i].name);
         CHECK_INT(dynb_builder_finish(&b, &item, &err), DYNB_OK);
         expected = naive_item(&root);
-        CHECK(item.size_bytes == expected.size && !memcmp(item.bytes, expected.bytes, expected.size));
+        CHECK(item.size_bytes == expected.size &&
+              !memcmp(item.bytes, expected.bytes, expected.size));
         CHECK_INT(dynb_item_check(item, &err), DYNB_OK);
         for (i = 0; i < root.child_count; ++i)
             CHECK(dynb_item_get(item, root.child[i].name).type == (dynb_type)root.child[i].type);
@@ -388,11 +383,9 @@ static void test_golden(void)
 {
     static const uint8_t expected[] = {
         23, 3, /* 1+2, 1+1, 1+17 */
-        1, 'a', DYNB_N, 3, 0xC1, 0x02, 0x00,
-        1, 'b', DYNB_BOOL, 1,
-        1, 'c', DYNB_M, 17, 2,
-        1, 'x', DYNB_NULL,
-        1, 'y', DYNB_L, 9, 2, DYNB_SS, 5, 2, 1, 'p', 1, 'q', DYNB_NULL};
+        1,  'a', DYNB_N,  3,  0xC1, 0x02, 0x00, 1,         'b', DYNB_BOOL, 1,
+        1,  'c', DYNB_M,  17, 2,    1,    'x',  DYNB_NULL, 1,   'y',       DYNB_L,
+        9,  2,   DYNB_SS, 5,  2,    1,    'p',  1,         'q', DYNB_NULL};
     dynb_builder b;
     dynb_item item, empty;
     dynb_value c, y;
@@ -549,7 +542,8 @@ static void test_misuse(void)
     dynb_open_container(begin(), "m", DYNB_M);
     failed(DYNB_INVALID_ARGUMENT, "m", "a container is still open");
     dynb_add_null(begin(), NULL);
-    failed(DYNB_INVALID_ARGUMENT, "", "the attribute needs a name: items and maps hold named values");
+    failed(DYNB_INVALID_ARGUMENT, "",
+           "the attribute needs a name: items and maps hold named values");
     dynb_open_container(begin(), "l", DYNB_L);
     dynb_add_null(b, NULL);
     dynb_add_null(b, "x");
@@ -806,7 +800,8 @@ static void test_values(void)
     dynb_add_value(&other, NULL, value);
     CHECK_INT(dynb_builder_finish(&other, &copy, &err), DYNB_INVALID_ARGUMENT);
     memset(&bad, 0, sizeof bad);
-    for (bad.type = DYNB_TYPE_NONE; bad.type <= (dynb_type)12; bad.type = (dynb_type)(bad.type + 1)) {
+    for (bad.type = DYNB_TYPE_NONE; bad.type <= (dynb_type)12;
+         bad.type = (dynb_type)(bad.type + 1)) {
         uint64_t size;
         bad.size_bytes = 0;
         CHECK_INT(dynbi_value_check(bad, 1, &size, &err),
