@@ -5682,6 +5682,7 @@ static dynb_rc dynbi_disk_sync(const dynbi_disk *disk)
 
 typedef struct dynbi_way {
     uint32_t page; /* 0: empty; page 0 is never a node */
+    uint32_t sum;  /* of the node: its pages may be given out anew meanwhile */
     uint32_t pin_count;
     uint32_t used_at; /* the reader's clock at the last use */
     uint8_t *bytes;
@@ -5765,7 +5766,8 @@ static uint32_t dynbi_reader_set_of(const dynbi_reader *reader, uint32_t page)
     return (uint32_t)(((uint64_t)(page * 2654435761u) * reader->set_count) >> 32) * DYNBI_WAYS;
 }
 
-/* The page was given out anew: what is known of it is of another life. */
+/* Nothing is known of the page any more: it was given out anew, or what was
+ * read is not what should be there. */
 static void dynbi_reader_forget(dynbi_reader *reader, uint32_t page)
 {
     uint32_t i, first;
@@ -5780,14 +5782,14 @@ static void dynbi_reader_forget(dynbi_reader *reader, uint32_t page)
     }
 }
 
-/* The way to use for a page: its own, else the one unused longest, else none. */
-static dynbi_way *dynbi_reader_way(dynbi_reader *reader, uint32_t page)
+/* The way to use for a node: its own, else the one unused longest, else none. */
+static dynbi_way *dynbi_reader_way(dynbi_reader *reader, uint32_t page, uint32_t sum)
 {
     uint32_t i, first = dynbi_reader_set_of(reader, page);
     dynbi_way *oldest = NULL;
     for (i = first; i < first + DYNBI_WAYS; ++i) {
         dynbi_way *way = &reader->ways[i];
-        if (way->page == page)
+        if (way->page == page && way->sum == sum)
             return way;
         if (way->pin_count)
             continue;
@@ -5824,9 +5826,10 @@ static dynb_rc dynbi_reader_spill(dynbi_reader *reader, uint64_t pos, size_t siz
     return rc;
 }
 
-/* Lends pages [page, page + page_count), already known to lie on the device. */
+/* Lends pages [page, page + page_count), already known to lie on the device, of
+ * the node that has this sum. */
 static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t page_count,
-                                 dynbi_range *out, dynb_error *err)
+                                 uint32_t sum, dynbi_range *out, dynb_error *err)
 {
     uint64_t pos = (uint64_t)page * reader->disk->page_bytes;
     size_t size = (size_t)page_count * reader->disk->page_bytes;
@@ -5842,7 +5845,8 @@ static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t p
             return DYNB_OK;
         }
     }
-    way = reader->set_count && size <= reader->way_bytes ? dynbi_reader_way(reader, page) : NULL;
+    way = reader->set_count && size <= reader->way_bytes ? dynbi_reader_way(reader, page, sum)
+                                                           : NULL;
     if (way && !way->bytes) {
         way->bytes = (uint8_t *)dynbi_allocate(reader->allocator, reader->way_bytes);
         if (!way->bytes)
@@ -5850,13 +5854,14 @@ static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t p
     }
     if (!way)
         return dynbi_reader_spill(reader, pos, size, out, err);
-    out->is_fresh = way->page != page;
+    out->is_fresh = way->page != page || way->sum != sum;
     if (out->is_fresh) {
         way->page = 0;
         rc = dynbi_disk_read(reader->disk, pos, way->bytes, size, err);
         if (rc != DYNB_OK)
             return rc;
         way->page = page;
+        way->sum = sum;
     }
     way->used_at = ++reader->clock;
     ++way->pin_count;
@@ -6402,7 +6407,8 @@ static dynb_rc dynbi_node_open(dynbi_reader *reader, const dynbi_root *pointer, 
     memset(&node->range, 0, sizeof node->range);
     if (!dynbi_root_is_sane(pointer, reader->page_limit))
         return dynbi_node_corrupt(reader, pointer, err);
-    rc = dynbi_reader_lend(reader, pointer->page, pointer->page_count, &node->range, err);
+    rc = dynbi_reader_lend(reader, pointer->page, pointer->page_count, pointer->sum, &node->range,
+                           err);
     if (rc != DYNB_OK)
         return rc;
     if (!dynbi_node_layout(node, node->range.bytes, size) || node->level != pointer->level ||
