@@ -245,8 +245,8 @@ typedef struct dynb_allocator {
  * You promise: bytes written are read back by the next read; after sync_fn
  * returns DYNB_OK all bytes written before the call survive a power cut;
  * unsynced bytes may survive or not, in any order, in sectors of 512 bytes or
- * less. With DYNBACKUP_PTHREADS callbacks run at the same time on disjoint
- * ranges. */
+ * less. With DYNBACKUP_PTHREADS read_fn and write_fn run at the same time on
+ * disjoint ranges, also while resize_fn or sync_fn runs; map_fn does not. */
 typedef struct dynb_device {
     void *ctx;
     dynb_rc (*read_fn)(void *ctx, uint64_t pos, void *to, size_t size_bytes);
@@ -296,7 +296,7 @@ typedef struct dynb_config {
     void *random_ctx;
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; >= 64 KiB */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096 */
-    uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 65536; 0: 8192, or
+    uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
                                  * one page when pages are small or large */
     uint32_t log_segment_bytes; /* 0: 1 MiB, less when memory is small */
     dynb_durability durability; /* of every write unless dynb_write_options say else */
@@ -5201,31 +5201,83 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
 #define DYNBI_WINDOWS 1
 #endif
 
-/* --- RAM device: one block, doubled as it grows --- */
+/* --- RAM device --- */
+
+/* Blocks that never move, so that other threads may read while it grows: the
+ * first holds block_bytes, each later one as much as all before it. */
+#define DYNBI_RAM_BLOCKS 40u
+#define DYNBI_RAM_BLOCK_BYTES 65536u
 
 typedef struct dynbi_ram {
     dynb_allocator allocator;
-    uint8_t *bytes;
-    size_t size_bytes;
-    size_t capacity_bytes;
+    uint64_t block_bytes;
+    uint64_t size_bytes;
+    uint8_t *blocks[DYNBI_RAM_BLOCKS];
 } dynbi_ram;
+
+static uint64_t dynbi_ram_block_first(const dynbi_ram *ram, uint32_t index)
+{
+    return index ? ram->block_bytes << (index - 1) : 0;
+}
+
+static uint64_t dynbi_ram_block_size(const dynbi_ram *ram, uint32_t index)
+{
+    return ram->block_bytes << (index ? index - 1 : 0);
+}
+
+/* Memory of pos, and how much follows it in a row; NULL: there is none. */
+static uint8_t *dynbi_ram_at(const dynbi_ram *ram, uint64_t pos, uint64_t *row)
+{
+    uint32_t index = 0;
+    while (index < DYNBI_RAM_BLOCKS &&
+           pos >= dynbi_ram_block_first(ram, index) + dynbi_ram_block_size(ram, index))
+        ++index;
+    if (index == DYNBI_RAM_BLOCKS || !ram->blocks[index])
+        return NULL;
+    pos -= dynbi_ram_block_first(ram, index);
+    *row = dynbi_ram_block_size(ram, index) - pos;
+    return ram->blocks[index] + (size_t)pos;
+}
 
 static dynb_rc dynbi_ram_read(void *ctx, uint64_t pos, void *to, size_t size)
 {
-    const dynbi_ram *ram = (const dynbi_ram *)ctx;
-    if (pos > ram->size_bytes || size > ram->size_bytes - pos)
-        return DYNB_IO_FAILED;
-    memcpy(to, ram->bytes + (size_t)pos, size);
+    uint8_t *at = (uint8_t *)to;
+    while (size > 0) {
+        uint64_t row = 0;
+        const uint8_t *from = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
+        size_t piece = row < size ? (size_t)row : size;
+        if (!from)
+            return DYNB_IO_FAILED;
+        memcpy(at, from, piece);
+        at += piece;
+        pos += piece;
+        size -= piece;
+    }
     return DYNB_OK;
 }
 
 static dynb_rc dynbi_ram_write(void *ctx, uint64_t pos, const void *from, size_t size)
 {
-    dynbi_ram *ram = (dynbi_ram *)ctx;
-    if (pos > ram->size_bytes || size > ram->size_bytes - pos)
-        return DYNB_IO_FAILED;
-    memcpy(ram->bytes + (size_t)pos, from, size);
+    const uint8_t *at = (const uint8_t *)from;
+    while (size > 0) {
+        uint64_t row = 0;
+        uint8_t *to = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
+        size_t piece = row < size ? (size_t)row : size;
+        if (!to)
+            return DYNB_IO_FAILED;
+        memcpy(to, at, piece);
+        at += piece;
+        pos += piece;
+        size -= piece;
+    }
     return DYNB_OK;
+}
+
+static const void *dynbi_ram_map(void *ctx, uint64_t pos, size_t size)
+{
+    uint64_t row = 0;
+    const uint8_t *at = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
+    return row >= size ? at : NULL;
 }
 
 static dynb_rc dynbi_ram_sync(void *ctx)
@@ -5240,26 +5292,27 @@ static dynb_rc dynbi_ram_size(void *ctx, uint64_t *size_bytes)
     return DYNB_OK;
 }
 
+/* Takes the blocks for a larger size. It never shrinks. */
 static dynb_rc dynbi_ram_resize(void *ctx, uint64_t size_bytes)
 {
     dynbi_ram *ram = (dynbi_ram *)ctx;
-    size_t size = (size_t)size_bytes;
-    if ((uint64_t)size != size_bytes)
-        return DYNB_NO_SPACE;
-    if (size > ram->capacity_bytes) {
-        size_t capacity = ram->capacity_bytes + ram->capacity_bytes / 2;
-        void *bytes;
-        if (capacity < size)
-            capacity = size;
-        bytes = dynbi_resize(&ram->allocator, ram->bytes, ram->capacity_bytes, capacity);
-        if (!bytes)
+    uint32_t index;
+    for (index = 0; dynbi_ram_block_first(ram, index) < size_bytes; ++index) {
+        uint64_t size = dynbi_ram_block_size(ram, index);
+        if (index + 1 == DYNBI_RAM_BLOCKS || (uint64_t)(size_t)size != size)
             return DYNB_NO_SPACE;
-        ram->bytes = (uint8_t *)bytes;
-        ram->capacity_bytes = capacity;
+        if (!ram->blocks[index])
+            ram->blocks[index] = (uint8_t *)dynbi_allocate(&ram->allocator, (size_t)size);
+        if (!ram->blocks[index])
+            return DYNB_NO_SPACE;
     }
-    if (size > ram->size_bytes)
-        memset(ram->bytes + ram->size_bytes, 0, size - ram->size_bytes);
-    ram->size_bytes = size;
+    while (ram->size_bytes < size_bytes) {
+        uint64_t row = 0, more = size_bytes - ram->size_bytes;
+        uint8_t *at = dynbi_ram_at(ram, ram->size_bytes, &row);
+        more = row < more ? row : more;
+        memset(at, 0, (size_t)more);
+        ram->size_bytes += more;
+    }
     return DYNB_OK;
 }
 
@@ -5267,7 +5320,9 @@ static void dynbi_ram_close(void *ctx)
 {
     dynbi_ram *ram = (dynbi_ram *)ctx;
     dynb_allocator allocator = ram->allocator;
-    dynbi_free(&allocator, ram->bytes, ram->capacity_bytes);
+    uint32_t index;
+    for (index = 0; index < DYNBI_RAM_BLOCKS; ++index)
+        dynbi_free(&allocator, ram->blocks[index], (size_t)dynbi_ram_block_size(ram, index));
     dynbi_free(&allocator, ram, sizeof *ram);
 }
 
@@ -5287,8 +5342,14 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a RAM device");
     memset(ram, 0, sizeof *ram);
     ram->allocator = own;
-    if (dynbi_ram_resize(ram, size_bytes) != DYNB_OK) {
+    ram->block_bytes = size_bytes > DYNBI_RAM_BLOCK_BYTES || fixed ? (size_bytes + 4095) / 4096 * 4096
+                                                                   : DYNBI_RAM_BLOCK_BYTES;
+    if ((fixed && size_bytes == 0) || size_bytes > (uint64_t)1 << 48) {
         dynbi_free(&own, ram, sizeof *ram);
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "size_bytes is %u", size_bytes);
+    }
+    if (dynbi_ram_resize(ram, size_bytes) != DYNB_OK) {
+        dynbi_ram_close(ram);
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a RAM device of %u bytes",
                           size_bytes);
     }
@@ -5298,6 +5359,7 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
     device->sync_fn = dynbi_ram_sync;
     device->size_fn = dynbi_ram_size;
     device->resize_fn = fixed ? NULL : dynbi_ram_resize;
+    device->map_fn = dynbi_ram_map;
     device->close_fn = dynbi_ram_close;
     return DYNB_OK;
 }
@@ -9002,13 +9064,16 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
     DYNBI_ASSERT(log->reserved_count < DYNBI_LOG_RESERVED);
     if (size < log->segment_bytes)
         size = log->segment_bytes;
-    segment->page_count = (uint32_t)((size + page_bytes - 1) / page_bytes);
-    segment->page = log->allocate_fn(log->ctx, segment->page_count);
+    do { /* where no such extent is left a smaller one will do */
+        segment->page_count = (uint32_t)((size + page_bytes - 1) / page_bytes);
+        segment->page = log->allocate_fn(log->ctx, segment->page_count);
+        size /= 2;
+    } while (!segment->page && size >= bytes + DYNBI_SEGMENT_HEAD_BYTES && size >= page_bytes);
     if (!segment->page)
         return dynbi_fail(err, DYNB_NO_SPACE,
                           "the device is full: the log needs %u bytes more; delete backups or "
                           "tables, or use a larger device",
-                          size);
+                          bytes + DYNBI_SEGMENT_HEAD_BYTES);
     if (log->zero_ahead && dynbi_log_zero(log, segment) != DYNB_OK)
         return dynbi_disk_fail(log->disk, err);
     segment->first_pos = 0;
@@ -9181,11 +9246,11 @@ static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
     return DYNB_OK;
 }
 
-/* Forgets the segments that end before pos. */
-static void dynbi_log_trim(dynbi_log *log, uint64_t pos)
+/* Forgets the segments before the one that starts at first_pos. */
+static void dynbi_log_trim(dynbi_log *log, uint64_t first_pos)
 {
     uint32_t gone = 0;
-    while (gone + 1 < log->segment_count && log->segments[gone + 1].first_pos <= pos)
+    while (gone + 1 < log->segment_count && log->segments[gone].first_pos < first_pos)
         ++gone;
     if (gone == 0)
         return;
@@ -9293,7 +9358,8 @@ static dynb_rc dynbi_log_scan_fill(dynbi_log_scan *scan, uint64_t pos, uint64_t 
         wanted = end - pos;
     scan->buffer.used_bytes = 0;
     if (!dynbi_buffer_reserve(&scan->buffer, (size_t)wanted))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read %u bytes of log", wanted);
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read %u bytes of log; raise memory_bytes",
+                          wanted);
     scan->buffer_pos = pos;
     for (got = 0; got < wanted;) {
         uint64_t disk_pos, row = dynbi_log_row(log, pos + got, &disk_pos);
@@ -9384,6 +9450,50 @@ static dynb_rc dynbi_log_scan_next(dynbi_log_scan *scan, dynbi_frame *frame, int
     return DYNB_OK;
 }
 
+/* Sums a candidate frame piece by piece: it may be larger than memory, and is
+ * most likely no frame at all. */
+static dynb_rc dynbi_log_scan_sum(dynbi_log_scan *scan, uint64_t pos, uint64_t end, uint32_t *sum,
+                                  dynb_error *err)
+{
+    while (pos < end) {
+        uint64_t available, size = end - pos;
+        dynb_rc rc;
+        if (size > scan->log->buffer_bytes)
+            size = scan->log->buffer_bytes;
+        rc = dynbi_log_scan_fill(scan, pos, size, &available, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (available < size) {
+            *sum = ~*sum; /* not that frame */
+            return DYNB_OK;
+        }
+        *sum = dynbi_crc32c(*sum, dynbi_log_scan_bytes(scan, pos), (size_t)size);
+        pos += size;
+    }
+    return DYNB_OK;
+}
+
+/* Nonzero: what stands at pos could be a frame that knew change `missing` as
+ * durable; then *size and the *seed of its sum. */
+static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uint64_t missing,
+                                   uint64_t *size, uint32_t *seed)
+{
+    const uint8_t *head = dynbi_log_scan_bytes(scan, pos);
+    const uint64_t lsn = dynbi_load64(head + 8), durable_lsn = dynbi_load64(head + 24);
+    const uint32_t used = dynbi_load32(head + 4), kind = head[36];
+    *size = ((uint64_t)used + 7) & ~(uint64_t)7;
+    *seed = scan->seed;
+    if (durable_lsn < missing || durable_lsn >= lsn || used < DYNBI_FRAME_HEAD_BYTES ||
+        *size > scan->log->disk->size_bytes)
+        return 0;
+    if (kind == DYNBI_FRAME_CHANGES)
+        return 1;
+    if (kind != DYNBI_FRAME_OPEN || used != DYNBI_FRAME_HEAD_BYTES + 4)
+        return 0;
+    *seed = dynbi_log_seed(scan->log->store_id, dynbi_load32(head + DYNBI_FRAME_HEAD_BYTES));
+    return 1;
+}
+
 /* Looks past the end for a frame, valid by itself, that knew change `missing` as
  * durable. Segments are followed whatever their heads say: they may be what was
  * damaged, and a frame proves itself. The effort is bounded, against logs that
@@ -9391,26 +9501,21 @@ static dynb_rc dynbi_log_scan_next(dynbi_log_scan *scan, dynbi_frame *frame, int
 static dynb_rc dynbi_log_scan_prove(dynbi_log_scan *scan, uint64_t missing, int *is_damage,
                                     dynb_error *err)
 {
-    uint64_t pos = scan->at.pos, available = DYNBI_FRAME_HEAD_BYTES;
+    const uint64_t room = DYNBI_FRAME_HEAD_BYTES + 8;
+    uint64_t pos = scan->at.pos, available = room, size;
     uint64_t effort = 16 * scan->log->disk->size_bytes;
     dynb_rc rc = DYNB_OK;
-    while (rc == DYNB_OK && !*is_damage && available >= DYNBI_FRAME_HEAD_BYTES) {
-        dynbi_frame frame;
-        uint32_t sum;
-        int is_valid;
+    while (rc == DYNB_OK && !*is_damage && available >= room) {
+        uint32_t stored, sum;
         pos += 8;
-        rc = dynbi_log_scan_fill(scan, pos, DYNBI_FRAME_HEAD_BYTES, &available, err);
-        if (rc != DYNB_OK || available < DYNBI_FRAME_HEAD_BYTES ||
-            dynbi_load64(dynbi_log_scan_bytes(scan, pos) + 24) < missing)
+        rc = dynbi_log_scan_fill(scan, pos, room, &available, err);
+        if (rc != DYNB_OK || available < room ||
+            !dynbi_log_scan_suspects(scan, pos, missing, &size, &sum) || size > effort)
             continue;
-        frame.size_bytes = dynbi_load32(dynbi_log_scan_bytes(scan, pos) + 4);
-        if (frame.size_bytes > effort) { /* made to keep us busy */
-            *is_damage = 1;
-            return DYNB_OK;
-        }
-        effort -= frame.size_bytes;
-        rc = dynbi_log_scan_frame(scan, pos, &frame, &sum, &is_valid, err);
-        *is_damage = rc == DYNB_OK && is_valid;
+        effort -= size;
+        stored = dynbi_load32(dynbi_log_scan_bytes(scan, pos));
+        rc = dynbi_log_scan_sum(scan, pos + 4, pos + size, &sum, err);
+        *is_damage = rc == DYNB_OK && sum == stored;
     }
     return rc;
 }
@@ -11792,6 +11897,27 @@ static dynb_rc dynbi_tags_check(const dynb_tag *tags, uint32_t tag_count, dynb_e
     return DYNB_OK;
 }
 
+/* Puts `tag` into a sorted list, replacing one of its key. */
+static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
+{
+    size_t length = dynbi_length(tag.key);
+    uint32_t i = 0, j;
+    while (i < *count && dynbi_name_compare(tags[i].key, dynbi_length(tags[i].key), tag.key,
+                                            length) < 0)
+        ++i;
+    if (i < *count && dynbi_text_equal(tags[i].key, tag.key)) {
+        tags[i] = tag;
+        return 1;
+    }
+    if (*count == DYNB_TAGS_MAX)
+        return 0;
+    for (j = *count; j > i; --j)
+        tags[j] = tags[j - 1];
+    tags[i] = tag;
+    ++*count;
+    return 1;
+}
+
 /* --- control plane --- */
 
 /* Logs a table's record, made of settings in db->value and a snapshot. */
@@ -11839,7 +11965,9 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     dynb_table_description table;
     dynbi_snapshot snapshot;
     char uuid[DYNBI_UUID_SIZE], label[32];
+    dynb_tag tags[DYNB_TAGS_MAX];
     size_t length = dynbi_length(input->table_name);
+    uint32_t i, tag_count = 0;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
         return rc;
@@ -11857,8 +11985,9 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     table.settings = input->settings;
     dynbi_table_baptize(db, &table, uuid, label);
     snapshot.folded_lsn = db->log.tail.lsn;
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, input->tags,
-                             input->tag_count, err);
+    for (i = 0; i < input->tag_count; ++i)
+        (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
+    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
@@ -12061,27 +12190,6 @@ static dynb_rc dynbi_tags_find(dynb *db, const char *arn, dynbi_table **out, dyn
     return dynbi_table_find(db, arn, DYNB_RESOURCE_NOT_FOUND, out, err);
 }
 
-/* Puts `tag` into a sorted list, replacing one of its key. */
-static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
-{
-    size_t length = dynbi_length(tag.key);
-    uint32_t i = 0, j;
-    while (i < *count && dynbi_name_compare(tags[i].key, dynbi_length(tags[i].key), tag.key,
-                                            length) < 0)
-        ++i;
-    if (i < *count && dynbi_text_equal(tags[i].key, tag.key)) {
-        tags[i] = tag;
-        return 1;
-    }
-    if (*count == DYNB_TAGS_MAX)
-        return 0;
-    for (j = *count; j > i; --j)
-        tags[j] = tags[j - 1];
-    tags[i] = tag;
-    ++*count;
-    return 1;
-}
-
 /* Adds tags, or takes the keys away. */
 static dynb_rc dynbi_tags_change(dynb *db, const char *arn, const dynb_tag *tags,
                                  const char *const *keys, uint32_t count, dynb_error *err)
@@ -12208,6 +12316,9 @@ static dynb_rc dynbi_item_commit(dynb *db, const dynb_write_options *options, dy
         return dynbi_fail(err, DYNB_NO_SPACE,
                           "the device is full; delete backups or tables and let dynb_work free "
                           "their space");
+    if (db->generation_bytes > db->generations_limit + db->generation_max)
+        return dynbi_fail(err, DYNB_NO_MEMORY,
+                          "no memory for more changes until those there are folded");
     rc = dynbi_change_commit(db, durability, err);
     if (rc == DYNB_OK)
         db->change_lsn = db->log.tail.lsn;
@@ -12733,6 +12844,7 @@ static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *
 {
     const char *at = arn, *partition, *service, *region, *account, *part;
     size_t partition_length, service_length, region_length, account_length, length;
+    *is_our_region = 1;
     if (!arn)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "backup_arn is NULL");
     length = dynbi_length(arn);
@@ -12826,7 +12938,7 @@ static dynb_rc dynbi_backup_describe(dynb *db, const char *arn, dynbi_record *re
                                      dynb_error *err)
 {
     dynbi_backup_name name;
-    int is_our_region = 1;
+    int is_our_region;
     dynb_rc rc = dynbi_backup_parse(db, arn, &name, &is_our_region, err);
     if (rc == DYNB_OK)
         rc = dynbi_backup_read(db, arn, record, err);
@@ -13016,7 +13128,7 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
     dynbi_buffer from;
     dynbi_backup_name name;
     char id[DYNBI_BACKUP_ID_SIZE + 1];
-    int is_our_region = 1;
+    int is_our_region;
     dynb_rc rc = DYNB_OK;
     memset(&from, 0, sizeof from);
     from.allocator = &db->allocator;
@@ -13263,15 +13375,23 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
     size_t length = dynbi_length(name), room;
     dynb_backup_description backup;
     dynb_result source;
+    dynbi_backup_name parsed;
     dynbi_snapshot snapshot;
     dynbi_record record;
+    int is_our_region = 1;
     dynb_rc rc;
     memset(&source, 0, sizeof source);
     memset(&snapshot, 0, sizeof snapshot);
-    rc = dynbi_backup_describe(db, input->backup_arn, &record, &backup, &source, err);
+    rc = dynbi_backup_parse(db, input->backup_arn, &parsed, &is_our_region, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_backup_describe(db, input->backup_arn, &record, &backup, &source, err);
     if (rc == DYNB_OK && backup.status == DYNB_BACKUP_CREATING)
         rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being created: %s",
                         input->backup_arn);
+    if (rc == DYNB_OK && !is_our_region)
+        rc = dynbi_fail(err, DYNB_VALIDATION,
+                        "Invalid Request: sseSpecificationOverride must be provided for "
+                        "cross-region restores");
     if (rc == DYNB_OK && dynbi_store_find_table(db, name, length))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
     if (rc == DYNB_OK && db->live_count >= 2500)
@@ -13372,6 +13492,7 @@ typedef struct dynbi_worker {
     dynbi_merge mark;
     dynbi_count count;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
+    uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
     uint32_t most_runs; /* of any table, when last looked at */
     int turn;           /* with many runs urgent and background steps take turns */
 #if defined(DYNBACKUP_PTHREADS)
@@ -13413,10 +13534,13 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
 {
     dynbi_job *job = (dynbi_job *)ctx;
     dynbi_worker *worker = job->db->worker;
-    uint32_t page;
+    uint32_t page = 0;
     if (worker->is_outside)
         dynbi_lock(job->db);
-    page = dynbi_store_allocate(job->db, page_count, job->slot);
+    /* tidying leaves room for what must go on, and for ending early itself */
+    if (job->kind != DYNBI_JOB_TIDY || job->fold.has_ended_early ||
+        dynbi_store_has_room(job->db, 0))
+        page = dynbi_store_allocate(job->db, page_count, job->slot);
     if (worker->is_outside)
         dynbi_unlock(job->db);
     return page;
@@ -13898,7 +14022,7 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
     db->super = job->super;
     if (db->log.durable_lsn < job->super.durable_lsn)
         db->log.durable_lsn = job->super.durable_lsn;
-    dynbi_log_trim(&db->log, job->super.log_mark.pos);
+    dynbi_log_trim(&db->log, job->super.log_segment.first_pos);
     db->checkpoint_pos = db->log.tail.pos;
     db->wants_space = 0;
     ++db->checkpoints_count;
@@ -13959,6 +14083,10 @@ static dynb_rc dynbi_job_step(dynbi_worker *worker, dynbi_job *job, uint64_t bud
         rc = dynbi_checkpoint_publish(job, err);
     if (rc == DYNB_CORRUPT && job->table)
         job->table->is_damaged = 1;
+    if (rc == DYNB_NO_SPACE && kind == DYNBI_JOB_TIDY) { /* later, with more space */
+        worker->tidy_lacked = dynbi_pages_free_count(&db->pages) + 1;
+        rc = DYNB_OK;
+    }
     dynbi_job_end(job);
     if (rc == DYNB_OK && kind == DYNBI_JOB_CHECKPOINT) {
         rc = dynbi_mark_start(worker, err);
@@ -14205,6 +14333,7 @@ static void dynbi_worker_freeze(dynb *db, int freeze_all)
 {
     uint64_t limit = 3 * db->generation_max;
     uint32_t i;
+    freeze_all = freeze_all || db->generation_bytes > db->generations_limit;
     for (i = 0; i < db->table_count; ++i) {
         dynbi_generation *newest = db->tables[i]->newest;
         if (newest && newest->entry_count &&
@@ -14280,10 +14409,15 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
     dynb *db = worker->db;
     dynbi_job *job = &worker->job[1];
     uint32_t i, first, length;
+    int may_tidy = dynbi_pages_free_count(&db->pages) >= worker->tidy_lacked;
     dynb_rc rc = DYNB_OK;
+    if (may_tidy)
+        worker->tidy_lacked = 0;
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
         dynbi_table *table = db->tables[i];
-        if (table->is_damaged)
+        /* a restored table that was not written since shares all its runs:
+         * folding them would copy it */
+        if (table->is_damaged || table->folded_lsn < table->id)
             continue;
         if (is_idle && table->has_uncounted) {
             rc = dynbi_count_start(worker, table, &table->sets[0], err);
@@ -14291,7 +14425,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
                 dynbi_count_end(worker);
             return rc;
         }
-        if (dynbi_runs_choose(&table->sets[0], is_idle, &first, &length)) {
+        if (may_tidy && dynbi_runs_choose(&table->sets[0], is_idle, &first, &length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
             if (rc != DYNB_OK)
                 dynbi_job_end(job);
@@ -14325,7 +14459,9 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
         if (!background->kind && !worker->count.is_active)
             rc = dynbi_worker_start_background(worker, 0, has_worked, err);
         worker->turn = !worker->turn;
-        if (rc == DYNB_OK && background->kind && worker->turn)
+        /* nothing may be published between a checkpoint's cut and its marking */
+        if (rc == DYNB_OK && background->kind && worker->turn &&
+            urgent->kind != DYNBI_JOB_CHECKPOINT)
             return dynbi_job_step(worker, background, budget_bytes, err);
     }
     if (rc == DYNB_OK && urgent->kind)
@@ -14396,9 +14532,8 @@ static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
     if (problem == DYNB_NO_MEMORY) {
         dynbi_pool_trim(&db->pool);
         dynbi_worker_freeze(db, 1);
-    } else {
-        db->wants_space = 1;
     }
+    db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
     while (has_worked) {
         if (dynbi_worker_step(db, (uint64_t)1 << 20, problem == DYNB_NO_SPACE, &has_worked,
                                NULL) != DYNB_OK)
@@ -15030,7 +15165,7 @@ static void dynbi_api_help(dynb *db, uint64_t written_bytes)
 #endif
     if (!db->config.manual_work && dynbi_api_has_work(db))
         (void)dynbi_worker_step(db, 4096 + 4 * written_bytes, 0, &has_worked, NULL);
-    while (has_worked && db->generation_bytes > db->generations_limit && db->frozen_count) {
+    while (has_worked && db->generation_bytes > db->generations_limit) {
         if (dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, NULL) != DYNB_OK)
             break;
     }
@@ -15115,8 +15250,18 @@ static dynb_rc dynbi_api_check_config(const dynb_config *config, dynb_error *err
 static dynb_rc dynbi_api_device(const char *path, const dynb_config *config, dynb_device *device,
                                 dynb_error *err)
 {
-    if (path)
-        return dynb_file_device_open(device, path, config->read_only, &config->allocator, err);
+    if (path) {
+        dynb_rc rc = DYNB_OK;
+        if (config->no_create && !config->read_only) { /* look before creating it */
+            rc = dynb_file_device_open(device, path, 1, &config->allocator, err);
+            if (rc == DYNB_OK)
+                device->close_fn(device->ctx);
+            memset(device, 0, sizeof *device);
+        }
+        if (rc == DYNB_OK)
+            rc = dynb_file_device_open(device, path, config->read_only, &config->allocator, err);
+        return rc;
+    }
     if (!config->device)
         return dynb_ram_device_open(device, 0, 0, &config->allocator, err);
     *device = *config->device;

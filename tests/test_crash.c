@@ -38,15 +38,15 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"every subset, synced, work by hand", 6, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12, 256,
-     0, 24, 3000},
-    {"mixed durability, work by hand", 30, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
-     12, 2500},
-    {"buffered, writes work", 30, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 12,
-     2500},
-    {"page 1024, handed to the system", 12, 60, 1024, 2048, 0, 131072, 0, DYNB_TO_OS, 1, 6, 30, 16,
-     12, 2500},
-    {"page 4096", 6, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 12, 2500},
+    {"every subset, synced, work by hand", 150, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12, 256,
+     0, 30, 1500},
+    {"mixed durability, work by hand", 500, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
+     12, 1500},
+    {"buffered, writes work", 500, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
+     1500},
+    {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 131072, 0, DYNB_TO_OS, 1, 6, 30, 16,
+     12, 1500},
+    {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500},
 };
 
 typedef struct crash {
@@ -60,7 +60,7 @@ typedef struct crash {
     fault_device second;       /* where images are opened */
     fault_device twice, third; /* recovery with power cuts, and its images */
     fault_explorer inner;
-    fault_allocator memory, judge_memory;
+    fault_allocator memory, judge_memory, twice_memory;
     kit_clock clock;
     check_random ids;
     uint64_t accept[8]; /* digests that an image of the second level may show */
@@ -70,6 +70,7 @@ typedef struct crash {
 } crash;
 
 static uint64_t state_total, inner_total, deep_total, twice_total;
+static uint64_t turn; /* which image gets a deeper look */
 
 static void fail(crash *c, const char *what, const char *image)
 {
@@ -174,7 +175,7 @@ static uint64_t with_deep(uint64_t digest, uint64_t items_hash)
 static dynb_rc use_recovered(crash *c, uint64_t digest)
 {
     dynb_device callbacks = fault_device_of(&c->twice);
-    dynb_config config = make_config(c, &c->judge_memory, &callbacks);
+    dynb_config config = make_config(c, &c->twice_memory, &callbacks);
     dynb_builder builder;
     dynb_item item;
     dynb *db = NULL;
@@ -228,11 +229,31 @@ static void crash_twice(crash *c, const fault_image *image, uint64_t digest)
         model_differs("%s", kit_err.message);
         fail(c, "work after recovery", image->what);
     }
+    if (c->twice_memory.live_count && !c->bad) {
+        model_differs("blocks not freed");
+        fail(c, "work after recovery", image->what);
+    }
     inner_total += c->inner.state_count;
     c->inner.state_count = 0;
 }
 
 /* ------------------------------------------------------------- a crash -- */
+
+/* Opened read-only it shows the same, and nothing is written. */
+static int look_only(crash *c, const fault_image *image, uint64_t digest)
+{
+    dynb *db;
+    uint64_t again;
+    fault_start(&c->second, image->bytes, image->size_bytes, 0);
+    if (!open_and_digest(c, &c->second, 1, &db, &again)) /* perhaps it is not yet a store */
+        return kit_err.code == DYNB_NOT_A_STORE && c->h.acked_power == 0 &&
+               digest == c->h.digests[0];
+    if (!close_judged(c, db))
+        return 0;
+    if (again != digest || c->second.kind_count[FAULT_WRITE] || c->second.kind_count[FAULT_RESIZE])
+        return model_differs("opened read-only: it shows another state, or wrote");
+    return 1;
+}
 
 /* Everything about one image. */
 static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
@@ -241,11 +262,9 @@ static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
     uint64_t again;
     int same;
     ++c->deep_count;
-    fault_start(&c->second, image->bytes, image->size_bytes, 0);
-    if (!open_and_digest(c, &c->second, 1, &db, &again) || !close_judged(c, db))
+    if (!look_only(c, image, digest))
         return 0;
-    if (again != digest || c->second.kind_count[FAULT_WRITE] || c->second.kind_count[FAULT_RESIZE])
-        return model_differs("opened read-only: it shows another state, or wrote");
+    fault_start(&c->second, image->bytes, image->size_bytes, 0);
     if (!open_and_digest(c, &c->second, 0, &db, &again))
         return 0;
     if (dynb_check(db, NULL, NULL, NULL, &kit_err) != DYNB_OK)
@@ -270,7 +289,7 @@ static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
 static void visit(void *ctx, const fault_image *image)
 {
     crash *c = (crash *)ctx;
-    uint64_t from = image->is_all ? c->h.acked_process : c->h.acked_power, digest, turn;
+    uint64_t from = image->is_all ? c->h.acked_process : c->h.acked_power, digest;
     dynb *db;
     if (from < c->h.acked_power)
         from = c->h.acked_power;
@@ -292,7 +311,7 @@ static void visit(void *ctx, const fault_image *image)
     }
     if (!close_judged(c, db))
         fail(c, "closing", image->what);
-    turn = c->explorer.state_count;
+    ++turn;
     if (!c->bad && turn % c->set->deep_one_in == 0 && !look_deeper(c, image, digest))
         fail(c, "recovered, but", image->what);
     if (!c->bad && turn % c->set->twice_one_in == c->set->twice_one_in / 2)
@@ -426,6 +445,7 @@ static int run_history(const setting *set, uint64_t seed)
     c.explorer.stop = c.bad;
     if (c.h.db && dynb_close(c.h.db, &kit_err) != DYNB_OK)
         fail(&c, "close", "none");
+    dynb_result_free(&c.h.result); /* its memory came from the handle's allocator */
     if (c.memory.live_count || c.memory.broken_count || c.device.broken_promise_count)
         fail(&c, "leaks or broken promises", "none");
     same = !c.bad;

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 clang=${CLANG:-clang-14}
 seconds=${FUZZ_SECONDS:-60}
 work=${FUZZ_OUT:-$(mktemp -d)}
+mkdir -p "$work" || exit 1
 [ -n "${FUZZ_OUT:-}" ] || trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 [ $# -gt 0 ] || set -- json store log
