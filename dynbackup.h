@@ -5192,6 +5192,9 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__GLIBC__) && !defined(__USE_XOPEN2K8)
+#error "dynbackup.h needs POSIX: include it first, or compile with -D_POSIX_C_SOURCE=200809L"
+#endif
 #define DYNBI_POSIX 1
 #elif !defined(DYNBACKUP_NO_FILE)
 #ifndef WIN32_LEAN_AND_MEAN
@@ -5782,6 +5785,20 @@ static void dynbi_reader_free(dynbi_reader *reader)
     memset(reader, 0, sizeof *reader);
 }
 
+/* Gives back the memory of what is not lent. */
+static void dynbi_reader_trim(dynbi_reader *reader)
+{
+    uint32_t i, count = reader->set_count * DYNBI_WAYS;
+    for (i = 0; i < count; ++i) {
+        dynbi_way *way = &reader->ways[i];
+        if (way->pin_count)
+            continue;
+        dynbi_free(reader->allocator, way->bytes, reader->way_bytes);
+        way->bytes = NULL;
+        way->page = 0;
+    }
+}
+
 /* Tells the reader how many pages the device has. Without memory for the bits
  * it goes on, verifying more often than it must. */
 static void dynbi_reader_limit(dynbi_reader *reader, uint32_t page_count)
@@ -5971,6 +5988,8 @@ static void dynbi_reader_return(dynbi_reader *reader, dynbi_range *range)
  * ======================================================================== */
 
 #define DYNBI_FOLD_SLOTS 2
+#define DYNBI_PAGE_NONE 0u      /* no such extent is left */
+#define DYNBI_PAGE_NO_MEMORY 1u /* nor memory for a larger map; a superblock's page */
 #define DYNBI_NO_SLOT DYNBI_FOLD_SLOTS /* given out for good: log, superblock */
 
 typedef struct dynbi_pages {
@@ -6774,7 +6793,7 @@ typedef struct dynbi_level {
     dynbi_part open;
 } dynbi_level;
 
-/* Where a fold's nodes go. Pages come from allocate_fn (0: no space). */
+/* Where a fold's nodes go. Pages come from allocate_fn (or DYNBI_PAGE_*). */
 typedef struct dynbi_fold_output {
     dynbi_disk *disk;
     uint32_t node_bytes;
@@ -7075,7 +7094,9 @@ static dynb_rc dynbi_fold_emit(dynbi_fold *fold, uint32_t level, const dynbi_par
     DYNBI_ASSERT(part->entry_count > 0 && part->entry_count <= 0xffff);
     out->page_count = (uint32_t)(room / page_bytes);
     out->page = fold->output.allocate_fn(fold->output.ctx, out->page_count);
-    if (!out->page)
+    if (out->page == DYNBI_PAGE_NO_MEMORY)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of pages");
+    if (out->page == DYNBI_PAGE_NONE)
         return dynbi_fail(err, DYNB_NO_SPACE, "the device has no %u free pages in a row",
                           (uint64_t)out->page_count);
     pos = (uint64_t)out->page * page_bytes;
@@ -8960,7 +8981,7 @@ typedef struct dynbi_log {
     dynbi_disk *disk;
     const dynb_allocator *allocator;
     uint8_t store_id[DYNBI_STORE_ID_BYTES];
-    uint32_t (*allocate_fn)(void *ctx, uint32_t page_count); /* 0: no space */
+    uint32_t (*allocate_fn)(void *ctx, uint32_t page_count); /* a page or DYNBI_PAGE_* */
     void *ctx;
     uint32_t segment_bytes; /* of an ordinary segment */
     int zero_ahead;         /* write new segments with zeros, so that syncs are cheap */
@@ -9069,7 +9090,9 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
         segment->page = log->allocate_fn(log->ctx, segment->page_count);
         size /= 2;
     } while (!segment->page && size >= bytes + DYNBI_SEGMENT_HEAD_BYTES && size >= page_bytes);
-    if (!segment->page)
+    if (segment->page == DYNBI_PAGE_NO_MEMORY)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of pages");
+    if (segment->page == DYNBI_PAGE_NONE)
         return dynbi_fail(err, DYNB_NO_SPACE,
                           "the device is full: the log needs %u bytes more; delete backups or "
                           "tables, or use a larger device",
@@ -9744,7 +9767,8 @@ typedef struct dynbi_coder {
     dynbi_buffer *out; /* NULL: reading */
     const uint8_t *at;
     const uint8_t *end;
-    int is_broken; /* the record is damaged, or memory ran out */
+    int is_broken;    /* the record is damaged, or memory ran out */
+    int lacks_memory; /* it was memory */
 } dynbi_coder;
 
 static void dynbi_code_u64(dynbi_coder *coder, uint64_t *number)
@@ -9903,11 +9927,10 @@ static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *alloca
         dynbi_runs *runs = &snapshot->sets[set];
         uint32_t count = dynbi_code_u32(coder, runs->count, 4096);
         if (!coder->out) {
-            if (coder->is_broken || count > (size_t)(coder->end - coder->at) ||
-                !dynbi_runs_make(allocator, count, runs)) {
-                coder->is_broken = 1;
+            coder->is_broken = coder->is_broken || count > (size_t)(coder->end - coder->at);
+            coder->lacks_memory = !coder->is_broken && !dynbi_runs_make(allocator, count, runs);
+            if (coder->is_broken || coder->lacks_memory)
                 return;
-            }
         }
         for (i = 0; i < count; ++i)
             dynbi_code_run(coder, &runs->run[i]);
@@ -9967,9 +9990,11 @@ static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_
     coder.at = record->snapshot;
     coder.end = record->snapshot + record->snapshot_size;
     dynbi_code_snapshot(&coder, allocator, out);
-    if (!coder.is_broken && coder.at == coder.end)
+    if (!coder.is_broken && !coder.lacks_memory && coder.at == coder.end)
         return DYNB_OK;
     dynbi_snapshot_free(allocator, out);
+    if (coder.lacks_memory)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     return dynbi_record_broken(err);
 }
 
@@ -10275,28 +10300,31 @@ static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
 
 /* --- pages and space --- */
 
-/* Grows the device so that `page_count` contiguous pages are to be had. */
-static int dynbi_store_grow(dynb *db, uint32_t page_count)
+/* Grows the device so that `page_count` contiguous pages are to be had; what
+ * stood in the way else. */
+static dynb_rc dynbi_store_grow(dynb *db, uint32_t page_count)
 {
     uint64_t page_bytes = db->disk.page_bytes, pages = db->pages.page_count;
     uint64_t more = pages / 8, limit = 0xfffffe00u;
     if (!db->disk.device.resize_fn)
-        return 0;
+        return DYNB_NO_SPACE;
     if (more * page_bytes < 65536)
         more = 65536 / page_bytes;
     if (more * page_bytes > ((uint64_t)64 << 20))
         more = ((uint64_t)64 << 20) / page_bytes;
     if (more < page_count)
         more = page_count;
-    if (pages + more > limit || !dynbi_pages_resize(&db->pages, (uint32_t)(pages + more)))
-        return 0;
+    if (pages + more > limit)
+        return DYNB_NO_SPACE;
+    if (!dynbi_pages_resize(&db->pages, (uint32_t)(pages + more)))
+        return DYNB_NO_MEMORY;
     db->pages.page_count = (uint32_t)pages; /* until the device agrees */
     if (db->disk.device.resize_fn(db->disk.device.ctx, (pages + more) * page_bytes) != DYNB_OK)
-        return 0;
+        return DYNB_NO_SPACE;
     db->pages.page_count = (uint32_t)(pages + more);
     db->disk.size_bytes = (pages + more) * page_bytes;
     dynbi_reader_limit(&db->reader, db->pages.page_count);
-    return 1;
+    return DYNB_OK;
 }
 
 /* Pages of a fixed-size device that only the builder and the catalog may use, so
@@ -10313,7 +10341,10 @@ static uint32_t dynbi_store_headroom(const dynb *db)
 static uint32_t dynbi_store_allocate(dynb *db, uint32_t page_count, uint32_t slot)
 {
     uint32_t page = dynbi_pages_allocate(&db->pages, page_count, slot), i;
-    if (!page && dynbi_store_grow(db, page_count))
+    dynb_rc rc = page ? DYNB_OK : dynbi_store_grow(db, page_count);
+    if (rc != DYNB_OK)
+        return rc == DYNB_NO_MEMORY ? DYNBI_PAGE_NO_MEMORY : DYNBI_PAGE_NONE;
+    if (!page)
         page = dynbi_pages_allocate(&db->pages, page_count, slot);
     for (i = 0; page && i < page_count; ++i)
         dynbi_reader_forget(&db->reader, page + i);
@@ -11095,12 +11126,12 @@ static void dynbi_store_set_sizes(dynb *db)
         segment = 2 * (uint64_t)db->disk.page_bytes;
     db->log.segment_bytes = (uint32_t)segment;
     db->log.buffer_bytes = segment < 65536 ? (uint32_t)segment : 65536;
-    db->generations_limit = (budget - 28672) / 2; /* a fold takes some 28 KiB at least */
+    db->generations_limit = (budget - 36864) / 2; /* the rest takes some 36 KiB at least */
     db->generation_max = db->generations_limit / 3;
     if (db->generation_max > (uint64_t)64 << 20)
         db->generation_max = (uint64_t)64 << 20;
     chunk = db->generation_max / 8;
-    chunk = chunk < 4096 ? 4096 : chunk > ((uint64_t)1 << 20) ? (uint64_t)1 << 20 : chunk;
+    chunk = chunk < 2048 ? 2048 : chunk > ((uint64_t)1 << 20) ? (uint64_t)1 << 20 : chunk;
     dynbi_pool_init(&db->pool, &db->allocator, (uint32_t)chunk, db->generation_max);
 }
 
@@ -11138,8 +11169,12 @@ static dynb_rc dynbi_store_create(dynb *db, dynb_error *err)
     rc = dynbi_store_prepare(db, err);
     if (rc != DYNB_OK)
         return rc;
-    if (db->pages.page_count < 16 && !dynbi_store_grow(db, 16 - db->pages.page_count))
-        return dynbi_fail(err, DYNB_NO_SPACE, "a store needs at least 16 pages of %u bytes",
+    if (db->pages.page_count < 16)
+        rc = dynbi_store_grow(db, 16 - db->pages.page_count);
+    if (rc == DYNB_NO_MEMORY)
+        return dynbi_fail(err, rc, "no memory for the map of pages");
+    if (rc != DYNB_OK)
+        return dynbi_fail(err, rc, "a store needs at least 16 pages of %u bytes",
                           (uint64_t)page);
     dynbi_bit_set(db->pages.used, 0);
     dynbi_bit_set(db->pages.used, 1);
@@ -12316,7 +12351,7 @@ static dynb_rc dynbi_item_commit(dynb *db, const dynb_write_options *options, dy
         return dynbi_fail(err, DYNB_NO_SPACE,
                           "the device is full; delete backups or tables and let dynb_work free "
                           "their space");
-    if (db->generation_bytes > db->generations_limit + db->generation_max)
+    if (db->generation_bytes > db->generations_limit + db->generation_max / 2)
         return dynbi_fail(err, DYNB_NO_MEMORY,
                           "no memory for more changes until those there are folded");
     rc = dynbi_change_commit(db, durability, err);
@@ -13530,16 +13565,25 @@ static void *dynbi_worker_resize(void *ctx, void *ptr, size_t old_size, size_t n
     return memory;
 }
 
+/* Bytes that tidying may take; the rest is for what must go on. */
+static uint64_t dynbi_tidy_room(const dynb *db)
+{
+    uint32_t kept = dynbi_store_headroom(db) / 2, free_pages = dynbi_pages_free_count(&db->pages);
+    if (db->disk.device.resize_fn)
+        return ~(uint64_t)0;
+    return free_pages > kept ? (uint64_t)(free_pages - kept) * db->disk.page_bytes : 0;
+}
+
 static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
 {
     dynbi_job *job = (dynbi_job *)ctx;
     dynbi_worker *worker = job->db->worker;
-    uint32_t page = 0;
+    uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
         dynbi_lock(job->db);
     /* tidying leaves room for what must go on, and for ending early itself */
     if (job->kind != DYNBI_JOB_TIDY || job->fold.has_ended_early ||
-        dynbi_store_has_room(job->db, 0))
+        dynbi_tidy_room(job->db) > 0)
         page = dynbi_store_allocate(job->db, page_count, job->slot);
     if (worker->is_outside)
         dynbi_unlock(job->db);
@@ -13834,6 +13878,18 @@ static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t fir
     job->to_lsn = runs->run[first].to_lsn;
     return dynbi_job_start(job, DYNBI_JOB_TIDY, table, &job->older.root,
                            first + length == runs->count, err);
+}
+
+/* Nonzero: there is room for what the newer runs hold to be there twice, which is
+ * how far a fold can get that has to end early, before it can go on. */
+static int dynbi_tidy_fits(const dynb *db, const dynbi_runs *runs, uint32_t first,
+                           uint32_t length)
+{
+    uint64_t room = dynbi_tidy_room(db), needed = 4 * (uint64_t)db->node_bytes;
+    uint32_t i;
+    for (i = first; i + 1 < first + length; ++i)
+        needed += runs->run[i].root.byte_count + 24 * runs->run[i].root.entry_count;
+    return needed <= room;
 }
 
 static int dynbi_run_is(const dynbi_run *a, const dynbi_run *b)
@@ -14425,7 +14481,8 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
                 dynbi_count_end(worker);
             return rc;
         }
-        if (may_tidy && dynbi_runs_choose(&table->sets[0], is_idle, &first, &length)) {
+        if (may_tidy && dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
+            dynbi_tidy_fits(db, &table->sets[0], first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
             if (rc != DYNB_OK)
                 dynbi_job_end(job);
@@ -14531,6 +14588,7 @@ static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
         return 0;
     if (problem == DYNB_NO_MEMORY) {
         dynbi_pool_trim(&db->pool);
+        dynbi_reader_trim(&db->reader);
         dynbi_worker_freeze(db, 1);
     }
     db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
@@ -14678,16 +14736,16 @@ static int dynbi_audit_pages(dynbi_audit *check, const dynbi_root *node)
     return 1;
 }
 
-static void dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node, const dynbi_root *root)
+static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
+                                const dynbi_root *root, dynb_error *err)
 {
     uint32_t i;
     for (i = 0; i < node->entry_count; ++i) {
         dynbi_leaf_entry entry;
         dynbi_buffer swap;
-        if (dynbi_node_key_copy(node, i, &check->key, NULL) != DYNB_OK) {
-            dynbi_audit_problem(check, DYNB_NO_MEMORY, "no memory to check keys", root);
-            return;
-        }
+        dynb_rc rc = dynbi_node_key_copy(node, i, &check->key, err);
+        if (rc != DYNB_OK)
+            return rc;
         dynbi_node_leaf_entry(node, i, &entry);
         if (check->has_last_key &&
             dynbi_key_compare(check->last_key.bytes, check->last_key.used_bytes, check->key.bytes,
@@ -14703,10 +14761,12 @@ static void dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node, const d
         check->key = swap;
         check->has_last_key = 1;
     }
+    return DYNB_OK;
 }
 
-/* Walks a tree, parents before children, left to right. */
-static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root)
+/* Walks a tree, parents before children, left to right. What cannot be looked at
+ * for want of memory or because the device fails is no damage: that ends it. */
+static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb_error *err)
 {
     dynbi_root way[DYNBI_LEVELS];
     uint32_t index[DYNBI_LEVELS], level = root->level;
@@ -14721,7 +14781,6 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root)
     way[level] = *root;
     index[level] = 0;
     for (;;) {
-        dynb_error problem;
         dynbi_node node;
         dynb_rc rc = DYNB_OK;
         int goes_down = 0, is_new = 1;
@@ -14732,20 +14791,22 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root)
             is_new = dynbi_audit_pages(check, &way[level]);
         }
         if (is_new) {
-            rc = dynbi_node_open(&check->reader, &way[level], &node, &problem);
-            if (rc == DYNB_NO_MEMORY)
+            rc = dynbi_node_open(&check->reader, &way[level], &node, err);
+            if (rc == DYNB_CORRUPT)
+                dynbi_audit_problem(check, rc, "a node is damaged", &way[level]);
+            else if (rc != DYNB_OK)
                 return rc;
-            if (rc != DYNB_OK)
-                dynbi_audit_problem(check, rc, "a node cannot be read", &way[level]);
         }
         if (is_new && rc == DYNB_OK) {
             check->report.nodes_count += index[level] == 0;
             if (level == 0)
-                dynbi_audit_leaf(check, &node, &way[level]);
+                rc = dynbi_audit_leaf(check, &node, &way[level], err);
             goes_down = level > 0 && index[level] < node.entry_count;
             if (goes_down)
                 dynbi_node_child(&node, index[level]++, &way[level - 1]);
             dynbi_node_close(&check->reader, &node);
+            if (rc != DYNB_OK)
+                return rc;
         }
         if (goes_down)
             index[--level] = 0;
@@ -14785,7 +14846,7 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     check->schema = &table->schema;
     for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root);
+        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
     check->schema = NULL;
     dynbi_table_free(db, table);
@@ -14817,7 +14878,7 @@ static dynb_rc dynbi_audit_run(dynb *db, dynb_check_report *report, dynb_problem
         dynbi_reader_limit(&check.reader, db->pages.page_count);
         (void)dynbi_format(check.where, sizeof check.where, "the catalog");
         if (db->catalog.sets[0].count)
-            rc = dynbi_audit_tree(&check, &db->catalog.sets[0].run[0].root);
+            rc = dynbi_audit_tree(&check, &db->catalog.sets[0].run[0].root, err);
     }
     if (rc == DYNB_OK)
         rc = dynbi_catalog_walk(db, 0, dynbi_audit_record, &check, err);
@@ -14828,7 +14889,7 @@ static dynb_rc dynbi_audit_run(dynb *db, dynb_check_report *report, dynb_problem
     dynbi_buffer_free(&check.last_key);
     dynbi_free(&db->allocator, check.pages, size);
     dynbi_free(&db->allocator, check.firsts, size);
-    if (rc == DYNB_OK && check.report.problems_count)
+    if ((rc == DYNB_OK || rc == DYNB_CORRUPT) && check.report.problems_count)
         rc = dynbi_fail(err, DYNB_CORRUPT, "%u problems were found",
                         check.report.problems_count);
     return rc;

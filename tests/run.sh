@@ -53,7 +53,7 @@ command -v timeout >/dev/null 2>&1 && limit="timeout ${TIMEOUT:-900}"
 # Compiles and runs one program; prints its line.
 run_one() {
     name=$1
-    flags="-std=c99 -O1 -g -Wall -Wextra $loud"
+    flags="-std=c99 -D_POSIX_C_SOURCE=200809L -O1 -g -Wall -Wextra $loud"
     case $name in
     *threads*)
         if [ -n "$no_threads" ]; then

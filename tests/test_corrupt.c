@@ -8,6 +8,10 @@
  * provably the same: for a store left by a crash, a state between the last
  * acknowledged change and the last one begun.
  *
+ * One thing cannot be told apart: the last changes before a crash, damaged, look
+ * like changes that the crash tore. What the log itself knows to have been
+ * durable, by a record that the damage spared, must be missed all the same.
+ *
  * dynb_check must say CORRUPT or the contents, backups included, must stay the
  * same when the store goes on working. Also: strangers' files are refused and
  * left alone, and so is a store of a newer format.
@@ -37,13 +41,16 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"page 512, closed", 512, 512, 90, 0, DYNB_SYNCED},
-    {"page 512, killed", 512, 512, 70, 1, DYNB_SYNCED},
-    {"page 512, power lost", 512, 512, 70, 2, DYNB_BUFFERED},
-    {"page 1024, closed", 1024, 2048, 120, 0, DYNB_BUFFERED},
-    {"page 4096, closed", 4096, 4096, 60, 0, DYNB_SYNCED},
-    {"page 4096, killed", 4096, 4096, 40, 1, DYNB_TO_OS},
+    {"page 512, closed", 512, 512, 400, 0, DYNB_SYNCED},
+    {"page 512, killed", 512, 512, 350, 1, DYNB_SYNCED},
+    {"page 512, power lost", 512, 512, 350, 2, DYNB_BUFFERED},
+    {"page 1024, closed", 1024, 2048, 400, 0, DYNB_BUFFERED},
+    {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED},
+    {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS},
 };
+
+/* How much of the log one damage can destroy. */
+typedef enum extent { NO_DAMAGE, ONE_RECORD, ONE_SECTOR, TWO_SECTORS, THE_REST } extent;
 
 /* Every version that a sector of the device ever had. */
 typedef struct past {
@@ -64,7 +71,12 @@ typedef struct corpus {
     uint8_t *bytes; /* the store */
     uint64_t size_bytes;
     uint64_t from, to; /* prefixes of the history that it may show */
-    uint64_t reported_at_open, reported_later, harmless, bad;
+    uint64_t idle;     /* after a crash: what a checkpoint had put out of harm's way */
+    uint64_t *lsn_of;  /* of each change */
+    dynb_log_record *log; /* as it was at the crash */
+    uint32_t log_count;
+    extent damage;
+    uint64_t reported_at_open, reported_later, harmless, undecidable, bad;
 } corpus;
 
 static dynb_config make_config(corpus *c, fault_device *device, dynb_device *callbacks)
@@ -122,8 +134,17 @@ static void keep_some_unsynced(corpus *c)
                    d->versions[d->dirty[i].newest].bytes, FAULT_SECTOR);
 }
 
+static int note_record(void *ctx, const dynb_log_record *record)
+{
+    corpus *c = (corpus *)ctx;
+    c->log = (dynb_log_record *)fault_memory(c->log, (c->log_count + 1) * sizeof *c->log);
+    c->log[c->log_count++] = *record;
+    return 0;
+}
+
 static void grow(corpus *c, uint64_t seed)
 {
+    dynb_stat stat;
     dynb_device callbacks;
     dynb_config config;
     uint32_t i;
@@ -135,20 +156,29 @@ static void grow(corpus *c, uint64_t seed)
     MUST(dynb_open(&c->h.db, NULL, &config, &kit_err));
     c->h.durability = c->set->durability;
     c->h.mix_durability = 1;
-    c->h.table_max = 3;
-    c->h.backup_max = 4;
+    c->h.table_max = 4;
+    c->h.backup_max = 5;
+    c->h.partition_count = 20;
+    c->h.pad_max_bytes = 300;
     history_begin(&c->h, c->h.db, seed);
+    c->lsn_of = (uint64_t *)fault_memory(NULL, (c->set->steps + 2) * sizeof *c->lsn_of);
     for (i = 0; i < c->set->steps; ++i) {
         if (!history_change(&c->h)) {
             printf("%s: %s: %s\n", c->set->name, c->h.op, model_difference);
             CHECK(!"the corpus could not be made");
             return;
         }
+        MUST(dynb_get_stat(c->h.db, &stat, &kit_err));
+        c->lsn_of[c->h.issued] = stat.lsn;
         if (i % 5 == 0)
             MUST(dynb_work(c->h.db, 2000, NULL, &kit_err));
-        if (i % 30 == 29)
+        if (i % 30 == 29) {
             MUST(dynb_wait_idle(c->h.db, &kit_err));
+            MUST(dynb_sync(c->h.db, &kit_err));
+            c->h.acked_power = c->h.acked_process = c->idle = c->h.issued;
+        }
     }
+    MUST(dynb_inspect_log(c->h.db, note_record, c, &kit_err));
     c->from = c->to = c->h.issued;
     if (c->set->crash == 1)
         keep(c, c->device.current, c->device.current_bytes);
@@ -158,6 +188,7 @@ static void grow(corpus *c, uint64_t seed)
         c->from = c->set->crash == 1 ? c->h.acked_process : c->h.acked_power;
     MUST(dynb_close(c->h.db, &kit_err));
     c->h.db = NULL;
+    dynb_result_free(&c->h.result); /* its memory came from the handle's allocator */
     if (!c->set->crash)
         keep(c, c->device.current, c->device.current_bytes);
 }
@@ -167,6 +198,32 @@ static void grow(corpus *c, uint64_t seed)
 static int is_report(dynb_rc rc)
 {
     return rc == DYNB_CORRUPT || rc == DYNB_NOT_A_STORE || rc == DYNB_NEWER_FORMAT;
+}
+
+/* Must the loss of all changes after `prefix` have been noticed? Yes if a record
+ * tells that the next one was durable, and this damage cannot have hit both. */
+static int is_known(const corpus *c, uint64_t prefix)
+{
+    const dynb_log_record *lost = NULL, *first = NULL, *last = NULL;
+    uint32_t i;
+    if (prefix < c->idle || c->damage == NO_DAMAGE || !c->set->crash)
+        return 1;
+    if (c->damage == THE_REST || c->set->crash == 2)
+        return 0;
+    for (i = 0; i < c->log_count; ++i) {
+        const dynb_log_record *record = &c->log[i];
+        if (record->lsn == c->lsn_of[prefix + 1])
+            lost = record;
+        if (!lost || record->durable_lsn < lost->lsn ||
+            (c->damage != ONE_RECORD &&
+             record->log_pos < lost->log_pos + lost->size_bytes + FAULT_SECTOR))
+            continue;
+        first = first ? first : record;
+        last = record;
+    }
+    if (c->damage != TWO_SECTORS)
+        return first != NULL;
+    return first && first->log_pos + first->size_bytes + FAULT_SECTOR < last->log_pos;
 }
 
 /* The store goes on: folds, restores its backups, and is opened again. */
@@ -186,8 +243,17 @@ static int judge_open(corpus *c, dynb *db, int thorough)
     uint64_t digest;
     int same = 1;
     dynb_rc rc = model_store_digest(db, &digest), checked;
-    if (rc == DYNB_OK && history_prefix(&c->h, digest, c->from, c->to) == HISTORY_NEVER)
-        return model_differs("other contents, and no report");
+    if (rc == DYNB_OK && history_prefix(&c->h, digest, c->from, c->to) == HISTORY_NEVER) {
+        uint64_t prefix = history_prefix(&c->h, digest, 0, c->to);
+        if (prefix == HISTORY_NEVER)
+            return model_differs("contents that never were, and no report");
+        if (is_known(c, prefix))
+            return model_differs("changes after %llu of %llu..%llu lost, and no report",
+                                 (unsigned long long)prefix, (unsigned long long)c->from,
+                                 (unsigned long long)c->to);
+        ++c->undecidable;
+        return 1;
+    }
     if (rc != DYNB_OK) {
         ++c->reported_later;
         return is_report(rc) || model_differs("reading: %s", kit_err.message);
@@ -244,7 +310,7 @@ static void note(corpus *c, int same, const char *damage, uint64_t where, uint64
 
 static void flip_bits(corpus *c, check_random *random)
 {
-    uint64_t bits = c->size_bytes * 8, wanted = check_scaled(bits < 60000 ? bits / 40 : 1500), i;
+    uint64_t bits = c->size_bytes * 8, wanted = check_scaled(14000), i;
     uint64_t step = check_env("SCALE", 100) >= 1000 ? 1 : bits / wanted;
     for (i = step > 1 ? check_below(random, step) : 0; i < bits; i += step) {
         uint64_t bit = step > 1 ? i - check_below(random, step) % (i + 1) : i;
@@ -300,7 +366,7 @@ static void swap_sectors(corpus *c, check_random *random)
 static void age_sectors(corpus *c)
 {
     uint8_t saved[FAULT_SECTOR];
-    uint64_t wanted = check_scaled(1500);
+    uint64_t wanted = check_scaled(2000);
     uint32_t i, step = (uint32_t)(c->past_count / wanted + 1);
     for (i = 0; i < c->past_count; i += step) {
         uint8_t *at = c->bytes + c->pasts[i].sector * FAULT_SECTOR;
@@ -330,22 +396,28 @@ static void run_setting(const setting *set, uint64_t seed)
     note(&c, judge(&c, c.bytes, c.size_bytes, 1), "not damaged", 0, 0);
     CHECK(c.harmless == 1); /* the control: it is fine when nothing is wrong */
     c.harmless = 0;
+    c.damage = ONE_RECORD;
     flip_bits(&c, &random);
+    c.damage = THE_REST;
     truncate_everywhere(&c);
+    c.damage = ONE_SECTOR;
     zero_sectors(&c);
-    swap_sectors(&c, &random);
     age_sectors(&c);
-    printf("    %s: %llu bytes; %llu damages reported at open, %llu later, %llu harmless, "
-           "%llu silent\n",
+    c.damage = TWO_SECTORS;
+    swap_sectors(&c, &random);
+    printf("    %s: %llu bytes; damages reported at open %llu, later %llu, harmless %llu, like a "
+           "torn end %llu, silent %llu\n",
            set->name, (unsigned long long)c.size_bytes, (unsigned long long)c.reported_at_open,
            (unsigned long long)c.reported_later, (unsigned long long)c.harmless,
-           (unsigned long long)c.bad);
+           (unsigned long long)c.undecidable, (unsigned long long)c.bad);
     CHECK(c.reported_at_open + c.reported_later > 0);
     history_free(&c.h);
     fault_free(&c.device);
     fault_free(&c.second);
     free(c.pasts);
     free(c.bytes);
+    free(c.lsn_of);
+    free(c.log);
 }
 
 /* ----------------------------------------------------------- strangers -- */

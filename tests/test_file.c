@@ -227,7 +227,7 @@ static void test_bad_files(void)
     MUST(dynb_wait_idle(db, &kit_err));
     MUST(dynb_close(db, &kit_err));
     (void)file_digest(&whole);
-    for (length = whole - 1; length > 0; length = length * 3 / 4) {
+    for (length = whole - 1; length > 64; length = length * 3 / 4) {
         dynb_rc rc;
         CHECK(truncate(path, (off_t)length) == 0);
         rc = dynb_open(&db, path, &config, &kit_err);

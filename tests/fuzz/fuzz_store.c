@@ -10,7 +10,7 @@
  * end check and scrub find all well. */
 #include "fuzz.h"
 
-#define OPERATIONS_MAX 100
+#define OPERATIONS_MAX 40
 
 typedef struct session {
     fuzz_device *device;
@@ -305,19 +305,16 @@ static void do_look(session *s, uint32_t byte)
 /* Closes and opens; kills in between when asked to. */
 static int do_reopen(session *s, int kills, int read_only)
 {
-    fuzz_device *kept = NULL;
+    static fuzz_device *kept;
     dynb_rc rc;
-    if (kills) {
-        kept = fuzz_device_new();
+    kept = kept ? kept : fuzz_device_new();
+    if (kills)
         fuzz_device_copy(kept, s->device);
-    }
     rc = dynb_close(s->db, NULL);
     s->db = NULL;
     judge(s, rc, "close");
-    if (kept) {
+    if (kills) {
         fuzz_device_copy(s->device, kept);
-        free(kept->bytes);
-        free(kept);
         s->sound = s->sound && FUZZ_SUMS_COUNT;
     }
     s->device->calls_to_failure = 0;
