@@ -105,7 +105,12 @@
 #define DYNB_FORMAT_VERSION 1
 
 #if defined(DYNBACKUP_STATIC)
+/* A program need not call every function. */
+#if defined(__GNUC__)
+#define DYNB_API static __attribute__((unused))
+#else
 #define DYNB_API static
+#endif
 #elif defined(__cplusplus)
 #define DYNB_API extern "C"
 #else
@@ -1016,12 +1021,13 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_inspect_nodes(dynb *db, const char *table_
 
 /* ---- memory ---- */
 
-static dynb_allocator dynbi_default_allocator(void)
+/* strlen, which a freestanding program need not have. */
+static size_t dynbi_length(const char *text)
 {
-    dynb_allocator allocator;
-    allocator.resize_fn = NULL;
-    allocator.ctx = NULL;
-    return allocator;
+    size_t length = 0;
+    while (text[length])
+        ++length;
+    return length;
 }
 
 static void *dynbi_resize(const dynb_allocator *a, void *ptr, size_t old_size, size_t new_size)
@@ -1234,7 +1240,7 @@ static size_t dynbi_format_list(char *to, size_t capacity, const char *format, v
         DYNBI_ASSERT(width < 100);
         if (*format == 's') {
             const char *text = va_arg(arguments, const char *);
-            dynbi_format_put(&sink, text, strlen(text));
+            dynbi_format_put(&sink, text, dynbi_length(text));
         } else if (*format == 't') {
             const char *text = va_arg(arguments, const char *);
             dynbi_format_put(&sink, text, va_arg(arguments, size_t));
@@ -1640,8 +1646,9 @@ static uint32_t dynbi_crc_portable(uint32_t crc, const uint8_t *at, size_t size)
     return crc;
 }
 
+/* A freestanding program has no libgcc to ask for the processor. */
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__TINYC__) && \
-    !defined(_MSC_VER)
+    !defined(_MSC_VER) && !defined(DYNBACKUP_NO_FILE)
 #define DYNBI_CRC_X86 1
 
 typedef long long dynbi_crc_pair __attribute__((vector_size(16)));
@@ -2662,7 +2669,7 @@ static dynb_value dynbi_item_find(dynb_item item, const char *name, size_t name_
 
 DYNB_API dynb_value dynb_item_get(dynb_item item, const char *name)
 {
-    return dynbi_item_find(item, name, strlen(name));
+    return dynbi_item_find(item, name, dynbi_length(name));
 }
 
 DYNB_API uint32_t dynb_item_size(dynb_item item)
@@ -3207,7 +3214,7 @@ static int dynbi_build_rearrange(dynb_builder *builder, uint32_t start, uint8_t 
 /* Counts and sorts the innermost open container; nonzero if that succeeded. */
 static int dynbi_build_sort(dynb_builder *builder, size_t *count)
 {
-    dynbi_sort_entry small[2 * DYNBI_SORT_SMALL];
+    dynbi_sort_entry few[2 * DYNBI_SORT_SMALL];
     dynbi_sort_entry *entries;
     uint32_t start = builder->open_pos[builder->open_count - 1];
     uint8_t kind = builder->open_type[builder->open_count - 1];
@@ -3219,7 +3226,7 @@ static int dynbi_build_sort(dynb_builder *builder, size_t *count)
         return 1;
     }
     if (*count <= DYNBI_SORT_SMALL) {
-        return dynbi_build_rearrange(builder, start, kind, small, *count);
+        return dynbi_build_rearrange(builder, start, kind, few, *count);
     }
     DYNBI_ASSERT(*count <= DYNBI_ENCODING_MAX_BYTES);
     size = *count * 2 * sizeof *entries;
@@ -3322,7 +3329,7 @@ DYNB_API void dynb_builder_free(dynb_builder *builder)
 
 static size_t dynbi_name_length(const char *name)
 {
-    return name ? strlen(name) : 0;
+    return name ? dynbi_length(name) : 0;
 }
 
 /* The length of a text given as NUL-terminated or counted; 0 and a failure if
@@ -3331,7 +3338,7 @@ static size_t dynbi_text_length(dynb_builder *builder, const char *name, const v
                                 size_t length)
 {
     if (text) {
-        return length == (size_t)-1 ? strlen((const char *)text) : length;
+        return length == (size_t)-1 ? dynbi_length((const char *)text) : length;
     }
     if (length && !builder->error.code) {
         dynbi_build_fail_at(builder, name, dynbi_name_length(name), DYNB_INVALID_ARGUMENT,
@@ -3722,7 +3729,7 @@ static dynb_rc dynbi_key_check(const dynbi_schema *schema, const uint8_t *key, s
 static dynb_rc dynbi_item_strip(const dynbi_schema *schema, dynb_item item, dynbi_buffer *to)
 {
     const uint8_t *end = item.bytes + item.size_bytes, *start, *run;
-    uint64_t aws_size, count, left;
+    uint64_t aws_size = 0, count = 0, left;
     uint32_t dropped_count = 0;
     size_t head_pos, head_bytes, name_length;
     const char *name;
@@ -4196,7 +4203,7 @@ static dynbi_json_kind dynbi_json_word_token(dynbi_json_reader *reader, dynbi_js
 {
     const char *at = reader->text + reader->pos;
     const char *word = *at == 't' ? "true" : *at == 'f' ? "false" : *at == 'n' ? "null" : "";
-    size_t length = strlen(word);
+    size_t length = dynbi_length(word);
     if (!length || length > reader->length - reader->pos || memcmp(at, word, length) != 0) {
         return dynbi_json_bad(reader, token, reader->pos, "a value is missing");
     }
@@ -4703,7 +4710,7 @@ static uint8_t dynbi_json_tag(const char *text, size_t length)
     uint8_t type;
     for (type = DYNB_S; type <= DYNB_M; ++type) {
         const char *name = dynbi_type_name(type);
-        if (strlen(name) == length && !memcmp(name, text, length)) {
+        if (dynbi_length(name) == length && !memcmp(name, text, length)) {
             return type;
         }
     }
@@ -5037,12 +5044,6 @@ static void dynbi_json_name(dynbi_json_writer *writer, const char *text, size_t 
     writer->needs_comma = 0;
 }
 
-static void dynbi_json_uint(dynbi_json_writer *writer, uint64_t number)
-{
-    char text[24];
-    dynbi_json_literal(writer, text, dynbi_format(text, sizeof text, "%u", number));
-}
-
 /* ---- items: writing ---- */
 
 /* An S, N or B as a JSON string. */
@@ -5114,7 +5115,7 @@ static void dynbi_json_write_item(dynbi_json_writer *writer, dynb_item item)
         }
         tag = dynbi_type_name((uint8_t)value.type);
         dynbi_json_open(writer, '{');
-        dynbi_json_name(writer, tag, strlen(tag));
+        dynbi_json_name(writer, tag, dynbi_length(tag));
         if (value.type < DYNB_SS) {
             dynbi_json_write_scalar(writer, value);
             dynbi_json_close(writer, '}');
@@ -8353,9 +8354,11 @@ static int dynbi_generation_reserve(dynbi_generation *generation, uint32_t chang
 /* Inserts or replaces; reserved before, so it cannot fail. value may be that of
  * the entry replaced. */
 static void dynbi_generation_put(dynbi_generation *generation, uint32_t set_index,
-                                 const uint8_t *key, uint32_t key_size, const uint8_t *value,
-                                 uint32_t value_size, int is_tombstone)
+                                 const dynbi_change *change)
 {
+    const uint8_t *key = change->key, *value = change->value;
+    uint32_t key_size = change->key_size, value_size = change->value_size;
+    int is_tombstone = change->is_tombstone;
     dynbi_generation_set *set = &generation->sets[set_index];
     dynbi_generation_path path;
     dynbi_probe probe;
@@ -8621,15 +8624,6 @@ static int dynbi_runs_replace(const dynb_allocator *allocator, const dynbi_runs 
     if (tail)
         memcpy(out->run + first + 1, from->run + first + length, tail * sizeof(dynbi_run));
     return 1;
-}
-
-static uint64_t dynbi_runs_bytes(const dynbi_runs *runs)
-{
-    uint64_t bytes = 0;
-    uint32_t i;
-    for (i = 0; i < runs->count; ++i)
-        bytes += runs->run[i].root.byte_count;
-    return bytes;
 }
 
 /* Exact totals; zero when a run is not counted yet. */
@@ -10492,7 +10486,7 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
     const uint8_t *at = payload, *end = payload + size;
     db->op_count = 0;
     while (at < end) {
-        uint64_t id, set, word, key_size;
+        uint64_t id = 0, set = 0, word = 0, key_size = 0;
         dynbi_op *op;
         at = dynbi_varint_load(at, end, &id);
         at = at ? dynbi_varint_load(at, end, &set) : NULL;
@@ -10803,15 +10797,19 @@ static void dynbi_apply_catalog(dynb *db, dynbi_op *op, const uint8_t *base)
 /* Remembers one change of frame `lsn` in its table's generation. */
 static void dynbi_apply(dynb *db, const dynbi_op *op, const uint8_t *base, uint64_t lsn)
 {
-    const uint8_t *key = base + op->key_pos;
     dynbi_generation *generation = op->table->newest;
+    dynbi_change change;
     uint64_t old_bytes = generation->used_bytes;
     DYNBI_ASSERT(!generation->frozen && lsn > op->table->folded_lsn);
     DYNBI_ASSERT(generation->entry_count == 0 || generation->last_lsn <= lsn);
     if (generation->entry_count == 0)
         generation->first_lsn = lsn;
-    dynbi_generation_put(generation, op->set, key, op->key_size, key + op->key_size,
-                         op->value_size, op->is_tombstone);
+    change.key = base + op->key_pos;
+    change.key_size = op->key_size;
+    change.value = change.key + op->key_size;
+    change.value_size = op->value_size;
+    change.is_tombstone = op->is_tombstone;
+    dynbi_generation_put(generation, op->set, &change);
     generation->last_lsn = lsn;
     db->generation_bytes += generation->used_bytes - old_bytes;
 }
@@ -11549,14 +11547,6 @@ static void dynbi_store_free(dynb *db)
 
 #define DYNBI_ARN_PREFIX "arn:aws:dynamodb:"
 #define DYNBI_ARN_ROOM 128u /* what an ARN has beside names */
-
-static size_t dynbi_length(const char *text)
-{
-    size_t length = 0;
-    while (text[length])
-        ++length;
-    return length;
-}
 
 static int dynbi_text_starts(const char *text, const char *with)
 {
@@ -13674,13 +13664,13 @@ static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
     return oldest;
 }
 
-static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table, dynb_error *err)
+static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
+                               const dynbi_generation *generation, dynb_error *err)
 {
-    const dynbi_generation *generation = dynbi_table_oldest(table);
     dynbi_root nothing;
     uint32_t i;
     int is_first = 1;
-    DYNBI_ASSERT(generation && generation->frozen && !generation->next);
+    DYNBI_ASSERT(generation->frozen && !generation->next);
     memset(&nothing, 0, sizeof nothing);
     memset(&job->view, 0, sizeof job->view);
     job->view.newest = generation;
@@ -14398,8 +14388,8 @@ static void dynbi_worker_freeze(dynb *db, int freeze_all)
     }
 }
 
-/* The table whose oldest frozen generation is oldest, or NULL. */
-static dynbi_table *dynbi_worker_next_table(const dynb *db)
+/* The table whose oldest frozen generation is oldest, and that; or NULL. */
+static dynbi_table *dynbi_worker_next_table(const dynb *db, const dynbi_generation **generation)
 {
     dynbi_table *best = NULL;
     uint64_t best_pos = ~(uint64_t)0;
@@ -14409,6 +14399,7 @@ static dynbi_table *dynbi_worker_next_table(const dynb *db)
         if (oldest && oldest->frozen && oldest->first_mark.pos < best_pos) {
             best = db->tables[i];
             best_pos = oldest->first_mark.pos;
+            *generation = oldest;
         }
     }
     return best;
@@ -14435,6 +14426,7 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
 {
     dynb *db = worker->db;
     dynbi_job *job = &worker->job[0];
+    const dynbi_generation *generation = NULL;
     dynbi_table *table;
     uint32_t i;
     dynb_rc rc = DYNB_OK;
@@ -14449,9 +14441,9 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     if (dynbi_checkpoint_is_due(db, 0)) {
         rc = dynbi_checkpoint_start(job, err);
     } else {
-        table = dynbi_worker_next_table(db);
-        if (table)
-            rc = dynbi_run_start(job, table, err);
+        table = dynbi_worker_next_table(db, &generation);
+        if (table && generation)
+            rc = dynbi_run_start(job, table, generation, err);
     }
     if (rc != DYNB_OK)
         dynbi_job_end(job);
@@ -16142,5 +16134,72 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
     return dynbi_api_leave(db, dynbi_inspect_nodes_run(db, table_or_backup_arn, visit_fn, ctx,
                                                        err));
 }
+
+/* Private macros end here; our own unit tests look at them. */
+#if !defined(DYNBACKUP_KEEP_MACROS)
+#undef DYNBI_ARN_PREFIX
+#undef DYNBI_ARN_ROOM
+#undef DYNBI_ASSERT
+#undef DYNBI_BACKUP_ID_SIZE
+#undef DYNBI_BASE_RATIO
+#undef DYNBI_BUILD_ORDINAL
+#undef DYNBI_BUILD_ROOM
+#undef DYNBI_BUILD_START
+#undef DYNBI_CASE
+#undef DYNBI_CHUNK_HEADER
+#undef DYNBI_CRC_ARM
+#undef DYNBI_CRC_X86
+#undef DYNBI_ENCODING_MAX_BYTES
+#undef DYNBI_FANOUT_MIN
+#undef DYNBI_FOLD_SLOTS
+#undef DYNBI_FORK_FANOUT
+#undef DYNBI_FRAME_CHANGES
+#undef DYNBI_FRAME_HAS_CATALOG
+#undef DYNBI_FRAME_HEAD_BYTES
+#undef DYNBI_FRAME_MAX_BYTES
+#undef DYNBI_FRAME_OPEN
+#undef DYNBI_GENERATION_LEVELS
+#undef DYNBI_JSON_DEPTH_MAX
+#undef DYNBI_KEY_MAX_BYTES
+#undef DYNBI_KEY_PARTS_MAX
+#undef DYNBI_LEAF_FANOUT
+#undef DYNBI_LEVELS
+#undef DYNBI_LOG_RESERVED
+#undef DYNBI_NODE_BYTES
+#undef DYNBI_NODE_BYTES_MAX
+#undef DYNBI_NODE_HEAD_BYTES
+#undef DYNBI_NODE_RUN_DIVISOR
+#undef DYNBI_NO_SLOT
+#undef DYNBI_NUMBER_MAX
+#undef DYNBI_NUMBER_PAIRS_MAX
+#undef DYNBI_PAGES_MAPS
+#undef DYNBI_PAGE_NONE
+#undef DYNBI_PAGE_NO_MEMORY
+#undef DYNBI_POINTER_BYTES
+#undef DYNBI_POSIX
+#undef DYNBI_PREFETCH
+#undef DYNBI_PREFIX_STEP
+#undef DYNBI_RAM_BLOCKS
+#undef DYNBI_RAM_BLOCK_BYTES
+#undef DYNBI_RUNS_MANY
+#undef DYNBI_RUNS_MAX
+#undef DYNBI_SEGMENT_HEAD_BYTES
+#undef DYNBI_SEGMENT_MAGIC
+#undef DYNBI_SETS
+#undef DYNBI_SORT_SMALL
+#undef DYNBI_STORE_ID_BYTES
+#undef DYNBI_SUMS_DIFFER
+#undef DYNBI_SUPERBLOCK_BYTES
+#undef DYNBI_SUPERBLOCK_TEXT
+#undef DYNBI_TIER_RUNS
+#undef DYNBI_TREE_KEY_MAX
+#undef DYNBI_UUID_SIZE
+#undef DYNBI_VALUE_MAX
+#undef DYNBI_VARINT_MAX
+#undef DYNBI_WAYS
+#undef DYNBI_WINDOWS
+#undef DYNBI_WINDOW_BITS
+#undef DYNBI_WINDOW_COUNT
+#endif
 
 #endif /* DYNBACKUP_IMPLEMENTATION */

@@ -997,8 +997,8 @@ static void check_filled(store *s, const char *table, uint32_t from, uint32_t to
 static void test_full_device(int manual_work)
 {
     static store s;
-    char arn[DYNB_ARN_MAX + 1];
-    uint32_t first, second, third;
+    char arns[4][DYNB_ARN_MAX + 1];
+    uint32_t first, second, third, i;
     store_begin(&s);
     s.config.page_size_bytes = 512;
     s.config.memory_bytes = 128 * 1024;
@@ -1009,12 +1009,12 @@ static void test_full_device(int manual_work)
     store_open(&s);
     MUST(kit_create_table(s.db, "Keep", NULL));
     MUST(kit_create_table(s.db, "Drop", NULL));
-    change_all(&s, "Drop", 200, 1);
-    MUST(dynb_wait_idle(s.db, &kit_err));
-    MUST(back_up(&s, "Drop", "drop", arn));
-    MUST(dynb_wait_idle(s.db, &kit_err));
-    change_all(&s, "Drop", 200, 2);
-    MUST(dynb_wait_idle(s.db, &kit_err));
+    for (i = 0; i < 4; ++i) {
+        change_all(&s, "Drop", 200, 1 + i);
+        MUST(dynb_wait_idle(s.db, &kit_err));
+        MUST(back_up(&s, "Drop", "drop", arns[i]));
+        MUST(dynb_wait_idle(s.db, &kit_err));
+    }
     if (manual_work) {
         for (first = 0; first < 300; ++first) { /* memory would run out before the device */
             char id[16];
@@ -1033,7 +1033,8 @@ static void test_full_device(int manual_work)
     store_reopen(&s); /* full, and yet it opens and reads */
     check_filled(&s, "Keep", 0, first);
 
-    EXPECT(dynb_delete_backup(s.db, arn, NULL, NULL, &kit_err), DYNB_OK);
+    for (i = 0; i < 4; ++i)
+        EXPECT(dynb_delete_backup(s.db, arns[i], NULL, NULL, &kit_err), DYNB_OK);
     EXPECT(dynb_wait_idle(s.db, &kit_err), DYNB_OK);
     second = fill(&s, "Keep", first);
     CHECK(second > first + 20);
@@ -1044,7 +1045,7 @@ static void test_full_device(int manual_work)
     third = fill(&s, "Keep", second);
     CHECK(third > second + 20);
     check_filled(&s, "Keep", 0, third);
-    printf("    full device: %u items, %u after a backup went, %u after a table went\n", first,
+    printf("    full device: %u items, %u after backups went, %u after a table went\n", first,
            second, third);
     CHECK_INT(s.device.current_bytes, 512 * 1024);
     store_end(&s);

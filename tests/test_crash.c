@@ -140,7 +140,9 @@ static void visit_inner(void *ctx, const fault_image *image)
     uint32_t i;
     fault_start(&c->third, image->bytes, image->size_bytes, 0);
     if (!open_and_digest(c, &c->third, 0, &db, &digest)) {
-        fail(c, "the second crash left a store that cannot be used", image->what);
+        if (kit_err.code != DYNB_NOT_A_STORE || image->grown != FAULT_GARBAGE ||
+            c->twice.durable_bytes)
+            fail(c, "the second crash left a store that cannot be used", image->what);
         return;
     }
     for (i = c->accept_from; i < c->accept_count && c->accept[i] != digest; ++i)

@@ -1,5 +1,6 @@
 /* unit_codec.c - section 11: integers, varints, CRC-32C, base64, UTF-8. */
 #define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 #include "check.h"
 

@@ -1,8 +1,10 @@
 /* unit_generation.c - section 20: the ordered changes in memory, against a
  * sorted array; every failed allocation; every rule of the tree. */
 #include "check.h"
+#undef DYNBACKUP_ASSERT
 #define DYNBACKUP_ASSERT(x) ((x) ? (void)0 : check_note(0, __FILE__, __LINE__, #x))
 #define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 
 /* ----------------------------------------------------------- allocator -- */
@@ -157,13 +159,18 @@ static int reserve(bench *b, const change *c)
 static void put(bench *b, uint32_t set, const change *c)
 {
     static uint8_t value[500000];
+    dynbi_change put;
     uint32_t i;
     for (i = 0; i < c->value_size; ++i) {
         value[i] = value_byte(c->value_seed, i);
     }
+    put.key = c->key;
+    put.key_size = c->key_size;
+    put.value = c->value_size ? value : NULL;
+    put.value_size = c->value_size;
+    put.is_tombstone = c->is_tombstone;
     b->memory.forbidden = 1;
-    dynbi_generation_put(b->generation, set, c->key, c->key_size,
-                         c->value_size ? value : NULL, c->value_size, c->is_tombstone);
+    dynbi_generation_put(b->generation, set, &put);
     b->memory.forbidden = 0;
 }
 
@@ -584,6 +591,7 @@ static void test_replace(void)
     bench b;
     change c;
     const dynbi_entry *entry, *same;
+    dynbi_change own;
     uint64_t used_bytes;
     uint32_t i;
     bench_open(&b, 4096, 0, 1);
@@ -608,10 +616,17 @@ static void test_replace(void)
     CHECK(entry_is(entry, &c));
     CHECK_INT(b.generation->content_bytes, 124);
     /* A value that is the entry's own, and a part of it. */
+    own.key = c.key;
+    own.key_size = 24;
+    own.value = dynbi_entry_value(entry);
+    own.value_size = 100;
+    own.is_tombstone = 0;
     b.memory.forbidden = 1;
-    dynbi_generation_put(b.generation, 0, c.key, 24, dynbi_entry_value(entry), 100, 0);
+    dynbi_generation_put(b.generation, 0, &own);
     CHECK(entry_is(entry, &c));
-    dynbi_generation_put(b.generation, 0, c.key, 24, dynbi_entry_value(entry) + 1, 99, 0);
+    own.value = dynbi_entry_value(entry) + 1;
+    own.value_size = 99;
+    dynbi_generation_put(b.generation, 0, &own);
     b.memory.forbidden = 0;
     CHECK(dynbi_entry_value(entry)[98] == value_byte(c.value_seed, 99));
     c.value_size = 150;

@@ -1,5 +1,6 @@
 /* unit_key.c - section 14: order of keys, strip and restore, damage, messages. */
 #define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 #include "check.h"
 

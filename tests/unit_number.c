@@ -1,5 +1,6 @@
 /* unit_number.c - section 12: decimals against plain text arithmetic. */
 #define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 #include "check.h"
 

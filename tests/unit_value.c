@@ -1,5 +1,6 @@
 /* unit_value.c - section 13: items against a naive encoder; damage; messages. */
 #define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 #include "check.h"
 
