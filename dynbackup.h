@@ -9744,6 +9744,7 @@ struct dynb {
     uint64_t checkpoint_lsn;
     int wants_space;         /* a checkpoint and a marking, soon */
     uint64_t idle_lsn;       /* change_lsn at the last dynb_work */
+    uint32_t tries_count;    /* times the call at hand was made again */
     uint64_t debt_bytes;     /* written since the writers were last slowed */
     struct dynbi_worker *worker;
 #if defined(DYNBACKUP_PTHREADS)
@@ -13492,6 +13493,7 @@ typedef struct dynbi_job {
     dynbi_fold fold;
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
+    int drops_tombstones;
     dynbi_superblock super; /* checkpoint: what will be written */
 } dynbi_job;
 
@@ -13517,6 +13519,7 @@ typedef struct dynbi_worker {
     dynbi_merge mark;
     dynbi_count count;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
+    uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
     uint32_t most_runs; /* of any table, when last looked at */
     int turn;           /* with many runs urgent and background steps take turns */
@@ -13622,6 +13625,7 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     dynb_rc rc;
     job->kind = kind;
     job->table = table;
+    job->drops_tombstones = drop_tombstones;
     if (table)
         ++table->job_count;
     if (chunk > (uint64_t)256 << 10)
@@ -13838,7 +13842,7 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     run.root = *root;
     for (i = 0; i < table->sets[0].count; ++i)
         is_first = is_first && !table->sets[0].run[i].root.page;
-    if (is_first) {
+    if (is_first && job->drops_tombstones) {
         run.is_counted = 1;
         run.item_delta = root->entry_count;
         run.byte_delta = root->byte_count;
@@ -14463,9 +14467,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
         worker->tidy_lacked = 0;
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
         dynbi_table *table = db->tables[i];
-        /* a restored table that was not written since shares all its runs:
-         * folding them would copy it */
-        if (table->is_damaged || table->folded_lsn < table->id)
+        if (table->is_damaged)
             continue;
         if (is_idle && table->has_uncounted) {
             rc = dynbi_count_start(worker, table, &table->sets[0], err);
@@ -14473,7 +14475,10 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
                 dynbi_count_end(worker);
             return rc;
         }
-        if (may_tidy && dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
+        /* a restored table that was not written since shares all its runs:
+         * folding them would copy it */
+        if (may_tidy && table->folded_lsn >= table->id &&
+            dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
             dynbi_tidy_fits(db, &table->sets[0], first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
             if (rc != DYNB_OK)
@@ -14542,6 +14547,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
                                   dynb_error *err)
 {
     dynbi_worker *worker = db->worker;
+    const uint64_t folds = db->folds_count;
     uint32_t free_before;
     dynb_rc rc;
     *has_worked = 0;
@@ -14563,6 +14569,16 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     } else if (rc == DYNB_OK && dynbi_pages_free_count(&db->pages) > free_before) {
         worker->space_is_short = 0;
     }
+    if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
+        dynbi_pool_trim(&db->pool); /* caches are worth less than going on */
+        dynbi_reader_trim(&db->reader);
+        dynbi_reader_trim(&worker->reader);
+        ++worker->memory_tries;
+        *has_worked = 1;
+        rc = DYNB_OK;
+    } else if (rc != DYNB_OK || db->folds_count != folds) {
+        worker->memory_tries = 0;
+    }
     worker->is_busy = 0;
 #if defined(DYNBACKUP_PTHREADS)
     pthread_cond_broadcast(&db->work_done);
@@ -14578,11 +14594,8 @@ static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
     int has_worked = 1;
     if (db->config.read_only || db->disk.has_failed)
         return 0;
-    if (problem == DYNB_NO_MEMORY) {
-        dynbi_pool_trim(&db->pool);
-        dynbi_reader_trim(&db->reader);
+    if (problem == DYNB_NO_MEMORY)
         dynbi_worker_freeze(db, 1);
-    }
     db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
     while (has_worked) {
         if (dynbi_worker_step(db, (uint64_t)1 << 20, problem == DYNB_NO_SPACE, &has_worked,
@@ -15227,9 +15240,15 @@ static void dynbi_api_help(dynb *db, uint64_t written_bytes)
 /* Nonzero: a call that failed for want of room should be made again. */
 static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
 {
-    if (rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE)
+    uint64_t used_bytes = db->memory.used_bytes;
+    if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
-    if (!dynbi_worker_relieve(db, rc))
+    if (rc == DYNB_NO_MEMORY) { /* caches go first */
+        dynbi_pool_trim(&db->pool);
+        dynbi_reader_trim(&db->reader);
+    }
+    if ((db->tries_count > 1 || db->memory.used_bytes == used_bytes) &&
+        !dynbi_worker_relieve(db, rc))
         return 0;
     dynbi_error_clear(err);
     return 1;
@@ -15242,6 +15261,7 @@ static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
     if (!db)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "db is NULL");
     dynbi_lock(db);
+    db->tries_count = 0;
     return DYNB_OK;
 }
 
@@ -15876,7 +15896,10 @@ DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    return dynbi_api_leave(db, dynbi_item_get(db, table, key, out, result, err));
+    do
+        rc = dynbi_item_get(db, table, key, out, result, err);
+    while (dynbi_api_again(db, rc, err));
+    return dynbi_api_leave(db, rc);
 }
 
 DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t write_count,
@@ -15922,7 +15945,9 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
     if ((unsigned)input->condition > DYNB_SORT_BEGINS_WITH)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.condition is not one of its values");
     else
-        rc = dynbi_table_query(db, input, out, result, err);
+        do
+            rc = dynbi_table_query(db, input, out, result, err);
+        while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -15952,7 +15977,9 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
                         "TotalSegments: Segment: %u is not less than TotalSegments: %u",
                         (uint64_t)input->segment, (uint64_t)input->total_segments);
     else
-        rc = dynbi_table_scan(db, input, out, result, err);
+        do
+            rc = dynbi_table_scan(db, input, out, result, err);
+        while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -16015,7 +16042,9 @@ DYNB_API dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    rc = dynbi_backup_describe(db, backup_arn, &record, out, result, err);
+    do
+        rc = dynbi_backup_describe(db, backup_arn, &record, out, result, err);
+    while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -16049,7 +16078,9 @@ DYNB_API dynb_rc dynb_list_backups(dynb *db, const dynb_list_backups_input *inpu
                         "One or more parameter values were invalid: Time range lower bound must "
                         "be less than or equal to upper bound");
     else
-        rc = dynbi_backup_list_run(db, input, out, result, err);
+        do
+            rc = dynbi_backup_list_run(db, input, out, result, err);
+        while (dynbi_api_again(db, rc, err));
     return dynbi_api_leave(db, rc);
 }
 
