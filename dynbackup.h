@@ -7192,7 +7192,8 @@ static dynb_rc dynbi_fold_close_level(dynbi_fold *fold, uint32_t number, dynb_er
             pointer = dynbi_fold_pointer(part, &root, bytes);
             rc = dynbi_fold_insert(fold, number + 1, &pointer, err);
         }
-        dynbi_part_clear(part);
+        if (rc == DYNB_OK)
+            dynbi_part_clear(part);
     }
     return rc;
 }
@@ -7321,10 +7322,11 @@ static dynb_rc dynbi_fold_merge(dynbi_fold *fold, dynb_error *err)
     if (is_touched)
         order = dynbi_key_compare(fold->change.key, fold->change.key_size, fold->old_key.bytes,
                                   fold->old_key.used_bytes);
-    if (order <= 0) {
-        if (order == 0)
-            ++fold->leaf_index;
-        return dynbi_fold_take(fold, 1, err);
+    if (order <= 0) { /* on to the next only after success: a fold may go on after
+                       * NO_SPACE, by ending early */
+        rc = dynbi_fold_take(fold, 1, err);
+        fold->leaf_index += rc == DYNB_OK && order == 0;
+        return rc;
     }
     dynbi_node_leaf_entry(&fold->leaf, fold->leaf_index, &old_entry);
     old_change.key = fold->old_key.bytes;
@@ -7333,7 +7335,7 @@ static dynb_rc dynbi_fold_merge(dynbi_fold *fold, dynb_error *err)
     old_change.value_size = old_entry.value_size;
     old_change.is_tombstone = old_entry.is_tombstone;
     rc = dynbi_fold_add(fold, &old_change, err);
-    ++fold->leaf_index;
+    fold->leaf_index += rc == DYNB_OK;
     return rc;
 }
 
@@ -9647,7 +9649,8 @@ typedef struct dynbi_table {
     int is_damaged;         /* tidying met damage; left alone from then on */
     int has_uncounted;      /* a run's deltas are not known yet */
     dynbi_buffer fold_key;  /* a fold that ended early goes on here ... */
-    uint64_t fold_lsn;      /* ... if this still is its newest run (or 0) */
+    uint64_t fold_lsn;      /* ... if this still is its newest run (or 0) ... */
+    uint64_t fold_older_lsn; /* ... and this the one it is folded onto */
 } dynbi_table;
 
 /* A backup whose generation is not folded yet. */
@@ -10722,6 +10725,7 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->is_damaged = old.is_damaged;
         table->fold_key = old.fold_key;
         table->fold_lsn = old.fold_lsn;
+        table->fold_older_lsn = old.fold_older_lsn;
         old.newest = NULL;
         memset(&old.fold_key, 0, sizeof old.fold_key);
         dynbi_table_clear(db, &old);
@@ -13612,6 +13616,12 @@ static void dynbi_job_end(dynbi_job *job)
     }
 }
 
+/* Nonzero: this fold has ended early before, and goes on at fold_key. */
+static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t newest_lsn, uint64_t older_lsn)
+{
+    return table->fold_lsn && table->fold_lsn == newest_lsn && table->fold_older_lsn == older_lsn;
+}
+
 /* Starts folding job->view onto `older`. */
 static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
                                const dynbi_root *older, int drop_tombstones, dynb_error *err)
@@ -13643,7 +13653,8 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     fold->output.ctx = job;
     fold->next_fn = dynbi_merge_feed;
     fold->next_ctx = &job->merge;
-    if (kind == DYNBI_JOB_TIDY && table->fold_lsn == job->to_lsn) {
+    if (kind == DYNBI_JOB_TIDY &&
+        dynbi_tidy_goes_on(table, job->to_lsn, job->older.to_lsn)) {
         from = table->fold_key.bytes;
         from_size = table->fold_key.used_bytes;
     }
@@ -13876,11 +13887,14 @@ static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t fir
 
 /* Nonzero: there is room for what the newer runs hold to be there twice, which is
  * how far a fold can get that has to end early, before it can go on. */
-static int dynbi_tidy_fits(const dynb *db, const dynbi_runs *runs, uint32_t first,
+static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t first,
                            uint32_t length)
 {
+    const dynbi_runs *runs = &table->sets[0];
     uint64_t room = dynbi_tidy_room(db), needed = 4 * (uint64_t)db->node_bytes;
     uint32_t i;
+    if (dynbi_tidy_goes_on(table, runs->run[first].to_lsn, runs->run[first + length - 1].to_lsn))
+        return room > 0; /* it was let in before, and goes on */
     for (i = first; i + 1 < first + length; ++i)
         needed += runs->run[i].root.byte_count + 24 * runs->run[i].root.entry_count;
     return needed <= room;
@@ -13912,8 +13926,11 @@ static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t first, uint32_t
         snapshot.sets[0].run[i].is_counted = 0;
     rc = dynbi_publish(db, table, &snapshot, err);
     dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK) {
         table->fold_lsn = job->to_lsn;
+        table->fold_older_lsn = job->older.to_lsn;
+    }
+    db->wants_space = 1; /* what was replaced is needed to go on */
     return rc;
 }
 
@@ -14088,7 +14105,8 @@ static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root 
     dynb_rc rc = dynbi_fold_step(&job->fold, budget_bytes, is_done, err);
     if (rc == DYNB_NO_SPACE && job->kind == DYNBI_JOB_TIDY && !job->fold.has_ended_early &&
         job->fold.has_change && job->fold.written_bytes) {
-        job->table->fold_key.used_bytes = 0; /* only this job uses it now */
+        job->table->fold_key.used_bytes = 0; /* only this job uses these now */
+        job->table->fold_lsn = 0;
         if (dynbi_buffer_append(&job->table->fold_key, job->fold.change.key,
                                 job->fold.change.key_size)) {
             dynbi_fold_end_early(&job->fold);
@@ -14479,7 +14497,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
          * folding them would copy it */
         if (may_tidy && table->folded_lsn >= table->id &&
             dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
-            dynbi_tidy_fits(db, &table->sets[0], first, length)) {
+            dynbi_tidy_fits(db, table, first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
             if (rc != DYNB_OK)
                 dynbi_job_end(job);

@@ -987,8 +987,10 @@ static void check_filled(store *s, const char *table, uint32_t from, uint32_t to
     char id[16];
     for (i = from; i < to; ++i) {
         snprintf(id, sizeof id, "item-%u", i);
-        if (kit_get(s->db, table, id) != (int64_t)i)
+        if (kit_get(s->db, table, id) != (int64_t)i) {
             CHECK_INT(kit_get(s->db, table, id), i);
+            return;
+        }
     }
     snprintf(id, sizeof id, "item-%u", to);
     CHECK_INT(kit_get(s->db, table, id), -1); /* the one that failed */
