@@ -13897,7 +13897,7 @@ static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t fi
         return room > 0; /* it was let in before, and goes on */
     for (i = first; i + 1 < first + length; ++i)
         needed += runs->run[i].root.byte_count + 24 * runs->run[i].root.entry_count;
-    return needed <= room;
+    return needed + needed / 2 <= room; /* small nodes waste up to that much */
 }
 
 static int dynbi_run_is(const dynbi_run *a, const dynbi_run *b)
