@@ -278,7 +278,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_file_device_open(dynb_device *device, cons
                                                        dynb_error *err);
 
 /* Makes a device of memory.
- * size_bytes: initial size. fixed: nonzero forbids growth, as a flash chip does.
+ * size_bytes: initial size. fixed: nonzero forbids growth, as a flash chip
+ * does.
  * Returns: NO_MEMORY, INVALID_ARGUMENT.
  * Cost: one allocation. Threads: any. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes,
@@ -335,16 +336,17 @@ DYNB_API void dynb_result_free(dynb_result *result);
  * config: NULL for the defaults; copied.
  * After: every write that was acknowledged at its durability is there; backups
  *   that were being built go on being built.
- * Returns: INVALID_ARGUMENT, NO_MEMORY, NO_SPACE, IO_FAILED, LOCKED, NOT_A_STORE,
- *   NEWER_FORMAT, CORRUPT (damage recovery must not guess about; opening with
- *   read_only still shows the undamaged part).
+ * Returns: INVALID_ARGUMENT, NO_MEMORY, NO_SPACE, IO_FAILED, LOCKED,
+ *   NOT_A_STORE, NEWER_FORMAT, CORRUPT (damage recovery must not guess about;
+ *   opening with read_only still shows the undamaged part).
  * Cost: reads interior nodes and the log since the last checkpoint. Syncs: none
  *   until the first write. Threads: any. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_open(dynb **out, const char *path, const dynb_config *config,
                                            dynb_error *err);
 
 /* Finishes the log, marks its end as durable, closes the device and frees all.
- * Returns: IO_FAILED, READ_ONLY (an earlier failure; the handle is freed all the same).
+ * Returns: IO_FAILED, READ_ONLY (an earlier failure; the handle is freed all
+ * the same).
  * Cost: two or three syncs. Backups being built are completed at the next open.
  * Threads: no other call may be running. Source: ours. */
 DYNB_API dynb_rc dynb_close(dynb *db, dynb_error *err);
@@ -358,7 +360,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_sync(dynb *db, dynb_error *err);
  * After: pending zero means that every backup is AVAILABLE, the counts of
  *   tables are exact and memory holds few changes.
  * Returns: NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
- * Cost: bounded by the budget, and one sync or two. Threads: any. Source: ours. */
+ * Cost: bounded by the budget, and one sync or two. Threads: any. Source: ours.
+ * */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_work(dynb *db, uint64_t budget_bytes, int *pending,
                                            dynb_error *err);
 
@@ -411,8 +414,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_check(dynb *db, dynb_check_report *report,
                                             dynb_problem_fn problem_fn, void *ctx,
                                             dynb_error *err);
 
-/* Rebuilds the state of every table from its snapshot on the device and the log,
- * by the fold that recovery uses, and compares it with the live state.
+/* Rebuilds the state of every table from its snapshot on the device and the
+ * log, by the fold that recovery uses, and compares it with the live state.
  * Returns: CORRUPT (they differ), NO_MEMORY, IO_FAILED. Cost: reads the store
  * and the log. Threads: any; holds the lock throughout. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_scrub(dynb *db, dynb_error *err);
@@ -461,8 +464,8 @@ DYNB_API void dynb_add_null(dynb_builder *builder, const char *name);
 /* Copies a value from another item. */
 DYNB_API void dynb_add_value(dynb_builder *builder, const char *name, dynb_value value);
 
-/* Open a map, list or set (type DYNB_M, DYNB_L, DYNB_SS, DYNB_NS or DYNB_BS) and
- * close the innermost open one. Returns nothing: failures stick.
+/* Open a map, list or set (type DYNB_M, DYNB_L, DYNB_SS, DYNB_NS or DYNB_BS)
+ * and close the innermost open one. Returns nothing: failures stick.
  * Cost: closing sorts its attributes or elements. Threads: the owner's.
  * Source: contract 3.1. */
 DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_type type);
@@ -479,7 +482,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_builder_finish(dynb_builder *builder, dynb
  * Cost: one free. Threads: the owner's. Source: ours. */
 DYNB_API void dynb_builder_free(dynb_builder *builder);
 
-/* The attribute of that name; type DYNB_TYPE_NONE when absent. Returns the view.
+/* The attribute of that name; type DYNB_TYPE_NONE when absent. Returns the
+ * view.
  * Cost: walks the attributes. Threads: any. Source: ours. */
 DYNB_API dynb_value dynb_item_get(dynb_item item, const char *name);
 
@@ -488,7 +492,8 @@ DYNB_API dynb_value dynb_item_get(dynb_item item, const char *name);
 DYNB_API uint32_t dynb_item_size(dynb_item item);
 
 /* The text or bytes of an S or B. Returns the pointer (not NUL-terminated),
- * sets *length; NULL for another type. Cost: O(1). Threads: any. Source: ours. */
+ * sets *length; NULL for another type. Cost: O(1). Threads: any. Source: ours.
+ * */
 DYNB_API const char *dynb_value_string(dynb_value value, size_t *length);
 
 /* The digits of an N as AWS prints them, NUL-terminated. Returns the length, 0
@@ -499,7 +504,8 @@ DYNB_API size_t dynb_value_number(dynb_value value, char text[DYNB_NUMBER_TEXT_S
  * sets *number. Cost: O(digits). Threads: any. Source: ours. */
 DYNB_API int dynb_value_int(dynb_value value, int64_t *number);
 
-/* A BOOL. Returns 1 for true, else 0. Cost: O(1). Threads: any. Source: ours. */
+/* A BOOL. Returns 1 for true, else 0. Cost: O(1). Threads: any. Source: ours.
+ * */
 DYNB_API int dynb_value_bool(dynb_value value);
 
 /* How many attributes, elements. Returns 0 for a scalar. Cost: O(1). Threads:
@@ -549,7 +555,10 @@ typedef enum dynb_table_status {
     DYNB_TABLE_DELETING,
     DYNB_TABLE_ACTIVE
 } dynb_table_status;
-typedef enum dynb_table_class { DYNB_STANDARD = 0, DYNB_STANDARD_INFREQUENT_ACCESS } dynb_table_class;
+typedef enum dynb_table_class {
+    DYNB_STANDARD = 0,
+    DYNB_STANDARD_INFREQUENT_ACCESS
+} dynb_table_class;
 typedef enum dynb_stream_view {
     DYNB_STREAM_OFF = 0,
     DYNB_STREAM_KEYS_ONLY,
@@ -600,7 +609,8 @@ typedef struct dynb_create_table_input {
     uint32_t tag_count; /* at most 50 */
 } dynb_create_table_input;
 
-/* What DescribeTable tells. All pointers are into the dynb_result of the call. */
+/* What DescribeTable tells. All pointers are into the dynb_result of the call.
+ * */
 typedef struct dynb_table_description {
     const char *table_name;
     const char *table_arn;
@@ -645,8 +655,8 @@ typedef struct dynb_table_list {
     const char *last_evaluated; /* NULL: that was all; else the next start */
 } dynb_table_list;
 
-/* Lists table names in byte order. start_after: a name, which need not exist, or
- * NULL. limit: 1..100, 0 means 100.
+/* Lists table names in byte order. start_after: a name, which need not exist,
+ * or NULL. limit: 1..100, 0 means 100.
  * Returns: VALIDATION, NO_MEMORY. Cost: O(limit). Threads: any.
  * Source: API ListTables. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_tables(dynb *db, const char *start_after,
@@ -670,7 +680,8 @@ typedef struct dynb_update_table_input {
 /* Changes recorded settings; items are untouched.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a rule of UpdateTable, with AWS's
  *   message), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
- * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6, 5. */
+ * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6, 5.
+ * */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *input,
                                                    dynb_table_description *out,
                                                    dynb_result *result, dynb_error *err);
@@ -686,16 +697,19 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_table(dynb *db, const char *table,
 
 /* Records (attribute_name, 1..255 bytes) or switches off (NULL) time to live.
  * Items are not expired by this version.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, NO_SPACE, IO_FAILED,
+ * READ_ONLY.
  * Cost: one log record. Threads: any. Source: API UpdateTimeToLive. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
                                                           const char *attribute_name,
                                                           dynb_error *err);
 
-/* Adds or replaces tags; removes them by key. resource_arn: a table's ARN or name.
+/* Adds or replaces tags; removes them by key. resource_arn: a table's ARN or
+ * name.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a backup's ARN, too many tags, a key
  *   given twice), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
- * Cost: one log record. Threads: any. Source: API TagResource, UntagResource. */
+ * Cost: one log record. Threads: any. Source: API TagResource, UntagResource.
+ * */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_tag_resource(dynb *db, const char *resource_arn,
                                                    const dynb_tag *tags, uint32_t tag_count,
                                                    dynb_error *err);
@@ -720,11 +734,12 @@ typedef struct dynb_write_options {
 } dynb_write_options;
 
 /* Puts an item, replacing the one with the same key.
- * table: name or ARN. item: copied. options: NULL for none. old and result: NULL
- * unless options->return_old; old->bytes is NULL when there was no item.
+ * table: name or ARN. item: copied. options: NULL for none. old and result:
+ * NULL unless options->return_old; old->bytes is NULL when there was no item.
  * After: readers see the item; it is as durable as asked for.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (key missing, of the wrong type or
- *   size; item over 400 KB; not an item), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ *   size; item over 400 KB; not an item), NO_MEMORY, NO_SPACE, IO_FAILED,
+ *   READ_ONLY, CORRUPT.
  * Cost: one log record; a read if the old item is wanted; a sync if SYNCED.
  * Threads: any. Source: API PutItem; contract 3.3, 3.4. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_put_item(dynb *db, const char *table, dynb_item item,
@@ -760,8 +775,8 @@ typedef struct dynb_write {
  * crash, reader or backup ever sees a part of it. Stronger than AWS's
  * BatchWriteItem, and not bound to its 25 requests.
  * writes: write_count >= 1. options: return_old is refused.
- * Returns: as dynb_put_item; VALIDATION also when a key comes twice; the message
- *   names the write by its index.
+ * Returns: as dynb_put_item; VALIDATION also when a key comes twice; the
+ *   message names the write by its index.
  * Cost: one log record, one sync if SYNCED. Threads: any.
  * Source: API BatchWriteItem; contract 3.4, 4.6. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes,
@@ -829,7 +844,8 @@ typedef enum dynb_backup_status {
 
 typedef enum dynb_backup_type { DYNB_BACKUP_USER = 0, DYNB_BACKUP_SYSTEM } dynb_backup_type;
 
-/* What DescribeBackup tells. All pointers are into the dynb_result of the call. */
+/* What DescribeBackup tells. All pointers are into the dynb_result of the call.
+ * */
 typedef struct dynb_backup_description {
     const char *backup_arn;
     const char *backup_name;
@@ -843,7 +859,8 @@ typedef struct dynb_backup_description {
 } dynb_backup_description;
 
 /* Catalogs a time marker for a backup of the table as it is now.
- * table: name or ARN. backup_name: 3..255 of [a-zA-Z0-9_.-]; need not be unique.
+ * table: name or ARN. backup_name: 3..255 of [a-zA-Z0-9_.-]; need not be
+ * unique.
  * After: the backup exists, and holds exactly the changes up to its marker. Its
  *   status is CREATING, or AVAILABLE when nothing changed since the last
  *   snapshot; the build goes on by itself, also after a crash.
@@ -869,7 +886,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_create_backups(dynb *db, const char *const
 /* Describes a backup.
  * Returns: BACKUP_NOT_FOUND, VALIDATION ('Invalid Backup ARN'), ACCESS_DENIED
  *   (another account), NO_MEMORY, IO_FAILED, CORRUPT.
- * Cost: O(log backups). Threads: any. Source: API DescribeBackup; contract 1.2. */
+ * Cost: O(log backups). Threads: any. Source: API DescribeBackup; contract 1.2.
+ * */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
                                                       dynb_backup_description *out,
                                                       dynb_result *result, dynb_error *err);
@@ -906,8 +924,10 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_backups(dynb *db, const dynb_list_bac
 /* Deletes a backup. out->status is DELETED. Space that only it used comes back
  * as dynb_work goes on.
  * Returns: BACKUP_NOT_FOUND, BACKUP_IN_USE (still CREATING), VALIDATION (ARN; a
- *   SYSTEM backup), ACCESS_DENIED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
- * Cost: one log record. Threads: any. Source: API DeleteBackup; contract 1.4. */
+ *   SYSTEM backup), ACCESS_DENIED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY,
+ *   CORRUPT.
+ * Cost: one log record. Threads: any. Source: API DeleteBackup; contract 1.4.
+ * */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
                                                     dynb_backup_description *out,
                                                     dynb_result *result, dynb_error *err);
@@ -966,11 +986,11 @@ typedef struct dynb_node_info {
     uint64_t entry_count;  /* below it */
 } dynb_node_info;
 
-/* Shows the nodes of a table's (name) or backup's (ARN) snapshot, parents first.
- * visit_fn returns nonzero to stop early.
+/* Shows the nodes of a table's (name) or backup's (ARN) snapshot, parents
+ * first. visit_fn returns nonzero to stop early.
  * Returns: TABLE_NOT_FOUND, BACKUP_NOT_FOUND, BACKUP_IN_USE, VALIDATION,
- *   NO_MEMORY, IO_FAILED, CORRUPT. Cost: reads the interior nodes. Threads: any; holds the
- *   lock throughout. Source: ours. */
+ *   NO_MEMORY, IO_FAILED, CORRUPT. Cost: reads the interior nodes. Threads:
+ *   any; holds the lock throughout. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
                                                     int (*visit_fn)(void *ctx,
                                                                     const dynb_node_info *node),
@@ -5346,8 +5366,9 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a RAM device");
     memset(ram, 0, sizeof *ram);
     ram->allocator = own;
-    ram->block_bytes = size_bytes > DYNBI_RAM_BLOCK_BYTES || fixed ? (size_bytes + 4095) / 4096 * 4096
-                                                                   : DYNBI_RAM_BLOCK_BYTES;
+    ram->block_bytes = DYNBI_RAM_BLOCK_BYTES;
+    if (size_bytes > DYNBI_RAM_BLOCK_BYTES || fixed)
+        ram->block_bytes = (size_bytes + 4095) / 4096 * 4096;
     if ((fixed && size_bytes == 0) || size_bytes > (uint64_t)1 << 48) {
         dynbi_free(&own, ram, sizeof *ram);
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "size_bytes is %u", size_bytes);
@@ -5862,7 +5883,8 @@ static void dynbi_reader_forget(dynbi_reader *reader, uint32_t page)
     }
 }
 
-/* The way to use for a node: its own, else the one unused longest, else none. */
+/* The way to use for a node: its own, else the one unused longest, else none.
+ * */
 static dynbi_way *dynbi_reader_way(dynbi_reader *reader, uint32_t page, uint32_t sum)
 {
     uint32_t i, first = dynbi_reader_set_of(reader, page);
@@ -5970,9 +5992,9 @@ static void dynbi_reader_return(dynbi_reader *reader, dynbi_range *range)
  * stored can be wrong: a marking walks from the durable roots and sets a bit
  * for each page it meets, when the store opens and when space runs low.
  *
- *     used     given out, or in use when last marked      (what allocation sees)
- *     marked   given out since the marking began          (becomes `used`)
- *     met      met by the marking under way; only the marker touches it
+ *     used     given out, or in use when last marked      (what allocation
+ *     sees) marked   given out since the marking began          (becomes
+ *     `used`) met      met by the marking under way; only the marker touches it
  *     pending  given out to a fold that is not published  (no root reaches it);
  *              one map for each of the two folds that can be open at a time
  *
@@ -6062,7 +6084,8 @@ static int dynbi_pages_widen(dynbi_pages *pages, uint32_t capacity)
     return 1;
 }
 
-/* The device has page_count pages now (never fewer than before). Nonzero: done. */
+/* The device has page_count pages now (never fewer than before). Nonzero: done.
+ * */
 static int dynbi_pages_resize(dynbi_pages *pages, uint32_t page_count)
 {
     DYNBI_ASSERT(page_count >= pages->page_count);
@@ -6203,9 +6226,9 @@ static void dynbi_pages_settle(dynbi_pages *pages, uint32_t slot)
  *     0  entry_count u16 | level u8 | 0 u8 | used_bytes u32
  *     8  prefix_size u16 | 0 u16 | 0 u32
  *    16  prefix, zero-padded to a multiple of 8
- *        heads    u64 * entry_count   big-endian value, so numbers order as keys
- *        offsets  u16 * entry_count   of the entries, from the end of this array
- *        entries  varint suffix_size | suffix bytes past the head |
+ *        heads    u64 * entry_count   big-endian value, so numbers order as
+ *        keys offsets  u16 * entry_count   of the entries, from the end of this
+ *        array entries  varint suffix_size | suffix bytes past the head |
  *                 leaf: varint value_size * 2 + is_tombstone | value
  *                 interior: pointer to the child whose first key this is
  *
@@ -6214,11 +6237,12 @@ static void dynbi_pages_settle(dynbi_pages *pages, uint32_t slot)
  *
  * A value starts with its weight as a varint: what it counts for in byte_count.
  *
- * A node is valid if and only if (1) CRC-32C over used_bytes equals the parent's
- * sum, (2) its level is the one the parent says, (3) every array and entry lies
- * inside used_bytes, (4) there is an entry, and an interior entry's pointer has
- * a level one lower. What a parent says of a child is verified when the child is
- * read; a torn, lost or misdirected write is thus found, however old.
+ * A node is valid if and only if (1) CRC-32C over used_bytes equals the
+ * parent's sum, (2) its level is the one the parent says, (3) every array and
+ * entry lies inside used_bytes, (4) there is an entry, and an interior entry's
+ * pointer has a level one lower. What a parent says of a child is verified when
+ * the child is read; a torn, lost or misdirected write is thus found, however
+ * old.
  *
  * fold reuses every node of the older tree that no newer key touches, by
  * copying the pointer. It is resumable: explicit state, a step at a time; and
@@ -6742,8 +6766,8 @@ static dynb_rc dynbi_tree_move(dynbi_tree_cursor *cursor, int backwards, dynb_er
     return rc == DYNB_OK ? dynbi_tree_land(cursor, err) : rc;
 }
 
-/* Places a cursor at the first entry >= key, or with backwards at the last entry
- * < key; key NULL: at the first or last of all. */
+/* Places a cursor at the first entry >= key, or with backwards at the last
+ * entry < key; key NULL: at the first or last of all. */
 static dynb_rc dynbi_tree_seek(dynbi_tree_cursor *cursor, const dynbi_root *root,
                                const uint8_t *key, uint32_t key_size, int backwards,
                                dynb_error *err)
@@ -6817,7 +6841,8 @@ typedef struct dynbi_fold {
     int has_change;
     int has_ended_early; /* take no more changes; keep the rest of the older tree */
 
-    /* older tree: interior nodes from the root down, then the subtree at hand */
+    /* older tree: interior nodes from the root down, then the subtree at hand
+     * */
     dynbi_node open_node[DYNBI_LEVELS];
     uint16_t open_index[DYNBI_LEVELS];
     uint32_t open_count;
@@ -7138,7 +7163,8 @@ static dynbi_change dynbi_fold_pointer(const dynbi_part *part, const dynbi_root 
 }
 
 /* Adds an entry to a level. When that fills a node, the one that waited is
- * emitted and its pointer inserted one level up: recursion up to DYNBI_LEVELS. */
+ * emitted and its pointer inserted one level up: recursion up to DYNBI_LEVELS.
+ * */
 static dynb_rc dynbi_fold_insert(dynbi_fold *fold, uint32_t number, const dynbi_change *entry,
                                  dynb_error *err)
 {
@@ -8151,7 +8177,8 @@ static dynbi_leaf *dynbi_leaf_split(dynbi_generation *generation, dynbi_generati
 
 /* The same for a fork. Separator 0 of the new fork is its lower bound. */
 static dynbi_fork *dynbi_fork_split(dynbi_generation *generation, dynbi_fork *fork,
-                                    uint32_t index, dynbi_entry *separator, dynbi_generation_node *child,
+                                    uint32_t index, dynbi_entry *separator,
+                                    dynbi_generation_node *child,
                                     int is_last)
 {
     dynbi_fork *right =
@@ -8572,8 +8599,8 @@ typedef struct dynbi_run {
     uint64_t byte_delta; /* likewise of their sizes */
 } dynbi_run;
 
-/* Immutable once made: a change makes a new list, so a builder may go on reading
- * the one it took. */
+/* Immutable once made: a change makes a new list, so a builder may go on
+ * reading the one it took. */
 typedef struct dynbi_runs {
     uint32_t count;
     dynbi_run *run; /* newest first */
@@ -8611,7 +8638,8 @@ static int dynbi_runs_copy(const dynb_allocator *allocator, const dynbi_runs *fr
 }
 
 /* A copy in which [first, first + length) is replaced by one run; length 0 puts
- * it in front of `first`. A run without a tree is kept only where it must tile. */
+ * it in front of `first`. A run without a tree is kept only where it must tile.
+ * */
 static int dynbi_runs_replace(const dynb_allocator *allocator, const dynbi_runs *from,
                               uint32_t first, uint32_t length, const dynbi_run *run,
                               dynbi_runs *out)
@@ -8661,7 +8689,8 @@ static uint64_t dynbi_run_weight(const dynbi_run *run)
 }
 
 #define DYNBI_TIER_RUNS 4u  /* that many runs of like size become one; like: */
-                            /* the largest is no more than the others together */
+                            /* the largest is no more than the others together
+                             * */
 #define DYNBI_BASE_RATIO 8u /* the oldest takes the others in at 1/8 its size */
 #define DYNBI_RUNS_MAX 24u  /* reads stay bounded, whatever the sizes */
 
@@ -8707,8 +8736,8 @@ typedef struct dynbi_view {
     dynbi_runs runs;
 } dynbi_view;
 
-/* What the view holds for a key. After DYNB_OK with is_there: close found->leaf,
- * which is nothing to do for a change in memory. */
+/* What the view holds for a key. After DYNB_OK with is_there: close
+ * found->leaf, which is nothing to do for a change in memory. */
 static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, const uint8_t *key,
                               uint32_t key_size, dynbi_found *found, dynb_error *err)
 {
@@ -8929,20 +8958,23 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
  * bytes, its positions never wrap; it lies in segments, extents that each name
  * the next, which is reserved beforehand.
  *
- *     segment   magic u32 | sum u32 | store_id 16 | first_pos u64 | page_count u32 |
- *               next_page u32 | next_page_count u32 | epoch u32 | chain u32 | 0 u32 | 0 u64
- *               then the stream, until the segment ends        (64 bytes of head)
+ *     segment   magic u32 | sum u32 | store_id 16 | first_pos u64 | page_count
+ *               u32 | next_page u32 | next_page_count u32 | epoch u32 | chain
+ *               u32 | 0 u32 | 0 u64 then the stream, until the segment ends
+ *                  (64 bytes of head)
  *
  *     frame     sum u32 | size u32 | lsn u64 | time_ms u64 | durable_lsn u64 |
- *               previous_sum u32 | kind u8 | flags u8 | 0 u16 | payload, zero-padded
- *               to a multiple of 8                             (40 bytes of head)
+ *               previous_sum u32 | kind u8 | flags u8 | 0 u16 | payload,
+ *               zero-padded to a multiple of 8                             (40
+ *               bytes of head)
  *
  * A frame is the atomic unit and may cross segments. It is valid if and only if
- * (1) its sum is the CRC-32C of all after the sum, seeded by store id and epoch,
- * (2) its lsn follows the frame before, (3) its previous_sum is the sum of the
- * frame before, (4) its time is not before that frame's. The epoch counts the
- * opens that wrote; it is on the device before a frame of it is, and its first
- * frame (kind OPEN) tells it. So no frame of an older life is ever believed.
+ * (1) its sum is the CRC-32C of all after the sum, seeded by store id and
+ * epoch, (2) its lsn follows the frame before, (3) its previous_sum is the sum
+ * of the frame before, (4) its time is not before that frame's. The epoch
+ * counts the opens that wrote; it is on the device before a frame of it is, and
+ * its first frame (kind OPEN) tells it. So no frame of an older life is ever
+ * believed.
  *
  * A segment head is believed if its sum is right, first_pos is where it stands,
  * and chain is the sum of the last frame that ended before it.
@@ -9377,8 +9409,8 @@ static dynb_rc dynbi_log_scan_fill(dynbi_log_scan *scan, uint64_t pos, uint64_t 
         wanted = end - pos;
     scan->buffer.used_bytes = 0;
     if (!dynbi_buffer_reserve(&scan->buffer, (size_t)wanted))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read %u bytes of log; raise memory_bytes",
-                          wanted);
+        return dynbi_fail(err, DYNB_NO_MEMORY,
+                          "no memory to read %u bytes of log; raise memory_bytes", wanted);
     scan->buffer_pos = pos;
     for (got = 0; got < wanted;) {
         uint64_t disk_pos, row = dynbi_log_row(log, pos + got, &disk_pos);
@@ -9513,10 +9545,10 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
     return 1;
 }
 
-/* Looks past the end for a frame, valid by itself, that knew change `missing` as
- * durable. Segments are followed whatever their heads say: they may be what was
- * damaged, and a frame proves itself. The effort is bounded, against logs that
- * are full of what looks like frames. */
+/* Looks past the end for a frame, valid by itself, that knew change `missing`
+ * as durable. Segments are followed whatever their heads say: they may be what
+ * was damaged, and a frame proves itself. The effort is bounded, against logs
+ * that are full of what looks like frames. */
 static dynb_rc dynbi_log_scan_prove(dynbi_log_scan *scan, uint64_t missing, int *is_damage,
                                     dynb_error *err)
 {
@@ -9584,11 +9616,11 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * way to change anything (a transaction: one log frame, then memory), recovery.
  *
  *     page 0, page 1: superblock, both the same but while one is being written
- *       0  "dynbackup store\n" 16 | sum u32 | format u32 | page_bytes u32 | node_bytes u32
- *      32  store_id 16 | sequence u64 | epoch u32 | page_count u32 | durable_lsn u64
- *      72  log: segment page u32, page_count u32, first_pos u64,
- *               mark pos u64, lsn u64, time_ms u64, sum u32, epoch u32
- *     120  catalog: lsn u64, root 32 bytes
+ *       0  "dynbackup store\n" 16 | sum u32 | format u32 | page_bytes u32 |
+ *      node_bytes u32 32  store_id 16 | sequence u64 | epoch u32 | page_count
+ *      u32 | durable_lsn u64 72  log: segment page u32, page_count u32,
+ *               first_pos u64, mark pos u64, lsn u64, time_ms u64, sum u32,
+ *     epoch u32 120  catalog: lsn u64, root 32 bytes
  *     160  end; the sum covers 20..160 and is seeded by the text
  *
  * Valid if and only if text and sum are right and the sizes are possible; the
@@ -9824,7 +9856,8 @@ static void dynbi_code_text(dynbi_coder *coder, const char **text)
     coder->at += size;
 }
 
-/* A part of its own size, for skipping and splicing. Reading: *part and *size. */
+/* A part of its own size, for skipping and splicing. Reading: *part and *size.
+ * */
 static void dynbi_code_part(dynbi_coder *coder, const uint8_t **part, uint64_t *size)
 {
     dynbi_code_u64(coder, size);
@@ -10325,8 +10358,8 @@ static dynb_rc dynbi_store_grow(dynb *db, uint32_t page_count)
     return DYNB_OK;
 }
 
-/* Pages of a fixed-size device that only the builder and the catalog may use, so
- * that a full store can still be folded, and deleted from. */
+/* Pages of a fixed-size device that only the builder and the catalog may use,
+ * so that a full store can still be folded, and deleted from. */
 static uint32_t dynbi_store_headroom(const dynb *db)
 {
     uint64_t bytes = 12 * (uint64_t)db->node_bytes + 2 * (uint64_t)db->log.segment_bytes;
@@ -10515,7 +10548,8 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
     return DYNB_OK;
 }
 
-/* Nonzero: a backup's marker lies between a generation's last change and lsn. */
+/* Nonzero: a backup's marker lies between a generation's last change and lsn.
+ * */
 static int dynbi_table_is_marked(const dynb *db, const dynbi_table *table, uint64_t last_lsn,
                                  uint64_t lsn)
 {
@@ -10584,7 +10618,8 @@ static dynb_rc dynbi_change_reserve(dynb *db, const dynbi_log_mark *before, dynb
     return rc;
 }
 
-/* --- catalog changes: staged before the frame is logged, put in place after --- */
+/* --- catalog changes: staged before the frame is logged, put in place after
+ * --- */
 
 typedef struct dynbi_staged {
     dynbi_table *table;    /* what the table becomes, or a deleted one's name */
@@ -10843,7 +10878,8 @@ static uint64_t dynbi_store_now(const dynb *db)
     return 0;
 }
 
-/* Time for the next frame: never before the last one's, whatever the clock does. */
+/* Time for the next frame: never before the last one's, whatever the clock
+ * does. */
 static uint64_t dynbi_store_time(const dynb *db)
 {
     uint64_t now = dynbi_store_now(db);
@@ -11037,6 +11073,7 @@ static dynb_rc dynbi_mark_tree(dynbi_pages *pages, dynbi_reader *reader, const d
         dynbi_root child;
         dynb_rc rc = dynbi_node_open(reader, &way[level], &node, err);
         int goes_down = 0;
+        memset(&child, 0, sizeof child);
         if (rc != DYNB_OK)
             return rc;
         while (!goes_down && index[level] < node.entry_count) {
@@ -11092,7 +11129,8 @@ static void dynbi_mark_log(dynb *db)
                                db->log.reserved[i].page_count);
 }
 
-/* Ties a zeroed handle's parts together; its disk, memory and config are set. */
+/* Ties a zeroed handle's parts together; its disk, memory and config are set.
+ * */
 static void dynbi_store_init(dynb *db)
 {
     db->pages.allocator = &db->allocator;
@@ -11213,7 +11251,8 @@ static int dynbi_superblock_sizes_are_possible(uint32_t page_bytes, uint32_t nod
            node_bytes >= 512 && node_bytes <= DYNBI_NODE_BYTES_MAX;
 }
 
-/* Looks for a superblock at pos. *is_valid; *is_newer: but of a newer format. */
+/* Looks for a superblock at pos. *is_valid; *is_newer: but of a newer format.
+ * */
 static dynb_rc dynbi_superblock_read(dynb *db, uint64_t pos, uint8_t *bytes, int *is_valid,
                                      int *is_newer, dynb_error *err)
 {
@@ -11238,8 +11277,9 @@ static dynb_rc dynbi_superblock_read(dynb *db, uint64_t pos, uint8_t *bytes, int
     return DYNB_OK;
 }
 
-/* Is there nothing to lose? Either all is zero, but for a torn text; or the text
- * stands alone: a creation was cut off before its superblocks were written. */
+/* Is there nothing to lose? Either all is zero, but for a torn text; or the
+ * text stands alone: a creation was cut off before its superblocks were
+ * written. */
 static dynb_rc dynbi_store_is_blank(dynb *db, int *is_blank, dynb_error *err)
 {
     static const char text[] = DYNBI_SUPERBLOCK_TEXT;
@@ -11336,8 +11376,8 @@ static dynb_rc dynbi_recover_record(void *ctx, const dynbi_change *record, dynb_
     return rc;
 }
 
-/* Applies the catalog changes of a frame, or (with_data) all others. Frames that
- * a snapshot holds already are passed over, change by change. */
+/* Applies the catalog changes of a frame, or (with_data) all others. Frames
+ * that a snapshot holds already are passed over, change by change. */
 static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
                                   const dynbi_log_mark *before, int with_data, dynb_error *err)
 {
@@ -11609,7 +11649,8 @@ static dynb_rc dynbi_name_check(const char *name, size_t length, const char *pat
                       name, length, path);
 }
 
-/* The next part of an ARN, up to `end` or the text's end; text moves past it. */
+/* The next part of an ARN, up to `end` or the text's end; text moves past it.
+ * */
 static size_t dynbi_arn_part(const char **text, char end, const char **part)
 {
     size_t length = 0;
@@ -12033,7 +12074,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     return rc;
 }
 
-/* Logs new settings of a live table and describes it. tags NULL: as they were. */
+/* Logs new settings of a live table and describes it. tags NULL: as they were.
+ * */
 static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
                                   const dynb_table_description *settings, const dynb_tag *tags,
                                   uint32_t tag_count, dynb_error *err)
@@ -12228,7 +12270,7 @@ static dynb_rc dynbi_tags_change(dynb *db, const char *arn, const dynb_tag *tags
     dynb_table_description settings;
     dynbi_table *table;
     uint64_t id;
-    uint32_t i, j, kept, list_count;
+    uint32_t i, j, kept, list_count = 0;
     dynb_rc rc = dynbi_tags_find(db, arn, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_tags_read(table, list, &list_count, err);
@@ -12255,7 +12297,7 @@ static dynb_rc dynbi_tags_list(dynb *db, const char *arn, const dynb_tag **tags,
 {
     dynb_tag list[DYNB_TAGS_MAX], *out;
     dynbi_table *table;
-    uint32_t i, count;
+    uint32_t i, count = 0;
     dynb_rc rc = dynbi_tags_find(db, arn, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_tags_read(table, list, &count, err);
@@ -12405,8 +12447,8 @@ static void dynbi_ops_sift(dynb *db, uint32_t root, uint32_t count)
     db->ops[root] = moving;
 }
 
-/* Sorts the ops (heap sort: no memory, no bad case), so that equal keys meet and
- * the generation is filled in order. */
+/* Sorts the ops (heap sort: no memory, no bad case), so that equal keys meet
+ * and the generation is filled in order. */
 static void dynbi_ops_sort(dynb *db)
 {
     uint32_t i, count = db->op_count;
@@ -12793,10 +12835,10 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  * writes checkpoints and finds free space.
  *
  *     CreateBackup   one log record: the marker; the generation is frozen
- *     run            oldest frozen generation -> new newest run; published by one
- *                    log record with the table and every backup it completes
- *     tidy           neighbouring runs -> one run, published the same way
- *     count          how many items a run added, by looking into older runs
+ *     run            oldest frozen generation -> new newest run; published by
+ *                    one log record with the table and every backup it
+ *     completes tidy           neighbouring runs -> one run, published the same
+ *     way count          how many items a run added, by looking into older runs
  *     checkpoint     the catalog's own run; superblock; log trimmed; marking
  *
  * Two folds can be open at a time: an urgent one (run, checkpoint) and, set
@@ -12867,8 +12909,8 @@ static dynb_rc dynbi_backup_key(dynb *db, const dynbi_backup_name *name, dynb_er
     return DYNB_OK;
 }
 
-/* Takes an ARN apart. A real region other than ours is let through, as AWS does:
- * the identity of a backup is account, table and id. */
+/* Takes an ARN apart. A real region other than ours is let through, as AWS
+ * does: the identity of a backup is account, table and id. */
 static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *out,
                                   int *is_our_region, dynb_error *err)
 {
@@ -13151,7 +13193,8 @@ typedef struct dynbi_backup_list {
     size_t table_length;
 } dynbi_backup_list;
 
-/* Where a list starts, in db->key: after a backup, or at a table, or anywhere. */
+/* Where a list starts, in db->key: after a backup, or at a table, or anywhere.
+ * */
 static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_error *err)
 {
     const dynb_list_backups_input *input = list->input;
@@ -13885,8 +13928,8 @@ static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t fir
                            first + length == runs->count, err);
 }
 
-/* Nonzero: there is room for what the newer runs hold to be there twice, which is
- * how far a fold can get that has to end early, before it can go on. */
+/* Nonzero: there is room for what the newer runs hold to be there twice, which
+ * is how far a fold can get that has to end early, before it can go on. */
 static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t first,
                            uint32_t length)
 {
@@ -14078,7 +14121,8 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
     memset(&run, 0, sizeof run);
     run.to_lsn = job->super.catalog_lsn;
     run.root = job->super.catalog_root;
-    /* without memory the old run and generations just stay: they say the same */
+    /* without memory the old run and generations just stay: they say the same
+     * */
     if (!dynbi_runs_make(&db->allocator, 1, &runs))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the catalog");
     runs.run[0] = run;
@@ -14396,7 +14440,8 @@ static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
     return db->pages.given_since_mark > db->pages.page_count / 4;
 }
 
-/* Freezes what has to be folded: everything, or what would keep the log long. */
+/* Freezes what has to be folded: everything, or what would keep the log long.
+ * */
 static void dynbi_worker_freeze(dynb *db, int freeze_all)
 {
     uint64_t limit = 3 * db->generation_max;
@@ -14516,8 +14561,8 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
 
 #define DYNBI_RUNS_MANY 12u /* from here on tidying takes turns with urgent work */
 
-/* One step, with the lock held at both ends. *has_worked zero: there was nothing
- * to do. is_idle: no changes are coming, so do what can wait, too. */
+/* One step, with the lock held at both ends. *has_worked zero: there was
+ * nothing to do. is_idle: no changes are coming, so do what can wait, too. */
 static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes, int is_idle,
                                       int *has_worked, dynb_error *err)
 {
@@ -14531,7 +14576,8 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
         if (!background->kind && !worker->count.is_active)
             rc = dynbi_worker_start_background(worker, 0, has_worked, err);
         worker->turn = !worker->turn;
-        /* nothing may be published between a checkpoint's cut and its marking */
+        /* nothing may be published between a checkpoint's cut and its marking
+         * */
         if (rc == DYNB_OK && background->kind && worker->turn &&
             urgent->kind != DYNBI_JOB_CHECKPOINT)
             return dynbi_job_step(worker, background, budget_bytes, err);
@@ -14560,7 +14606,8 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     return rc;
 }
 
-/* As above, but one thread at a time, and space is looked for where it lacks. */
+/* As above, but one thread at a time, and space is looked for where it lacks.
+ * */
 static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, int *has_worked,
                                   dynb_error *err)
 {
@@ -14604,7 +14651,8 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     return rc;
 }
 
-/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to make. */
+/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to make.
+ * */
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
 {
     uint64_t held = db->generation_bytes, allocated = db->memory.used_bytes;
@@ -14787,8 +14835,9 @@ static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
     return DYNB_OK;
 }
 
-/* Walks a tree, parents before children, left to right. What cannot be looked at
- * for want of memory or because the device fails is no damage: that ends it. */
+/* Walks a tree, parents before children, left to right. What cannot be looked
+ * at for want of memory or because the device fails is no damage: that ends it.
+ * */
 static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb_error *err)
 {
     dynbi_root way[DYNBI_LEVELS];

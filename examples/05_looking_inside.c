@@ -61,13 +61,18 @@ static void put_batch(int from, int to)
 
 static int draw_record(void *ctx, const dynb_log_record *record)
 {
+    const dynb_backup_description *const *backups = (const dynb_backup_description *const *)ctx;
     char bar[41] = "";
-    uint32_t length = record->size_bytes / 256;
-    (void)ctx;
+    uint32_t length = 1 + record->size_bytes / 256;
     memset(bar, '#', length < 40 ? length : 40);
-    printf("  LSN %2u  second %2u  %3u change%s %s\n", (unsigned)record->lsn,
+    printf("  LSN %u  second %2u  %2u change%s  %s", (unsigned)record->lsn,
            (unsigned)(record->time_ms / 1000), (unsigned)record->change_count,
            record->change_count == 1 ? " " : "s", bar);
+    for (int i = 0; i < 2; ++i)
+        if (backups[i]->lsn == record->lsn)
+            printf(" <- marker of %s, %s", backups[i]->backup_name,
+                   strrchr(backups[i]->backup_arn, '/') + 1);
+    printf("\n");
     return 0;
 }
 
@@ -90,11 +95,11 @@ static void draw_runs(const char *title, const nodes *list, const nodes *all)
     for (int i = 0; i < list->count; ++i) {
         const dynb_node_info *node = &list->of[i];
         if (i == 0 || node->run_index != node[-1].run_index)
-            printf("  run of LSN %2u..%-2u  %3u entries  ", (unsigned)node->run_from_lsn + 1,
+            printf("  run of LSN %u to %u, %u entries ", (unsigned)node->run_from_lsn + 1,
                    (unsigned)node->run_to_lsn, (unsigned)node->entry_count);
         for (int k = 0; k < all->count; ++k)
             if (all->of[k].page == node->page) {
-                printf(node->level ? "(%c)" : " %c ", 'A' + k % 26);
+                printf(node->level ? " (%c)" : " %c", 'A' + k % 26);
                 break;
             }
         if (i + 1 == list->count || node[1].run_index != node->run_index)
@@ -110,6 +115,7 @@ int main(void)
     dynb_create_table_input table = {.table_name = "Book", .partition_key = {"Line", DYNB_N}};
     dynb_backup_description first, second;
     dynb_result first_result = {0}, second_result = {0};
+    const dynb_backup_description *backups[2] = {&first, &second};
     static nodes in_first, in_second, all;
 
     must(dynb_open(&db, NULL, &config, &err));
@@ -118,11 +124,8 @@ int main(void)
     must(dynb_create_backup(db, "Book", "first-draft", &first, &first_result, &err));
     put_batch(50, 65);
     must(dynb_create_backup(db, "Book", "second-draft", &second, &second_result, &err));
-    printf("The log:\n");
-    must(dynb_inspect_log(db, draw_record, NULL, &err));
-    printf("Markers: LSN %u for %s, LSN %u for %s\n\n", (unsigned)first.lsn,
-           strrchr(first.backup_arn, '/') + 1, (unsigned)second.lsn,
-           strrchr(second.backup_arn, '/') + 1);
+    printf("The log, a # for each 256 bytes:\n");
+    must(dynb_inspect_log(db, draw_record, backups, &err));
 
     must(dynb_wait_idle(db, &err));
     must(dynb_inspect_nodes(db, first.backup_arn, gather, &in_first, &err));
@@ -135,7 +138,7 @@ int main(void)
         if (!known)
             all.of[all.count++] = in_second.of[i];
     }
-    printf("The nodes, a letter each; in parentheses those that point to others:\n");
+    printf("\nThe nodes, a letter each; in parentheses those that point to others:\n");
     draw_runs("first-draft", &in_first, &all);
     draw_runs("second-draft", &in_second, &all);
     printf("Both need %d nodes; there are %d.\n", in_first.count + in_second.count, all.count);

@@ -1048,7 +1048,20 @@ typedef struct lines {
     unsigned long number;  /* of the line returned last, from 1 */
     uint64_t read_bytes;
     int at_end;
+    int one_by_one; /* nonzero: somebody types them, so never read ahead */
 } lines;
+
+static size_t read_ahead(lines *l)
+{
+    size_t got = 0, room = l->capacity - l->used;
+    char *to = l->memory + l->used;
+    int c = 0;
+    if (!l->one_by_one)
+        return fread(to, 1, room, l->in);
+    while (got < room && c != '\n' && (c = getc(l->in)) != EOF)
+        to[got++] = (char)c;
+    return got;
+}
 
 /* Returns 1 with the next line (without its newline), 0 at the end, -1 when
  * memory or the file fails. */
@@ -1083,7 +1096,7 @@ static int next_line(lines *l, const char **text, size_t *length)
             l->memory = grown;
             l->capacity = capacity;
         }
-        got = fread(l->memory + l->used, 1, l->capacity - l->used, l->in);
+        got = read_ahead(l);
         l->used += got;
         l->read_bytes += got;
         if (!got) {
@@ -1418,7 +1431,7 @@ static void print_backup(const dynb_backup_description *b)
 static int run_backup(shell *s, arguments *a)
 {
     int no_wait = take_option(a, "--no-wait", 0) != NULL;
-    const char *tables[100], *name;
+    const char *tables[100] = {NULL}, *name;
     dynb_backup_description backups[100];
     uint32_t count = 0, i;
     char *list, *table;
@@ -1953,8 +1966,10 @@ static int demo_open(demo *d)
 static int demo_work(demo *d, uint64_t bytes)
 {
 #ifdef DYNBACKUP_PTHREADS
+    struct timespec moment = {0, 100000}; /* the thread builds: leave it the lock */
     (void)d;
     (void)bytes;
+    nanosleep(&moment, NULL);
     return DONE;
 #else
     return dynb_work(d->s->db, bytes, NULL, &d->s->err) ? failed(d->s) : DONE;
@@ -2142,7 +2157,7 @@ static int demo_facts(demo *d, const char *folder)
     return rc ? rc : demo_show(d, "As it was", "Moons-then");
 }
 
-/* The reading number i, as first written (version 0) or as overwritten (1). */
+/* The reading number i, as first written (version 0) or as overwritten (1, 2). */
 static int make_reading(shell *s, uint32_t i, uint32_t version, dynb_item *out)
 {
     uint32_t noise = (i + version * 7919u) * 2654435761u;
@@ -2218,8 +2233,9 @@ static int demo_backup(demo *d, const char *name, char arn[DYNB_ARN_MAX + 1], co
     return DONE;
 }
 
-/* Overwrites every hundredth reading, buffered, and tells the longest wait. */
-static int demo_overwrite(demo *d)
+/* Overwrites every hundredth reading, a step of building after each if asked
+ * for, and tells how long the slowest write took. */
+static int demo_overwrite(demo *d, uint32_t version, int build)
 {
     shell *s = d->s;
     dynb_write_options options;
@@ -2233,19 +2249,39 @@ static int demo_overwrite(demo *d)
     for (i = 0; i < READINGS; i += READING_STRIDE) {
         dynb_item item;
         uint64_t start_us;
-        if (make_reading(s, i, 1, &item))
+        if (make_reading(s, i, version, &item))
             return FAILED;
         start_us = now_us();
         if (dynb_put_item(s->db, "Readings", item, &options, NULL, NULL, &s->err))
             return failed(s);
         start_us = now_us() - start_us;
         longest_us = start_us > longest_us ? start_us : longest_us;
-        if (demo_work(d, 1 << 15))
+        if (build && i % (READING_STRIDE * 10) == 0 && demo_work(d, 1 << 16))
             return FAILED;
     }
-    snprintf(text, sizeof text, "overwrite 1 %% meanwhile; slowest write %" PRIu64 " us",
-             longest_us);
+    snprintf(text, sizeof text, "overwrite 1 %%%s; slowest write %" PRIu64 " us",
+             build ? " meanwhile" : "", longest_us);
     end_step(d, text, READINGS / READING_STRIDE);
+    return DONE;
+}
+
+/* Builds until a backup is AVAILABLE, then tidies up until nothing is left. */
+static int demo_finish(demo *d, const char *arn)
+{
+    shell *s = d->s;
+    dynb_backup_description backup;
+    begin_step(d);
+    do {
+        if (demo_work(d, 1 << 16))
+            return FAILED;
+        if (dynb_describe_backup(s->db, arn, &backup, &s->result, &s->err))
+            return failed(s);
+    } while (backup.status == DYNB_BACKUP_CREATING);
+    end_step(d, "finish the building: AVAILABLE", 1);
+    begin_step(d);
+    if (dynb_wait_idle(s->db, &s->err))
+        return failed(s);
+    end_step(d, "tidy up: fold small runs into larger ones", 0);
     return DONE;
 }
 
@@ -2292,7 +2328,7 @@ static int demo_restore_readings(demo *d, const char *arn)
         return FAILED;
     end_step(d, "compare it with what was written first: equal", READINGS);
     begin_step(d);
-    if (compare_readings(d, "Readings", 1))
+    if (compare_readings(d, "Readings", 2))
         return FAILED;
     end_step(d, "compare the table as it is now: overwritten", READINGS);
     return DONE;
@@ -2301,26 +2337,17 @@ static int demo_restore_readings(demo *d, const char *arn)
 /* Part 2: many items, to see what depends on their number and what does not. */
 static int demo_readings(demo *d)
 {
-    shell *s = d->s;
     char first[DYNB_ARN_MAX + 1], second[DYNB_ARN_MAX + 1], third[DYNB_ARN_MAX + 1];
     int rc;
     printf("\n2. Many items: 100,000 readings of a hundred made-up sensors\n");
     print_step_head();
     if ((rc = demo_load_readings(d)) != DONE ||
         (rc = demo_backup(d, "first", first, "first backup")) != DONE ||
-        (rc = demo_overwrite(d)) != DONE)
-        return rc;
-    begin_step(d);
-    if (dynb_wait_idle(s->db, &s->err))
-        return failed(s);
-    end_step(d, "finish the building: AVAILABLE", 1);
-    if ((rc = demo_backup(d, "second", second, "second backup, 1 % changed since")) != DONE)
-        return rc;
-    begin_step(d);
-    if (dynb_wait_idle(s->db, &s->err))
-        return failed(s);
-    end_step(d, "finish the building: AVAILABLE", 1);
-    if ((rc = demo_backup(d, "third", third, "third backup, nothing changed")) != DONE)
+        (rc = demo_overwrite(d, 1, 1)) != DONE || (rc = demo_finish(d, first)) != DONE ||
+        (rc = demo_overwrite(d, 2, 0)) != DONE ||
+        (rc = demo_backup(d, "second", second, "second backup, 1 % changed")) != DONE ||
+        (rc = demo_finish(d, second)) != DONE ||
+        (rc = demo_backup(d, "third", third, "third backup, nothing changed")) != DONE)
         return rc;
     return demo_restore_readings(d, first);
 }
@@ -2345,8 +2372,10 @@ static int run_demo(shell *s, arguments *a)
         fclose(file);
         return complain(s, "%s is there already; remove it first", demo_path);
     }
-    printf("dynbackup %s: a store in ./%s%s\n\n", DYNB_VERSION, demo_path,
+    printf("dynbackup %s: a store in ./%s%s\n", DYNB_VERSION, demo_path,
            keep ? "" : ", removed at the end (--keep leaves it)");
+    printf("bytes: written to the file; syncs: times the system had to bring them to the medium;\n"
+           "us: microseconds it took, most of them spent waiting for the syncs\n\n");
     if ((rc = demo_open(&d)) != DONE)
         return rc;
     rc = demo_facts(&d, folder);
@@ -2585,6 +2614,7 @@ static int run_session(shell *s)
         return rc;
     memset(&in, 0, sizeof in);
     in.in = stdin;
+    in.one_by_one = 1;
     s->in_session = 1;
     s->prompting = isatty(fileno(stdin)) && isatty(fileno(stdout));
     if (s->prompting)
@@ -2597,8 +2627,11 @@ static int run_session(shell *s)
             printf("dynb> ");
             fflush(stdout);
         }
-        if ((got = next_line(&in, &text, &length)) <= 0)
+        if ((got = next_line(&in, &text, &length)) <= 0) {
+            if (s->prompting)
+                putchar('\n');
             break;
+        }
         s->line_number = in.number;
         line = (char *)malloc(length + 1);
         if (!line) {

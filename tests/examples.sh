@@ -325,8 +325,8 @@ run_list <<'LIST'
   ~ shared by both: 
 0 facts.dynb delete-backup alone
   = deleted backup alone of Elements
-1 facts.dynb describe-backup arn:aws:dynamodb:us-east-1:123456789012:table/T/backup/01489602797149-73d8d5bc
-  ! dynb: BackupNotFoundException: Backup not found: arn:aws:dynamodb:us-east-1:123456789012:table/T/backup/01489602797149-73d8d5bc
+1 facts.dynb describe-backup arn:aws:dynamodb:us-east-1:123456789012:table/Tab/backup/01489602797149-73d8d5bc
+  ! dynb: BackupNotFoundException: Backup not found: arn:aws:dynamodb:us-east-1:123456789012:table/Tab/backup/01489602797149-73d8d5bc
 1 facts.dynb describe-backup arn:nonsense
   ~ dynb: ValidationException: 
 1 facts.dynb backup Nothing name

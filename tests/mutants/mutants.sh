@@ -4,10 +4,10 @@
 #     sh tests/mutants/mutants.sh [NN_name.sed ...]
 #
 # A mutant is a sed script NN_name.sed; its comments say what it breaks and, in
-# a line `# tests: NAME ...`, which test programs are run, the likeliest first
-# (without it, all). It is applied to a copy of dynbackup.h; it must change the
-# copy, the copy must compile, and a test must fail (or take over 120 seconds).
-# SCALE as in every test (percent, 20).
+# a line `# tests: NAME ...`, which test programs are run, the likeliest first.
+# It is applied to a copy of dynbackup.h; it must change the copy, the copy must
+# compile, and a test must fail (or take over 120 seconds) that passes with the
+# header as it is. SCALE as in every test (percent, 20).
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
@@ -17,11 +17,10 @@ export SCALE="${SCALE:-20}" TIMEOUT=120 JOBS=1
 unset CI
 [ $# -gt 0 ] || set -- tests/mutants/*.sed
 
-all_tests()
+# The programs that a mutant names.
+tests_of()
 {
-    for source in tests/unit_*.c tests/test_*.c; do
-        basename "$source" .c
-    done
+    sed -n 's/^# tests: *//p' "$@"
 }
 
 # try TREE TEST...: says what caught the mutant (0), or why nothing did (1).
@@ -50,19 +49,25 @@ mutant()
     mkdir -p "$tree"
     cp -r tests "$tree/tests"
     sed -f "$1" dynbackup.h >"$tree/dynbackup.h"
-    tests=$(sed -n 's/^# tests: *//p' "$1")
     if cmp -s dynbackup.h "$tree/dynbackup.h"; then
         said='changes nothing'
         caught=1
     else
-        # shellcheck disable=SC2046,SC2086
-        said=$(try "$tree" ${tests:-$(all_tests)})
+        # shellcheck disable=SC2046
+        said=$(try "$tree" $(tests_of "$1"))
         caught=$?
     fi
     echo "$caught mutant $name: $said" >"$work/$name.said"
     rm -rf "$tree"
 }
 
+# shellcheck disable=SC2046
+if ! JOBS=2 sh tests/run.sh $(tests_of "$@" | tr ' ' '\n' | sort -u) >"$work/log" 2>&1; then
+    cat "$work/log"
+    echo 'mutants: a test fails without any mutant, so it proves nothing'
+    echo "mutants: 0 passed, $# failed"
+    exit 1
+fi
 turn=0
 for script in "$@"; do
     mutant "$script" &
