@@ -360,8 +360,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_sync(dynb *db, dynb_error *err);
  * After: pending zero means that every backup is AVAILABLE, the counts of
  *   tables are exact and memory holds few changes.
  * Returns: NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
- * Cost: bounded by the budget, and one sync or two. Threads: any. Source: ours.
- * */
+ * Cost: bounded by the budget, and one sync or two. Threads: any. Source:
+ * ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_work(dynb *db, uint64_t budget_bytes, int *pending,
                                            dynb_error *err);
 
@@ -492,8 +492,8 @@ DYNB_API dynb_value dynb_item_get(dynb_item item, const char *name);
 DYNB_API uint32_t dynb_item_size(dynb_item item);
 
 /* The text or bytes of an S or B. Returns the pointer (not NUL-terminated),
- * sets *length; NULL for another type. Cost: O(1). Threads: any. Source: ours.
- * */
+ * sets *length; NULL for another type. Cost: O(1). Threads: any. Source:
+ * ours. */
 DYNB_API const char *dynb_value_string(dynb_value value, size_t *length);
 
 /* The digits of an N as AWS prints them, NUL-terminated. Returns the length, 0
@@ -504,8 +504,8 @@ DYNB_API size_t dynb_value_number(dynb_value value, char text[DYNB_NUMBER_TEXT_S
  * sets *number. Cost: O(digits). Threads: any. Source: ours. */
 DYNB_API int dynb_value_int(dynb_value value, int64_t *number);
 
-/* A BOOL. Returns 1 for true, else 0. Cost: O(1). Threads: any. Source: ours.
- * */
+/* A BOOL. Returns 1 for true, else 0. Cost: O(1). Threads: any. Source:
+ * ours. */
 DYNB_API int dynb_value_bool(dynb_value value);
 
 /* How many attributes, elements. Returns 0 for a scalar. Cost: O(1). Threads:
@@ -609,8 +609,8 @@ typedef struct dynb_create_table_input {
     uint32_t tag_count; /* at most 50 */
 } dynb_create_table_input;
 
-/* What DescribeTable tells. All pointers are into the dynb_result of the call.
- * */
+/* What DescribeTable tells. All pointers are into the dynb_result of the
+ * call. */
 typedef struct dynb_table_description {
     const char *table_name;
     const char *table_arn;
@@ -680,8 +680,8 @@ typedef struct dynb_update_table_input {
 /* Changes recorded settings; items are untouched.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a rule of UpdateTable, with AWS's
  *   message), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
- * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6, 5.
- * */
+ * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6,
+ * 5. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *input,
                                                    dynb_table_description *out,
                                                    dynb_result *result, dynb_error *err);
@@ -708,8 +708,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_time_to_live(dynb *db, const char *
  * name.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a backup's ARN, too many tags, a key
  *   given twice), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
- * Cost: one log record. Threads: any. Source: API TagResource, UntagResource.
- * */
+ * Cost: one log record. Threads: any. Source: API TagResource,
+ * UntagResource. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_tag_resource(dynb *db, const char *resource_arn,
                                                    const dynb_tag *tags, uint32_t tag_count,
                                                    dynb_error *err);
@@ -844,8 +844,8 @@ typedef enum dynb_backup_status {
 
 typedef enum dynb_backup_type { DYNB_BACKUP_USER = 0, DYNB_BACKUP_SYSTEM } dynb_backup_type;
 
-/* What DescribeBackup tells. All pointers are into the dynb_result of the call.
- * */
+/* What DescribeBackup tells. All pointers are into the dynb_result of the
+ * call. */
 typedef struct dynb_backup_description {
     const char *backup_arn;
     const char *backup_name;
@@ -886,8 +886,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_create_backups(dynb *db, const char *const
 /* Describes a backup.
  * Returns: BACKUP_NOT_FOUND, VALIDATION ('Invalid Backup ARN'), ACCESS_DENIED
  *   (another account), NO_MEMORY, IO_FAILED, CORRUPT.
- * Cost: O(log backups). Threads: any. Source: API DescribeBackup; contract 1.2.
- * */
+ * Cost: O(log backups). Threads: any. Source: API DescribeBackup; contract
+ * 1.2. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
                                                       dynb_backup_description *out,
                                                       dynb_result *result, dynb_error *err);
@@ -926,8 +926,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_backups(dynb *db, const dynb_list_bac
  * Returns: BACKUP_NOT_FOUND, BACKUP_IN_USE (still CREATING), VALIDATION (ARN; a
  *   SYSTEM backup), ACCESS_DENIED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY,
  *   CORRUPT.
- * Cost: one log record. Threads: any. Source: API DeleteBackup; contract 1.4.
- * */
+ * Cost: one log record. Threads: any. Source: API DeleteBackup; contract
+ * 1.4. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
                                                     dynb_backup_description *out,
                                                     dynb_result *result, dynb_error *err);
@@ -5883,8 +5883,8 @@ static void dynbi_reader_forget(dynbi_reader *reader, uint32_t page)
     }
 }
 
-/* The way to use for a node: its own, else the one unused longest, else none.
- * */
+/* The way to use for a node: its own, else the one unused longest, else
+ * none. */
 static dynbi_way *dynbi_reader_way(dynbi_reader *reader, uint32_t page, uint32_t sum)
 {
     uint32_t i, first = dynbi_reader_set_of(reader, page);
@@ -5992,11 +5992,11 @@ static void dynbi_reader_return(dynbi_reader *reader, dynbi_range *range)
  * stored can be wrong: a marking walks from the durable roots and sets a bit
  * for each page it meets, when the store opens and when space runs low.
  *
- *     used     given out, or in use when last marked      (what allocation
- *     sees) marked   given out since the marking began          (becomes
- *     `used`) met      met by the marking under way; only the marker touches it
- *     pending  given out to a fold that is not published  (no root reaches it);
- *              one map for each of the two folds that can be open at a time
+ *     used     given out, or in use when last marked: what allocation sees
+ *     marked   given out since the marking began; becomes `used`
+ *     met      met by the marking under way; only the marker touches it
+ *     pending  given out to a fold not published yet, so that no root reaches
+ *              them; one map for each of the two folds that can be open
  *
  * A fold's pending pages are added to a marking when the fold is published, or
  * when the marking ends. Invariant: a page that any root, the log or an
@@ -6084,8 +6084,8 @@ static int dynbi_pages_widen(dynbi_pages *pages, uint32_t capacity)
     return 1;
 }
 
-/* The device has page_count pages now (never fewer than before). Nonzero: done.
- * */
+/* The device has page_count pages now (never fewer than before). Nonzero:
+ * done. */
 static int dynbi_pages_resize(dynbi_pages *pages, uint32_t page_count)
 {
     DYNBI_ASSERT(page_count >= pages->page_count);
@@ -6226,9 +6226,9 @@ static void dynbi_pages_settle(dynbi_pages *pages, uint32_t slot)
  *     0  entry_count u16 | level u8 | 0 u8 | used_bytes u32
  *     8  prefix_size u16 | 0 u16 | 0 u32
  *    16  prefix, zero-padded to a multiple of 8
- *        heads    u64 * entry_count   big-endian value, so numbers order as
- *        keys offsets  u16 * entry_count   of the entries, from the end of this
- *        array entries  varint suffix_size | suffix bytes past the head |
+ *        heads    u64 * entry_count   as numbers they order as the keys do
+ *        offsets  u16 * entry_count   of the entries, from this array's end
+ *        entries  varint suffix_size | suffix bytes past the head |
  *                 leaf: varint value_size * 2 + is_tombstone | value
  *                 interior: pointer to the child whose first key this is
  *
@@ -6841,8 +6841,8 @@ typedef struct dynbi_fold {
     int has_change;
     int has_ended_early; /* take no more changes; keep the rest of the older tree */
 
-    /* older tree: interior nodes from the root down, then the subtree at hand
-     * */
+    /* older tree: interior nodes from the root down, then the subtree at
+     * hand */
     dynbi_node open_node[DYNBI_LEVELS];
     uint16_t open_index[DYNBI_LEVELS];
     uint32_t open_count;
@@ -7163,8 +7163,8 @@ static dynbi_change dynbi_fold_pointer(const dynbi_part *part, const dynbi_root 
 }
 
 /* Adds an entry to a level. When that fills a node, the one that waited is
- * emitted and its pointer inserted one level up: recursion up to DYNBI_LEVELS.
- * */
+ * emitted and its pointer inserted one level up: recursion up to
+ * DYNBI_LEVELS. */
 static dynb_rc dynbi_fold_insert(dynbi_fold *fold, uint32_t number, const dynbi_change *entry,
                                  dynb_error *err)
 {
@@ -8638,8 +8638,8 @@ static int dynbi_runs_copy(const dynb_allocator *allocator, const dynbi_runs *fr
 }
 
 /* A copy in which [first, first + length) is replaced by one run; length 0 puts
- * it in front of `first`. A run without a tree is kept only where it must tile.
- * */
+ * it in front of `first`. A run without a tree is kept only where it must
+ * tile. */
 static int dynbi_runs_replace(const dynb_allocator *allocator, const dynbi_runs *from,
                               uint32_t first, uint32_t length, const dynbi_run *run,
                               dynbi_runs *out)
@@ -8689,8 +8689,8 @@ static uint64_t dynbi_run_weight(const dynbi_run *run)
 }
 
 #define DYNBI_TIER_RUNS 4u  /* that many runs of like size become one; like: */
-                            /* the largest is no more than the others together
-                             * */
+                            /* the largest is no more than the others
+                             * together */
 #define DYNBI_BASE_RATIO 8u /* the oldest takes the others in at 1/8 its size */
 #define DYNBI_RUNS_MAX 24u  /* reads stay bounded, whatever the sizes */
 
@@ -8958,15 +8958,15 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
  * bytes, its positions never wrap; it lies in segments, extents that each name
  * the next, which is reserved beforehand.
  *
- *     segment   magic u32 | sum u32 | store_id 16 | first_pos u64 | page_count
- *               u32 | next_page u32 | next_page_count u32 | epoch u32 | chain
- *               u32 | 0 u32 | 0 u64 then the stream, until the segment ends
- *                  (64 bytes of head)
+ *     segment   magic u32 | sum u32 | store_id 16 | first_pos u64 |
+ *               page_count u32 | next_page u32 | next_page_count u32 |
+ *               epoch u32 | chain u32 | 0 u32 | 0 u64     (64 bytes of head)
+ *               then the stream, until the segment ends
  *
  *     frame     sum u32 | size u32 | lsn u64 | time_ms u64 | durable_lsn u64 |
- *               previous_sum u32 | kind u8 | flags u8 | 0 u16 | payload,
- *               zero-padded to a multiple of 8                             (40
- *               bytes of head)
+ *               previous_sum u32 | kind u8 | flags u8 | 0 u16
+ *                                                         (40 bytes of head)
+ *               then the payload, zero-padded to a multiple of 8
  *
  * A frame is the atomic unit and may cross segments. It is valid if and only if
  * (1) its sum is the CRC-32C of all after the sum, seeded by store id and
@@ -9616,11 +9616,13 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * way to change anything (a transaction: one log frame, then memory), recovery.
  *
  *     page 0, page 1: superblock, both the same but while one is being written
- *       0  "dynbackup store\n" 16 | sum u32 | format u32 | page_bytes u32 |
- *      node_bytes u32 32  store_id 16 | sequence u64 | epoch u32 | page_count
- *      u32 | durable_lsn u64 72  log: segment page u32, page_count u32,
- *               first_pos u64, mark pos u64, lsn u64, time_ms u64, sum u32,
- *     epoch u32 120  catalog: lsn u64, root 32 bytes
+ *       0  "dynbackup store\n" 16 | sum u32 | format u32 |
+ *          page_bytes u32 | node_bytes u32
+ *      32  store_id 16 | sequence u64 | epoch u32 | page_count u32
+ *      64  durable_lsn u64
+ *      72  log: segment page u32, page_count u32, first_pos u64,
+ *               mark pos u64, lsn u64, time_ms u64, sum u32, epoch u32
+ *     120  catalog: lsn u64, root 32 bytes
  *     160  end; the sum covers 20..160 and is seeded by the text
  *
  * Valid if and only if text and sum are right and the sizes are possible; the
@@ -9646,8 +9648,8 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * immutable nodes and writes pages that only it knows.
  *
  * Needs: all above   Used by: TABLE, BACKUP, API
- * Exports: dynbi_store_open, _free, _checkpoint parts, dynbi_change_*,
- *          dynbi_table_*, dynbi_record_*, dynbi_catalog_get
+ * Exports: dynbi_store_*, dynbi_change_*, dynbi_table_*, dynbi_record_*,
+ *          dynbi_catalog_*, dynbi_mark_*, dynbi_replay_frame
  * On error: nothing is changed; after IO_FAILED in a write the disk is dead.
  * ======================================================================== */
 
@@ -9856,8 +9858,8 @@ static void dynbi_code_text(dynbi_coder *coder, const char **text)
     coder->at += size;
 }
 
-/* A part of its own size, for skipping and splicing. Reading: *part and *size.
- * */
+/* A part of its own size, for skipping and splicing. Reading: *part and
+ * *size. */
 static void dynbi_code_part(dynbi_coder *coder, const uint8_t **part, uint64_t *size)
 {
     dynbi_code_u64(coder, size);
@@ -10548,8 +10550,8 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
     return DYNB_OK;
 }
 
-/* Nonzero: a backup's marker lies between a generation's last change and lsn.
- * */
+/* Nonzero: a backup's marker lies between a generation's last change and
+ * lsn. */
 static int dynbi_table_is_marked(const dynb *db, const dynbi_table *table, uint64_t last_lsn,
                                  uint64_t lsn)
 {
@@ -10618,8 +10620,7 @@ static dynb_rc dynbi_change_reserve(dynb *db, const dynbi_log_mark *before, dynb
     return rc;
 }
 
-/* --- catalog changes: staged before the frame is logged, put in place after
- * --- */
+/* --- catalog changes: staged before the log, put in place after --- */
 
 typedef struct dynbi_staged {
     dynbi_table *table;    /* what the table becomes, or a deleted one's name */
@@ -11129,8 +11130,8 @@ static void dynbi_mark_log(dynb *db)
                                db->log.reserved[i].page_count);
 }
 
-/* Ties a zeroed handle's parts together; its disk, memory and config are set.
- * */
+/* Ties a zeroed handle's parts together; its disk, memory and config are
+ * set. */
 static void dynbi_store_init(dynb *db)
 {
     db->pages.allocator = &db->allocator;
@@ -11251,8 +11252,8 @@ static int dynbi_superblock_sizes_are_possible(uint32_t page_bytes, uint32_t nod
            node_bytes >= 512 && node_bytes <= DYNBI_NODE_BYTES_MAX;
 }
 
-/* Looks for a superblock at pos. *is_valid; *is_newer: but of a newer format.
- * */
+/* Looks for a superblock at pos. *is_valid; *is_newer: but of a newer
+ * format. */
 static dynb_rc dynbi_superblock_read(dynb *db, uint64_t pos, uint8_t *bytes, int *is_valid,
                                      int *is_newer, dynb_error *err)
 {
@@ -11649,8 +11650,8 @@ static dynb_rc dynbi_name_check(const char *name, size_t length, const char *pat
                       name, length, path);
 }
 
-/* The next part of an ARN, up to `end` or the text's end; text moves past it.
- * */
+/* The next part of an ARN, up to `end` or the text's end; text moves past
+ * it. */
 static size_t dynbi_arn_part(const char **text, char end, const char **part)
 {
     size_t length = 0;
@@ -12074,8 +12075,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     return rc;
 }
 
-/* Logs new settings of a live table and describes it. tags NULL: as they were.
- * */
+/* Logs new settings of a live table and describes it. tags NULL: as they
+ * were. */
 static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
                                   const dynb_table_description *settings, const dynb_tag *tags,
                                   uint32_t tag_count, dynb_error *err)
@@ -12834,12 +12835,12 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  * generations to runs (then backups become AVAILABLE), runs to fewer runs,
  * writes checkpoints and finds free space.
  *
- *     CreateBackup   one log record: the marker; the generation is frozen
- *     run            oldest frozen generation -> new newest run; published by
- *                    one log record with the table and every backup it
- *     completes tidy           neighbouring runs -> one run, published the same
- *     way count          how many items a run added, by looking into older runs
- *     checkpoint     the catalog's own run; superblock; log trimmed; marking
+ *     CreateBackup  one log record: the marker; the generation is frozen
+ *     run           oldest frozen generation -> new newest run; published by one
+ *                   log record with the table and every backup it completes
+ *     tidy          neighbouring runs -> one run, published the same way
+ *     count         how many items a run added, by looking into older runs
+ *     checkpoint    the catalog's own run; superblock; log trimmed; marking
  *
  * Two folds can be open at a time: an urgent one (run, checkpoint) and, set
  * aside while there is urgent work, one in the background (tidy). A worker
@@ -13193,8 +13194,8 @@ typedef struct dynbi_backup_list {
     size_t table_length;
 } dynbi_backup_list;
 
-/* Where a list starts, in db->key: after a backup, or at a table, or anywhere.
- * */
+/* Where a list starts, in db->key: after a backup, or at a table, or
+ * anywhere. */
 static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_error *err)
 {
     const dynb_list_backups_input *input = list->input;
@@ -14121,8 +14122,8 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
     memset(&run, 0, sizeof run);
     run.to_lsn = job->super.catalog_lsn;
     run.root = job->super.catalog_root;
-    /* without memory the old run and generations just stay: they say the same
-     * */
+    /* without memory the old run and generations just stay: they say the
+     * same */
     if (!dynbi_runs_make(&db->allocator, 1, &runs))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the catalog");
     runs.run[0] = run;
@@ -14440,8 +14441,8 @@ static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
     return db->pages.given_since_mark > db->pages.page_count / 4;
 }
 
-/* Freezes what has to be folded: everything, or what would keep the log long.
- * */
+/* Freezes what has to be folded: everything, or what would keep the log
+ * long. */
 static void dynbi_worker_freeze(dynb *db, int freeze_all)
 {
     uint64_t limit = 3 * db->generation_max;
@@ -14576,8 +14577,8 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
         if (!background->kind && !worker->count.is_active)
             rc = dynbi_worker_start_background(worker, 0, has_worked, err);
         worker->turn = !worker->turn;
-        /* nothing may be published between a checkpoint's cut and its marking
-         * */
+        /* nothing may be published between a checkpoint's cut and its
+         * marking */
         if (rc == DYNB_OK && background->kind && worker->turn &&
             urgent->kind != DYNBI_JOB_CHECKPOINT)
             return dynbi_job_step(worker, background, budget_bytes, err);
@@ -14606,8 +14607,8 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     return rc;
 }
 
-/* As above, but one thread at a time, and space is looked for where it lacks.
- * */
+/* As above, but one thread at a time, and space is looked for where it
+ * lacks. */
 static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, int *has_worked,
                                   dynb_error *err)
 {
@@ -14651,8 +14652,8 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     return rc;
 }
 
-/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to make.
- * */
+/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to
+ * make. */
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
 {
     uint64_t held = db->generation_bytes, allocated = db->memory.used_bytes;
@@ -14836,8 +14837,8 @@ static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
 }
 
 /* Walks a tree, parents before children, left to right. What cannot be looked
- * at for want of memory or because the device fails is no damage: that ends it.
- * */
+ * at for want of memory or because the device fails is no damage: that ends
+ * it. */
 static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb_error *err)
 {
     dynbi_root way[DYNBI_LEVELS];

@@ -281,7 +281,7 @@ static int open_store(shell *s, int access)
         fclose(file);
     }
     if (dynb_open(&s->db, s->path, &config, &s->err))
-        return complain_error(s, s->path, &s->err);
+        return complain_error(s, strstr(s->err.message, s->path) ? NULL : s->path, &s->err);
     return DONE;
 }
 

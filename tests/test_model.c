@@ -8,7 +8,7 @@
  * backups too; and at the end of each run dynb_check and dynb_scrub must agree.
  *
  * A failure prints the setting, the seed, the step and the operation: SEED=n
- * replays it. Scale: SCALE=100 makes about 300,000 operations. */
+ * replays it. Scale: SCALE=100 makes about a million operations. */
 #define DYNBACKUP_IMPLEMENTATION
 #include "../dynbackup.h"
 
@@ -27,18 +27,18 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"page 512, 64 KiB, work by hand", 90000, 65536, 512, 512, 4096, 1, 0, 0, DYNB_SYNCED, 20, 15,
+    {"page 512, 64 KiB, work by hand", 300000, 65536, 512, 512, 4096, 1, 0, 0, DYNB_SYNCED, 20, 15,
      60, 0, 0, 1500, 400},
-    {"page 512, 64 KiB, writes work", 80000, 65536, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20, 15, 100,
+    {"page 512, 64 KiB, writes work", 270000, 65536, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20, 15, 100,
      200, 900, 1500, 400},
-    {"page 1024, 256 KiB, node of 4 pages", 30000, 262144, 1024, 4096, 8192, 1, 0, 0, DYNB_BUFFERED,
+    {"page 1024, 256 KiB, node of 4 pages", 120000, 262144, 1024, 4096, 8192, 1, 0, 0, DYNB_BUFFERED,
      40, 30, 200, 0, 0, 1500, 300},
-    {"defaults", 60000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500},
-    {"defaults, memory lent by the device", 20000, 1 << 20, 0, 0, 0, 0, 1, 0, DYNB_SYNCED, 60, 60,
+    {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500},
+    {"defaults, memory lent by the device", 70000, 1 << 20, 0, 0, 0, 0, 1, 0, DYNB_SYNCED, 60, 60,
      300, 100, 5000, 2000, 500},
-    {"fixed device of 2 MiB", 20000, 131072, 512, 0, 4096, 1, 0, 2 << 20, DYNB_SYNCED, 12, 12, 100,
+    {"fixed device of 2 MiB", 70000, 131072, 512, 0, 4096, 1, 0, 2 << 20, DYNB_SYNCED, 12, 12, 100,
      0, 0, 1500, 300},
-    {"big items", 3000, 16 << 20, 4096, 0, 0, 0, 0, 0, DYNB_SYNCED, 10, 4, 300, 12, 400000, 500,
+    {"big items", 6000, 16 << 20, 4096, 0, 0, 0, 0, 0, DYNB_SYNCED, 10, 4, 300, 12, 400000, 500,
      150},
 };
 
