@@ -9738,6 +9738,7 @@ struct dynb {
     dynbi_reader reader;
     dynbi_log log;
     dynbi_superblock super; /* as on the device */
+    uint32_t super_slot;    /* the page it was read from */
     uint32_t node_bytes;
     uint32_t epoch;          /* 0: this open has not written yet */
     uint64_t generation_max; /* a generation is frozen at this size */
@@ -10437,7 +10438,8 @@ static void dynbi_superblock_load(dynbi_superblock *super, const uint8_t *from)
     dynbi_root_load(&super->catalog_root, from + 128);
 }
 
-/* Writes both copies, each synced before the other is touched. Called without
+/* Writes both copies, each synced before the other is touched; last the one that
+ * this open read, for a crash may have left it the only whole one. Called without
  * the lock by the builder: reads only what does not change meanwhile. */
 static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *super)
 {
@@ -10445,8 +10447,9 @@ static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *su
     uint32_t i;
     dynb_rc rc = DYNB_OK;
     dynbi_superblock_store(db, super, bytes);
-    for (i = 2; rc == DYNB_OK && i-- > 0;) {
-        rc = dynbi_disk_write(&db->disk, (uint64_t)i * db->disk.page_bytes, bytes, sizeof bytes);
+    for (i = 0; rc == DYNB_OK && i < 2; ++i) {
+        const uint64_t slot = i == 0 ? !db->super_slot : db->super_slot;
+        rc = dynbi_disk_write(&db->disk, slot * db->disk.page_bytes, bytes, sizeof bytes);
         if (rc == DYNB_OK)
             rc = dynbi_disk_sync(&db->disk);
     }
@@ -11325,6 +11328,7 @@ static dynb_rc dynbi_store_find_superblock(dynb *db, int *is_blank, dynb_error *
         if (is_valid && (!has_best || dynbi_load64(bytes + 48) > dynbi_load64(best + 48))) {
             memcpy(best, bytes, sizeof best);
             has_best = 1;
+            db->super_slot = pos > 0;
         }
     }
     if (!has_best) {

@@ -109,7 +109,7 @@ int main(void)
 }
 
 /* Expected output:
-20000 items, 1388890 bytes
+20000 items, 1329699 bytes
 never more than 65536 bytes of memory: yes
 no more memory: NO_MEMORY
 the refused item is not there

@@ -275,10 +275,12 @@ static int open_store(shell *s, int access)
     config.read_only = access == READS;
     if (config.no_create) {
         FILE *file = fopen(s->path, "rb");
-        if (!file)
-            return complain(s, "there is no store %s (\"dynb %s create TABLE KEY:S\" makes one)",
+        int is_there = file && fgetc(file) != EOF;
+        if (file)
+            fclose(file);
+        if (!is_there)
+            return complain(s, "there is no store in %s (\"dynb %s create TABLE KEY:S\" makes one)",
                             s->path, s->path);
-        fclose(file);
     }
     if (dynb_open(&s->db, s->path, &config, &s->err))
         return complain_error(s, strstr(s->err.message, s->path) ? NULL : s->path, &s->err);
@@ -1585,7 +1587,8 @@ static int run_stat(shell *s, arguments *a)
         return failed(s);
     printf("tables               %15s\n", grouped(text, stat.table_count));
     printf("device bytes         %15s\n", grouped(text, stat.device_bytes));
-    printf("  in use             %15s\n", grouped(text, stat.used_bytes));
+    if (stat.used_bytes) /* a read-only handle does not look for what is free */
+        printf("  in use             %15s\n", grouped(text, stat.used_bytes));
     printf("  of that the log    %15s\n", grouped(text, stat.log_bytes));
     printf("page bytes           %15s\n", grouped(text, stat.page_size_bytes));
     printf("node bytes           %15s\n", grouped(text, stat.node_size_bytes));

@@ -176,6 +176,7 @@ printf 'create Tab Id:S\nput Tab {"Id":{"S":"one word"}}\nget Tab '\''{"Id":{"S"
 printf '# a comment\nput Tab {"Id":{"S":"x"}}\n\nget Nowhere {"Id":{"S":"x"}}\nput Tab {"Id":{"S":"y"}}\n' \
     >"$tmp/bad_script"
 echo 'this is a text, and not a store at all' >"$tmp/text"
+: >"$tmp/empty"
 
 run_list <<'LIST'
 # Wrong usage: exit code 2, and the right usage.
@@ -212,7 +213,9 @@ run_list <<'LIST'
 
 # No store, no table, no item, no file.
 1 none.dynb tables
-  ! dynb: there is no store none.dynb ("dynb none.dynb create TABLE KEY:S" makes one)
+  ! dynb: there is no store in none.dynb ("dynb none.dynb create TABLE KEY:S" makes one)
+1 empty tables
+  ! dynb: there is no store in empty ("dynb empty create TABLE KEY:S" makes one)
 1 text tables
   ~ dynb: text: 
 0 t.dynb create Tab Id:S

@@ -1,9 +1,10 @@
 /* test_crash.c - power cuts at every call to the device.
  *
- * Short random histories run on the fault device (fault.h). Just before each
- * sync, and just after each write, the hook visits the crash images of that
- * moment; each is opened as a store of its own and must hold the model's state
- * after a whole prefix of the history:
+ * Short random histories (and a few long ones, which come to use pages again
+ * and again) run on the fault device (fault.h). Just before each sync, and just
+ * after each write, the hook visits the crash images of that moment; each is
+ * opened as a store of its own and must hold the model's state after a whole
+ * prefix of the history:
  *
  *     last change acknowledged as durable <= prefix <= last change begun
  *
@@ -38,14 +39,16 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"every subset, synced, work by hand", 150, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12, 256,
-     0, 30, 1500},
-    {"mixed durability, work by hand", 500, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
+    {"every subset, synced, work by hand", 150, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12,
+     256, 0, 30, 1500},
+    {"mixed durability, work by hand", 430, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
      12, 1500},
-    {"buffered, writes work", 500, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
+    {"buffered, writes work", 430, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
      1500},
     {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 131072, 0, DYNB_TO_OS, 1, 6, 30, 16,
      12, 1500},
+    {"long histories, few images of each moment", 24, 500, 512, 512, 4096, 65536, 0, DYNB_SYNCED, 1,
+     3, 4, 4, 20, 1500},
     {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500},
 };
 
