@@ -5783,6 +5783,7 @@ typedef struct dynbi_reader {
     uint32_t way_bytes;
     uint32_t clock;
     int may_map; /* only where the lock is held: map_fn need not be reentrant */
+    int trusts_nothing; /* every range lent counts as fresh */
     uint32_t page_limit; /* pages that may be lent: the device's, when last told */
     uint64_t *checked;   /* a bit a page: the node there was verified as mapped */
     uint32_t checked_limit;
@@ -5942,7 +5943,7 @@ static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t p
         out->bytes = (const uint8_t *)reader->disk->device.map_fn(reader->disk->device.ctx, pos,
                                                                   size);
         if (out->bytes) {
-            out->is_fresh = page >= reader->checked_limit ||
+            out->is_fresh = reader->trusts_nothing || page >= reader->checked_limit ||
                             !(reader->checked[page / 64] >> (page % 64) & 1);
             return DYNB_OK;
         }
@@ -5965,6 +5966,7 @@ static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t p
         way->page = page;
         way->sum = sum;
     }
+    out->is_fresh = out->is_fresh || reader->trusts_nothing;
     way->used_at = ++reader->clock;
     ++way->pin_count;
     out->way = way;
@@ -11189,6 +11191,7 @@ static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
     if (rc != DYNB_OK)
         return rc;
     db->reader.may_map = 1;
+    db->reader.trusts_nothing = db->config.verify_always;
     dynbi_store_set_sizes(db);
     if (page_count > 0xfffffe00u)
         page_count = 0xfffffe00u;

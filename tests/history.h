@@ -661,7 +661,8 @@ static inline void history_free(history *h)
     memset(h, 0, sizeof *h);
 }
 
-/* Is the digest that of a prefix between these two? Returns it, or HISTORY_NEVER. */
+/* Is the digest that of a prefix between these two? Returns the prefix, or
+ * HISTORY_NEVER. */
 static inline uint64_t history_prefix(const history *h, uint64_t digest, uint64_t from,
                                       uint64_t to)
 {

@@ -25,11 +25,6 @@
 #include "fault.h"
 #include "kit.h"
 
-/* 0: do not ask that a backup's counts are exact. */
-#ifndef MODEL_EXACT_COUNTS
-#define MODEL_EXACT_COUNTS 1
-#endif
-
 static char model_difference[1024];
 
 /* Notes a difference. Returns 0. */
@@ -843,8 +838,8 @@ static inline int model_compare_backup(const model_backup *backup, dynb *db)
         same = model_differs("describe backup %s: %s", backup->name, kit_err.message);
     else if (got.status != DYNB_BACKUP_AVAILABLE)
         same = model_differs("backup %s: idle but not available", backup->name);
-    else if ((MODEL_EXACT_COUNTS && (got.size_bytes != backup->copy->aws_bytes ||
-                                     got.source.item_count != backup->copy->count)) || got.lsn != backup->lsn ||
+    else if (got.size_bytes != backup->copy->aws_bytes ||
+             got.source.item_count != backup->copy->count || got.lsn != backup->lsn ||
              got.created_at_ms != backup->created_at_ms ||
              !model_same_schema(&backup->copy->schema, &got.source) ||
              strcmp(got.source.table_id, backup->copy->id) != 0)

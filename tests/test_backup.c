@@ -1038,7 +1038,8 @@ static void test_full_device(uint32_t kibibytes)
     CHECK(third > second + 20);
     check_filled(&s, "Keep", 0, third);
     if (kibibytes == 512 || second <= first + 50 || third <= second + 20)
-        printf("    full device of %u KiB: %u items, %u after backups went, %u after a table went\n",
+        printf("    full device of %u KiB: %u items, %u after backups went, %u after a table "
+               "went\n",
                kibibytes, first, second, third);
     CHECK_INT(s.device.current_bytes, kibibytes * 1024);
     store_end(&s);

@@ -108,7 +108,8 @@ static dynb_config make_config(crash *c, fault_allocator *memory, const dynb_dev
     return config;
 }
 
-/* Opens a store on the device and asks for its digest; *db is closed on failure. */
+/* Opens a store on the device and asks for its digest. On failure *db has been
+ * closed. */
 static int open_and_digest(crash *c, fault_device *device, int read_only, dynb **db,
                            uint64_t *digest)
 {
@@ -129,7 +130,8 @@ static int close_judged(crash *c, dynb *db)
     if (dynb_close(db, &kit_err) != DYNB_OK)
         return model_differs("close: %s", kit_err.message);
     if (c->judge_memory.live_count || c->judge_memory.broken_count)
-        return model_differs("%llu blocks not freed", (unsigned long long)c->judge_memory.live_count);
+        return model_differs("%llu blocks not freed",
+                             (unsigned long long)c->judge_memory.live_count);
     return 1;
 }
 
@@ -300,7 +302,7 @@ static void visit(void *ctx, const fault_image *image)
         from = c->h.acked_power;
     fault_start(&c->second, image->bytes, image->size_bytes, 0);
     if (!open_and_digest(c, &c->second, 0, &db, &digest)) {
-        /* Before the first sync nothing tells a store's garbage from a stranger's. */
+        /* before the first sync nothing tells our garbage from a stranger's */
         if (kit_err.code != DYNB_NOT_A_STORE || image->grown != FAULT_GARBAGE ||
             c->device.durable_bytes)
             fail(c, "the store cannot be used", image->what);

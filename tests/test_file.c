@@ -242,7 +242,7 @@ static void test_bad_files(void)
     }
 }
 
-/* --------------------------------------------------------------- kill loop -- */
+/* -------------------------------------------------------------- kill loop -- */
 
 /* What the child reports; n is the batch. */
 typedef struct message {
@@ -519,7 +519,8 @@ static void test_kill(uint64_t seed)
         config.durability = levels[round % 4];
         file_clock.now_ms += 1000000; /* the child's go with it */
         file_ids.state = seed + round;
-        kill_one(&k, &config, 3 + check_below(&random, config.durability == DYNB_SYNCED ? 150 : 700));
+        kill_one(&k, &config,
+                 3 + check_below(&random, config.durability == DYNB_SYNCED ? 150 : 700));
         verify(&k, &config, config.durability != DYNB_BUFFERED);
     }
     printf("    %llu children killed after %llu acknowledged steps\n",

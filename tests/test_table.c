@@ -54,7 +54,7 @@ static dynb_rc put_json(const char *table, const char *json)
     return put(table, kit_json(&builder, json));
 }
 
-/* The item with the key of this JSON, as JSON with ' for "; "" when there is none. */
+/* The item with the key of this JSON, as JSON with ' for "; "": there is none. */
 static const char *get_json(const char *table, const char *key)
 {
     static char text[8192];
@@ -127,7 +127,8 @@ static void test_create(void)
 
     EXPECT_MESSAGE(create(&input), DYNB_RESOURCE_IN_USE, "Table already exists: First");
     EXPECT_MESSAGE(dynb_describe_table(db, "Missing", &about, &result, &kit_err),
-                   DYNB_RESOURCE_NOT_FOUND, "Requested resource not found: Table: Missing not found");
+                   DYNB_RESOURCE_NOT_FOUND,
+                   "Requested resource not found: Table: Missing not found");
     MUST(dynb_delete_table(db, "First", &about, &result, &kit_err));
     CHECK(about.status == DYNB_TABLE_DELETING);
     MUST(dynb_create_table(db, &input, &about, &result, &kit_err));

@@ -166,7 +166,8 @@ static void write_batch(writer *w, uint64_t n, dynb_builder builders[6])
     memset(writes, 0, sizeof writes);
     for (side = 0; side < 2; ++side) {
         writes[count].table = sides[side];
-        writes[count].item = named_item(&builders[count], w->number, "counter", 0, (int64_t)n, &err);
+        writes[count].item =
+            named_item(&builders[count], w->number, "counter", 0, (int64_t)n, &err);
         ++count;
         writes[count].table = sides[side];
         writes[count].item =
@@ -257,7 +258,7 @@ static void *run_writer(void *ctx)
     return NULL;
 }
 
-/* ----------------------------------------------------------- the fifth one -- */
+/* ---------------------------------------------------------- the fifth one -- */
 
 static int should_stop(scene *s)
 {
