@@ -10440,9 +10440,9 @@ static void dynbi_superblock_load(dynbi_superblock *super, const uint8_t *from)
     dynbi_root_load(&super->catalog_root, from + 128);
 }
 
-/* Writes both copies, each synced before the other is touched; last the one that
- * this open read, for a crash may have left it the only whole one. Called without
- * the lock by the builder: reads only what does not change meanwhile. */
+/* Writes both copies, each synced before the other is touched; last the one
+ * that this open read, for a crash may have left it the only whole one. Called
+ * without the lock by the builder: reads only what does not change meanwhile. */
 static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *super)
 {
     uint8_t bytes[DYNBI_SUPERBLOCK_BYTES];
@@ -12838,13 +12838,12 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  * 24 BACKUP
  *
  * Backups as markers, and the worker (the manual's builder) that makes the rest
- * true: it folds
- * generations to runs (then backups become AVAILABLE), runs to fewer runs,
- * writes checkpoints and finds free space.
+ * true: it folds generations to runs (then backups become AVAILABLE) and runs to
+ * fewer runs, writes checkpoints and finds free space.
  *
  *     CreateBackup  one log record: the marker; the generation is frozen
- *     run           oldest frozen generation -> new newest run; published by one
- *                   log record with the table and every backup it completes
+ *     run           oldest frozen generation -> new newest run; published by
+ *                   one log record with the table and the backups it completes
  *     tidy          neighbouring runs -> one run, published the same way
  *     count         how many items a run added, by looking into older runs
  *     checkpoint    the catalog's own run; superblock; log trimmed; marking

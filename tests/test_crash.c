@@ -461,19 +461,46 @@ static int run_history(const setting *set, uint64_t seed)
     return same;
 }
 
+/* Sizes, durability and ways of working that go together. */
+static setting random_setting(uint64_t seed)
+{
+    check_random random;
+    setting set = settings[1];
+    random.state = seed;
+    set.name = "random settings";
+    set.histories = 60;
+    set.steps = 30 + (uint32_t)check_below(&random, 100);
+    set.page_size_bytes = 512u << check_below(&random, 4);
+    set.node_size_bytes = set.page_size_bytes * (uint32_t)(1 + check_below(&random, 3));
+    set.log_segment_bytes = 4096u << check_below(&random, 3);
+    set.memory_bytes = 65536 + 100 * set.node_size_bytes;
+    set.manual_work = (int)check_below(&random, 2);
+    set.durability = (dynb_durability)check_below(&random, 3);
+    set.mix_durability = (int)check_below(&random, 2);
+    set.exhaustive_count = 5;
+    set.sample_count = 16;
+    set.single_count = 12;
+    return set;
+}
+
 int main(void)
 {
     uint64_t seed = check_seed("test_crash"), only = check_env("ONLY", 0), n, states;
+    const uint32_t count = sizeof settings / sizeof *settings;
     uint32_t i;
-    for (i = 0; i < sizeof settings / sizeof *settings; ++i) {
+    for (i = 0; i <= count; ++i) {
+        setting set = i < count ? settings[i] : random_setting(seed);
         if (only && only != i + 1)
             continue;
         states = state_total + inner_total;
-        for (n = 0; n < check_scaled(settings[i].histories); ++n)
-            if (!run_history(&settings[i], seed + 1000 * n + i))
+        for (n = 0; n < check_scaled(set.histories); ++n) {
+            if (!run_history(&set, seed + 1000 * n + i))
                 break;
-        printf("    %s: %llu histories, %llu crash states\n", settings[i].name,
-               (unsigned long long)n, (unsigned long long)(state_total + inner_total - states));
+            if (i == count)
+                set = random_setting(seed + 1000 * (n + 1));
+        }
+        printf("    %s: %llu histories, %llu crash states\n", set.name, (unsigned long long)n,
+               (unsigned long long)(state_total + inner_total - states));
     }
     printf("    %llu crash states: %llu of first crashes (%llu with all backups restored), "
            "%llu of crashes after %llu recoveries\n",

@@ -24,22 +24,23 @@ typedef struct setting {
     dynb_durability durability;
     uint32_t partitions, sorts, pad_max_bytes, big_one_in, big_max_bytes;
     uint32_t compare_one_in, reopen_one_in;
+    int verify_always;
 } setting;
 
 static const setting settings[] = {
     {"page 512, 64 KiB, work by hand", 300000, 65536, 512, 512, 4096, 1, 0, 0, DYNB_SYNCED, 20, 15,
-     60, 0, 0, 1500, 400},
+     60, 0, 0, 1500, 400, 0},
     {"page 512, 64 KiB, writes work", 270000, 65536, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20, 15, 100,
-     200, 900, 1500, 400},
+     200, 900, 1500, 400, 0},
     {"page 1024, 256 KiB, node of 4 pages", 120000, 262144, 1024, 4096, 8192, 1, 0, 0,
-     DYNB_BUFFERED, 40, 30, 200, 0, 0, 1500, 300},
-    {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500},
+     DYNB_BUFFERED, 40, 30, 200, 0, 0, 1500, 300, 0},
+    {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500, 0},
     {"defaults, memory lent by the device", 70000, 1 << 20, 0, 0, 0, 0, 1, 0, DYNB_SYNCED, 60, 60,
-     300, 100, 5000, 2000, 500},
+     300, 100, 5000, 2000, 500, 0},
     {"fixed device of 2 MiB", 70000, 131072, 512, 0, 4096, 1, 0, 2 << 20, DYNB_SYNCED, 12, 12, 100,
-     0, 0, 1500, 300},
+     0, 0, 1500, 300, 0},
     {"big items", 6000, 16 << 20, 4096, 0, 0, 0, 0, 0, DYNB_SYNCED, 10, 4, 300, 12, 400000, 500,
-     150},
+     150, 0},
 };
 
 typedef struct run {
@@ -379,6 +380,7 @@ static void start(run *r, const setting *set, uint64_t seed)
     r->config.log_segment_bytes = set->log_segment_bytes;
     r->config.durability = set->durability;
     r->config.manual_work = set->manual_work;
+    r->config.verify_always = set->verify_always;
     r->config.create_backup_per_second = DYNB_UNLIMITED;
     r->h.durability = set->durability;
     r->h.mix_durability = 1;
@@ -402,7 +404,11 @@ static void run_setting(const setting *set, uint64_t seed)
     if (same)
         same = finish(&r);
     if (!same)
-        printf("%s: SEED=%llu, step %llu: %s\n    %s\n", set->name, (unsigned long long)seed,
+        printf("%s (page %u, node %u, memory %llu, log %u, manual %d, fixed %llu): SEED=%llu, "
+               "step %llu: %s\n    %s\n",
+               set->name, set->page_size_bytes, set->node_size_bytes,
+               (unsigned long long)set->memory_bytes, set->log_segment_bytes, set->manual_work,
+               (unsigned long long)set->fixed_bytes, (unsigned long long)seed,
                (unsigned long long)r.step, r.h.op, model_difference);
     else
         printf("    %s: %llu operations, %llu changes, %llu device bytes, peak memory %llu\n",
@@ -420,12 +426,48 @@ static void run_setting(const setting *set, uint64_t seed)
     fault_free(&r.device);
 }
 
+/* Any sizes that go together, with memory for some twenty nodes. */
+static setting random_setting(uint64_t seed)
+{
+    check_random random;
+    setting set = settings[0];
+    uint64_t memory;
+    random.state = seed;
+    set.name = "random setting";
+    set.steps = 12000;
+    set.page_size_bytes = 512u << check_below(&random, 8);
+    set.node_size_bytes = set.page_size_bytes * (uint32_t)(1 + check_below(&random, 4));
+    if (set.node_size_bytes > 32768)
+        set.node_size_bytes = set.page_size_bytes > 32768 ? 0 : 32768;
+    memory = 20u * (set.page_size_bytes > set.node_size_bytes ? set.page_size_bytes
+                                                              : set.node_size_bytes);
+    set.memory_bytes = (memory < 65536 ? 65536 : memory) << check_below(&random, 3);
+    set.log_segment_bytes = (uint32_t)check_below(&random, 3) * 8192;
+    set.manual_work = (int)check_below(&random, 2);
+    set.mappable = check_below(&random, 4) == 0;
+    set.fixed_bytes = check_below(&random, 4) == 0 ? 2 * set.memory_bytes + (8u << 20) : 0;
+    set.durability = (dynb_durability)check_below(&random, 3);
+    set.partitions = 1 + (uint32_t)check_below(&random, 60);
+    set.sorts = 1 + (uint32_t)check_below(&random, 60);
+    set.pad_max_bytes = 10 + (uint32_t)check_below(&random, 200);
+    set.compare_one_in = 400;
+    set.reopen_one_in = 200;
+    set.verify_always = (int)check_below(&random, 2);
+    return set;
+}
+
 int main(void)
 {
     uint64_t seed = check_seed("test_model"), only = check_env("ONLY", 0);
+    setting set;
     uint32_t i;
     for (i = 0; i < sizeof settings / sizeof *settings; ++i)
         if (!only || only == i + 1)
             run_setting(&settings[i], seed + i);
+    for (; i < check_env("RANDOM", 8) + sizeof settings / sizeof *settings; ++i) {
+        set = random_setting(seed + i);
+        if (!only || only == i + 1)
+            run_setting(&set, seed + i);
+    }
     return check_report("test_model");
 }

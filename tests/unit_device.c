@@ -458,7 +458,509 @@ static void test_reader_eviction(uint32_t clock)
     CHECK_INT(b.memory.live_count, 7);
     for (i = 0; i < 6; ++i)
         CHECK(memcmp(ranges[i].bytes, b.bytes + (10 + i) * PAGE, PAGE) == 0);
-    CHECK_INT(lend(&b, 11, 1, 1, &ranges[4 + 1]), 0); /* leaks the spill on purpose: see below */
+    give_back(&b, &ranges[4]);
+    give_back(&b, &ranges[5]);
+    CHECK_INT(b.memory.live_count, 5);
+    CHECK_INT(lend(&b, 11, 1, 1, &ranges[5]), 0); /* lent twice */
     CHECK(ranges[5].way == ranges[1].way && ranges[1].way->pin_count == 2);
+    for (i = 0; i < 6; ++i)
+        if (i != 4)
+            give_back(&b, &ranges[i]);
+    dynbi_reader_trim(&b.reader);
+    CHECK_INT(b.memory.live_count, 1);
+    CHECK_INT(touch(&b, 11, 1), 1);
     bench_close(&b);
+}
+
+/* Memory and reading fail at each place; what is known stays true. */
+static void test_reader_failures(void)
+{
+    static bench b;
+    dynbi_range range;
+    dynb_error err;
+    bench_open(&b, 0, 0, 4 * 2 * PAGE, 2 * PAGE);
+    b.memory.fail_at = b.memory.call_count + 1; /* no way: a spill */
+    CHECK_INT(lend(&b, 7, 2, 1, &range), 1);
+    CHECK(range.spill && !range.way);
+    give_back(&b, &range);
+    CHECK_INT(touch(&b, 7, 1), 1);
+    CHECK_INT(lend(&b, 9, 3, 1, &range), 1); /* larger than a way */
+    CHECK(range.spill && range.spill_bytes == 3 * PAGE);
+    give_back(&b, &range);
+    b.memory.fail_at = b.memory.call_count + 1;
+    b.memory.fail_from = 1;
+    CHECK_INT(dynbi_reader_lend(&b.reader, 9, 3, 1, &range, &err), DYNB_NO_MEMORY);
+    CHECK(!range.bytes && !range.spill && err.code == DYNB_NO_MEMORY);
+    CHECK_INT(dynbi_reader_lend(&b.reader, 9, 1, 1, &range, &err), DYNB_NO_MEMORY);
+    CHECK_INT(touch(&b, 7, 1), 0); /* needs none */
+    b.memory.fail_at = 0;
+    plan_next(&b, FAULT_TORN);
+    CHECK_INT(dynbi_reader_lend(&b.reader, 9, 3, 1, &range, &err), DYNB_IO_FAILED);
+    CHECK(!range.bytes && !range.spill);
+    CHECK_INT(err.pos, 9 * PAGE);
+    plan_next(&b, FAULT_TORN);
+    CHECK_INT(dynbi_reader_lend(&b.reader, 7, 1, 2, &range, &err), DYNB_IO_FAILED);
+    CHECK(!range.bytes && !range.way);
+    CHECK_INT(touch(&b, 7, 2), 1);
+    CHECK_INT(touch(&b, 7, 2), 0);
+    b.memory.fail_at = b.memory.call_count + 1;
+    {
+        dynbi_reader other;
+        CHECK_INT(dynbi_reader_init(&other, &b.disk, &b.allocator, UINT64_MAX, PAGE, &err),
+                  DYNB_NO_MEMORY);
+        CHECK(other.set_count == 0 && other.ways == NULL);
+        dynbi_reader_forget(&other, 3);
+        dynbi_reader_trim(&other);
+        dynbi_reader_free(&other);
+    }
+    bench_close(&b);
+}
+
+/* A device that lends its memory: each page is verified once, until forgotten. */
+static void test_reader_mapped(void)
+{
+    static bench b;
+    dynbi_range range;
+    uint32_t i;
+    bench_open(&b, 1, 1, 0, PAGE);
+    CHECK_INT(lend(&b, 70, 3, 1, &range), 1);
+    CHECK(range.bytes == b.fault.current + 70 * PAGE && !range.way && !range.spill);
+    give_back(&b, &range);
+    dynbi_reader_trust(&b.reader, 70); /* nobody told how many pages there are */
+    dynbi_reader_forget(&b.reader, 70);
+    CHECK_INT(touch(&b, 70, 1), 1);
+    b.memory.fail_at = b.memory.call_count + 1;
+    dynbi_reader_limit(&b.reader, 100);
+    CHECK(b.reader.page_limit == 100 && b.reader.checked_limit == 0);
+    dynbi_reader_limit(&b.reader, 100);
+    CHECK(b.reader.page_limit == 100 && b.reader.checked_limit == 512);
+    for (i = 60; i < 80; i += 2)
+        dynbi_reader_trust(&b.reader, i);
+    for (i = 55; i < 85; ++i)
+        CHECK_INT(touch(&b, i, 1), i < 60 || i >= 80 || i % 2);
+    dynbi_reader_limit(&b.reader, 512);
+    CHECK_INT(b.reader.checked_limit, 512);
+    b.memory.fail_at = b.memory.call_count + 1;
+    dynbi_reader_limit(&b.reader, 513);
+    CHECK(b.reader.page_limit == 513 && b.reader.checked_limit == 512);
+    CHECK_INT(touch(&b, 70, 1), 0);
+    dynbi_reader_limit(&b.reader, 5000);
+    CHECK_INT(b.reader.checked_limit, 6656);
+    for (i = 0; i < b.reader.checked_limit / 64; ++i) {
+        uint64_t even = (uint64_t)0x5555555555555555u;
+        uint64_t want = i == 0 ? even << 60 : i == 1 ? even & 0xffffu : 0;
+        CHECK(b.reader.checked[i] == want);
+    }
+    dynbi_reader_forget(&b.reader, 70);
+    CHECK_INT(touch(&b, 70, 1), 1);
+    CHECK_INT(touch(&b, 72, 1), 0);
+    b.reader.trusts_nothing = 1; /* as a scrub: what was verified before counts for nothing */
+    CHECK_INT(touch(&b, 72, 1), 1);
+    b.reader.trusts_nothing = 0;
+    CHECK_INT(touch(&b, 72, 1), 0);
+    b.reader.may_map = 0; /* as the builder's own reader */
+    CHECK_INT(lend(&b, 72, 1, 1, &range), 1);
+    CHECK(range.spill != NULL);
+    give_back(&b, &range);
+    bench_close(&b);
+
+    bench_open(&b, 0, 0, 0, PAGE); /* no bits where nothing is mapped */
+    dynbi_reader_limit(&b.reader, 100);
+    b.reader.may_map = 1;
+    dynbi_reader_limit(&b.reader, 200);
+    CHECK(b.reader.page_limit == 200 && b.reader.checked == NULL);
+    bench_close(&b);
+
+    bench_open(&b, 1, 1, 4 * PAGE, PAGE); /* maps some ranges and others not */
+    b.fault.mappable = 0;
+    CHECK_INT(touch(&b, 20, 1), 1);
+    CHECK_INT(touch(&b, 20, 1), 0);
+    b.reader.trusts_nothing = 1;
+    CHECK_INT(touch(&b, 20, 1), 1);
+    b.reader.trusts_nothing = 0;
+    b.fault.mappable = 1;
+    CHECK_INT(touch(&b, 20, 1), 1);
+    bench_close(&b);
+}
+
+/* Lends and returns at random, while pages are written anew with other nodes. */
+static void test_reader_random(check_random *random, uint64_t cache_bytes, uint32_t way_bytes,
+                               int memory_fails)
+{
+    enum { LENT = 12 };
+    static bench b;
+    static uint32_t sums[PAGES];
+    struct {
+        dynbi_range range;
+        uint32_t page, sum;
+    } lent[LENT];
+    uint64_t i, count = check_scaled(20000), hit_count = 0;
+    uint32_t slot;
+    memset(lent, 0, sizeof lent);
+    bench_open(&b, 0, 0, cache_bytes, way_bytes);
+    for (i = 0; i < PAGES; ++i) {
+        sums[i] = (uint32_t)i;
+        fill(b.fault.current + i * PAGE, i * PAGE, PAGE, sums[i]);
+    }
+    for (i = 0; i < count; ++i) {
+        uint32_t page = 2 + (uint32_t)check_below(random, check_below(random, 3) ? 10 : PAGES - 4);
+        uint32_t pages = 1 + (uint32_t)check_below(random, 8) / 7;
+        slot = (uint32_t)check_below(random, LENT);
+        if (lent[slot].range.bytes) { /* as it was when it was lent */
+            CHECK(is_filled(lent[slot].range.bytes, lent[slot].page * PAGE, PAGE, lent[slot].sum));
+            dynbi_reader_return(&b.reader, &lent[slot].range);
+        } else if (check_below(random, 20) == 0) {
+            sums[page] = (uint32_t)check_next(random);
+            fill(b.fault.current + page * PAGE, page * PAGE, PAGE, sums[page]);
+            if (check_below(random, 2))
+                dynbi_reader_forget(&b.reader, page);
+        } else if (check_below(random, 200) == 0) {
+            dynbi_reader_trim(&b.reader);
+        } else {
+            dynb_rc rc;
+            if (memory_fails)
+                b.memory.fail_at = b.memory.call_count + 1 + check_below(random, 3);
+            if (check_below(random, 50) == 0)
+                plan_next(&b, FAULT_TORN);
+            rc = dynbi_reader_lend(&b.reader, page, pages, sums[page] + pages, &lent[slot].range,
+                                   NULL);
+            CHECK(rc == DYNB_OK ? lent[slot].range.bytes != NULL : !lent[slot].range.bytes);
+            lent[slot].page = page;
+            lent[slot].sum = sums[page];
+            hit_count += rc == DYNB_OK && !lent[slot].range.is_fresh;
+            CHECK(rc != DYNB_OK ||
+                  is_filled(lent[slot].range.bytes, page * PAGE, PAGE, sums[page]));
+        }
+    }
+    CHECK((hit_count > 0) == (cache_bytes > 0));
+    for (slot = 0; slot < LENT; ++slot)
+        dynbi_reader_return(&b.reader, &lent[slot].range); /* harmless when empty */
+    bench_close(&b);
+}
+
+#if defined(WITH_FILES)
+/* ------------------------------------------------------------------ file -- */
+
+static char directory[256];
+
+static const char *path_of(const char *name)
+{
+    static char path[400];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
+static void make_directory(void)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(directory, sizeof directory, "%.200s/unit-device-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(directory)) {
+        printf("unit_device: cannot make a directory like %s\n", directory);
+        exit(2);
+    }
+}
+
+static int open_file(dynb_device *device, const char *name, int read_only)
+{
+    dynb_rc rc = dynb_file_device_open(device, path_of(name), read_only, NULL, NULL);
+    CHECK_INT(rc, DYNB_OK);
+    return rc == DYNB_OK;
+}
+
+static dynbi_file *file_of(const dynb_device *device)
+{
+    return (dynbi_file *)device->ctx;
+}
+
+static void check_refused(const char *name, int read_only, dynb_rc expected, const char *told)
+{
+    dynb_device device;
+    dynb_error err;
+    memset(&device, 1, sizeof device);
+    CHECK_INT(dynb_file_device_open(&device, path_of(name), read_only, NULL, &err), expected);
+    CHECK(is_blank(&device));
+    CHECK_INT(err.code, expected);
+    CHECK(strstr(err.message, name) != NULL && strstr(err.message, told) != NULL);
+}
+
+static void test_file_opening(void)
+{
+    dynb_device device, second, third;
+    fault_allocator memory;
+    dynb_allocator allocator;
+    dynb_error err;
+    char text[32];
+    CHECK_INT(dynb_file_device_open(NULL, path_of("a"), 0, NULL, &err), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "device is NULL");
+    CHECK_INT(dynb_file_device_open(&device, NULL, 0, NULL, &err), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "path is NULL");
+    snprintf(text, sizeof text, "(system error %d)", ENOENT);
+    check_refused("missing", 1, DYNB_IO_FAILED, text);
+    check_refused("missing/below", 0, DYNB_IO_FAILED, text);
+    CHECK(mkdir(path_of("folder"), 0755) == 0);
+    snprintf(text, sizeof text, "(system error %d)", EISDIR);
+    check_refused("folder", 0, DYNB_IO_FAILED, text);
+    check_refused("folder", 1, DYNB_IO_FAILED, "not an ordinary file");
+    if (geteuid() != 0) { /* whom no permission stops */
+        CHECK(chmod(path_of("folder"), 0555) == 0);
+        snprintf(text, sizeof text, "(system error %d)", EACCES);
+        check_refused("folder/denied", 0, DYNB_IO_FAILED, text);
+    }
+    CHECK(rmdir(path_of("folder")) == 0);
+
+    /* Memory is asked for before anything is created. */
+    memset(&memory, 0, sizeof memory);
+    allocator = fault_allocator_of(&memory);
+    memory.fail_at = 1;
+    CHECK_INT(dynb_file_device_open(&device, path_of("a"), 0, &allocator, &err), DYNB_NO_MEMORY);
+    CHECK(is_blank(&device) && access(path_of("a"), F_OK) != 0);
+    memory.fail_at = memory.call_count + 1;
+    CHECK_INT(dynb_file_device_open(&device, path_of("x/a"), 0, &allocator, &err), DYNB_NO_MEMORY);
+    CHECK_INT(dynb_file_device_open(&device, path_of("x/a"), 0, &allocator, &err), DYNB_IO_FAILED);
+    memory.fail_at = memory.call_count + 2;
+    CHECK_INT(dynb_file_device_open(&device, path_of("a"), 0, &allocator, &err), DYNB_OK);
+    CHECK(device.map_fn == NULL); /* without windows it copies */
+    CHECK(dynbi_file_map(device.ctx, 0, 0) == NULL);
+    CHECK_INT(size_of(&device), 0);
+
+    /* One writer, or readers. */
+    check_refused("a", 0, DYNB_LOCKED, "is open in another handle or process");
+    check_refused("a", 1, DYNB_LOCKED, "is open in another handle or process");
+    device.close_fn(device.ctx);
+    CHECK_INT(memory.live_count, 0);
+    CHECK_INT(memory.broken_count, 0);
+    if (open_file(&device, "a", 1)) {
+        if (open_file(&second, "a", 1)) {
+            check_refused("a", 0, DYNB_LOCKED, "is open in another handle or process");
+            second.close_fn(second.ctx);
+        }
+        check_refused("a", 0, DYNB_LOCKED, "is open in another handle or process");
+        CHECK_INT(device.write_fn(device.ctx, 0, "a", 1), DYNB_IO_FAILED);
+        CHECK_INT(device.resize_fn(device.ctx, 4096), DYNB_IO_FAILED);
+        CHECK_INT(device.resize_fn(device.ctx, 0), DYNB_IO_FAILED);
+        device.close_fn(device.ctx);
+    }
+    plans[CALL_STAT].error = EIO;
+    check_refused("a", 0, DYNB_IO_FAILED, "not an ordinary file");
+    memset(plans, 0, sizeof plans);
+    if (open_file(&third, "a", 0)) /* nothing kept the lock */
+        third.close_fn(third.ctx);
+    CHECK(unlink(path_of("a")) == 0);
+}
+
+static void test_file_moving(void)
+{
+    static uint8_t bytes[10000], same[10000];
+    dynb_device device;
+    size_t piece;
+    if (!open_file(&device, "a", 0))
+        return;
+    fill(bytes, 0, sizeof bytes, 5);
+    CHECK_INT(device.resize_fn(device.ctx, sizeof bytes), DYNB_OK);
+    CHECK_INT(size_of(&device), sizeof bytes);
+    CHECK_INT(device.read_fn(device.ctx, 0, same, sizeof same), DYNB_OK);
+    CHECK(is_zero(same, sizeof same));
+    for (piece = 0; piece < 4000; piece = piece * 5 + 97) { /* cut short and interrupted */
+        memset(plans, 0, sizeof plans);
+        plans[CALL_READ].piece_bytes = plans[CALL_WRITE].piece_bytes = piece;
+        plans[CALL_READ].interrupted_count = plans[CALL_WRITE].interrupted_count = (int)piece % 4;
+        fill(bytes, piece, sizeof bytes, 6);
+        CHECK_INT(device.write_fn(device.ctx, 0, bytes, sizeof bytes), DYNB_OK);
+        memset(same, 0, sizeof same);
+        CHECK_INT(device.read_fn(device.ctx, 0, same, sizeof same), DYNB_OK);
+        CHECK(memcmp(bytes, same, sizeof same) == 0);
+        CHECK_INT(device.read_fn(device.ctx, 9990, same, 10), DYNB_OK);
+        CHECK(memcmp(bytes + 9990, same, 10) == 0);
+        CHECK_INT(device.read_fn(device.ctx, 9990, same, 11), DYNB_IO_FAILED); /* past its end */
+        CHECK_INT(device.read_fn(device.ctx, 10000, same, 1), DYNB_IO_FAILED);
+        CHECK_INT(device.read_fn(device.ctx, UINT64_MAX - 5, same, 1), DYNB_IO_FAILED);
+        CHECK_INT(device.write_fn(device.ctx, UINT64_MAX - 5, same, 1), DYNB_IO_FAILED);
+        CHECK_INT(device.sync_fn(device.ctx), DYNB_OK);
+    }
+    CHECK(plans[CALL_WRITE].call_count > 2);
+    memset(plans, 0, sizeof plans);
+    plans[CALL_READ].piece_bytes = plans[CALL_WRITE].piece_bytes = 3000; /* the third one fails */
+    plans[CALL_READ].error = plans[CALL_WRITE].error = EIO;
+    plans[CALL_READ].good_count = plans[CALL_WRITE].good_count = 2;
+    CHECK_INT(device.read_fn(device.ctx, 0, same, sizeof same), DYNB_IO_FAILED);
+    CHECK_INT(device.write_fn(device.ctx, 0, bytes, sizeof bytes), DYNB_IO_FAILED);
+    CHECK_INT(plans[CALL_READ].call_count, 3);
+    plans[CALL_WRITE].error = ENOSPC;
+    CHECK_INT(device.write_fn(device.ctx, 0, bytes, 1), DYNB_NO_SPACE);
+    plans[CALL_WRITE].is_nothing = 1; /* moved nothing, and errno says what it said before */
+    CHECK_INT(device.write_fn(device.ctx, 0, bytes, 1), DYNB_IO_FAILED);
+    memset(plans, 0, sizeof plans);
+    CHECK_INT(device.read_fn(device.ctx, 0, same, 0), DYNB_OK);
+    CHECK_INT(device.write_fn(device.ctx, 0, same, 0), DYNB_OK);
+
+    /* The descriptor is gone. */
+    close(file_of(&device)->fd);
+    CHECK_INT(device.read_fn(device.ctx, 0, same, 1), DYNB_IO_FAILED);
+    CHECK_INT(device.write_fn(device.ctx, 0, same, 1), DYNB_IO_FAILED);
+    CHECK_INT(device.sync_fn(device.ctx), DYNB_IO_FAILED);
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_IO_FAILED);
+    {
+        uint64_t size = 5;
+        CHECK_INT(device.size_fn(device.ctx, &size), DYNB_IO_FAILED);
+        CHECK_INT(size, 5);
+    }
+    CHECK(device.map_fn == NULL || device.map_fn(device.ctx, 0, 1) == NULL);
+    file_of(&device)->fd = open("/dev/null", O_RDWR);
+    device.close_fn(device.ctx);
+    CHECK(unlink(path_of("a")) == 0);
+}
+
+static void test_file_resize(void)
+{
+    struct rlimit before, low;
+    uint8_t bytes[100];
+    dynb_device device;
+    uint64_t size;
+    if (!open_file(&device, "a", 0))
+        return;
+    CHECK_INT(device.resize_fn(device.ctx, 10000), DYNB_OK);
+    CHECK_INT(device.write_fn(device.ctx, 9990, "0123456789", 10), DYNB_OK);
+    CHECK_INT(device.resize_fn(device.ctx, 10000), DYNB_OK);
+    CHECK_INT(device.resize_fn(device.ctx, 9995), DYNB_OK); /* smaller */
+    CHECK_INT(device.resize_fn(device.ctx, 10000), DYNB_OK);
+    CHECK_INT(device.read_fn(device.ctx, 9990, bytes, 10), DYNB_OK);
+    CHECK(memcmp(bytes, "01234\0\0\0\0", 10) == 0);
+
+    /* The system's own limit on files: nothing is taken, nothing is lost. */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    low = before;
+    low.rlim_cur = 65536;
+    CHECK(setrlimit(RLIMIT_FSIZE, &low) == 0);
+    CHECK_INT(device.resize_fn(device.ctx, 60000), DYNB_OK);
+    CHECK_INT(device.resize_fn(device.ctx, 70000), DYNB_NO_SPACE);
+    CHECK_INT(size_of(&device), 60000);
+    CHECK_INT(device.resize_fn(device.ctx, (uint64_t)1 << 62), DYNB_NO_SPACE);
+    CHECK(device.resize_fn(device.ctx, (uint64_t)1 << 63) != DYNB_OK);
+    CHECK(device.resize_fn(device.ctx, UINT64_MAX) != DYNB_OK);
+    CHECK_INT(size_of(&device), 60000);
+    CHECK_INT(device.write_fn(device.ctx, 65500, bytes, 100), DYNB_IO_FAILED); /* cut, then refused */
+    CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    (void)signal(SIGXFSZ, SIG_DFL);
+    CHECK_INT(device.resize_fn(device.ctx, 10000), DYNB_OK);
+
+    /* Full: what was taken is given back, if that can be. */
+    plans[CALL_TAKE].error = ENOSPC;
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_NO_SPACE);
+    plans[CALL_CUT].error = EIO;
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_NO_SPACE);
+    /* It cannot be taken ahead: the file just gets longer. */
+    plans[CALL_TAKE].error = EINVAL;
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_IO_FAILED);
+    plans[CALL_CUT].error = ENOSPC;
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_NO_SPACE);
+    plans[CALL_CUT].error = EFBIG;
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_NO_SPACE);
+    plans[CALL_CUT].error = 0;
+    CHECK_INT(size_of(&device), 10000);
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_OK);
+    CHECK_INT(size_of(&device), 20000);
+    plans[CALL_STAT].error = EIO;
+    size = 1;
+    CHECK_INT(device.size_fn(device.ctx, &size), DYNB_IO_FAILED);
+    CHECK_INT(device.resize_fn(device.ctx, 20000), DYNB_IO_FAILED);
+    plans[CALL_STAT].is_nothing = 1; /* a size below zero */
+    CHECK_INT(device.size_fn(device.ctx, &size), DYNB_IO_FAILED);
+    CHECK_INT(size, 1);
+    memset(plans, 0, sizeof plans);
+    device.close_fn(device.ctx);
+    CHECK(unlink(path_of("a")) == 0);
+}
+
+/* Windows of 1 GiB over a file with a hole in it. */
+static void test_file_windows(void)
+{
+    const uint64_t window = (uint64_t)1 << DYNBI_WINDOW_BITS;
+    const uint8_t *low, *high, *start;
+    uint8_t bytes[64];
+    dynb_device device;
+    if (!open_file(&device, "a", 0))
+        return;
+    if (!device.map_fn) { /* too few addresses */
+        device.close_fn(device.ctx);
+        CHECK(unlink(path_of("a")) == 0);
+        return;
+    }
+    CHECK(truncate(path_of("a"), 8192) == 0);
+    start = (const uint8_t *)device.map_fn(device.ctx, 0, 8192);
+    CHECK(start != NULL);
+    if (truncate(path_of("a"), (off_t)window + 8192) != 0) {
+        printf("unit_device: no file of 1 GiB, even with a hole\n");
+        device.close_fn(device.ctx);
+        CHECK(unlink(path_of("a")) == 0);
+        return;
+    }
+    fill(bytes, 0, sizeof bytes, 8);
+    CHECK_INT(device.write_fn(device.ctx, window - 32, bytes, 64), DYNB_OK);
+    memset(bytes, 0, sizeof bytes);
+    CHECK_INT(device.read_fn(device.ctx, window - 32, bytes, 64), DYNB_OK);
+    CHECK(is_filled(bytes, 0, sizeof bytes, 8));
+    CHECK(device.map_fn(device.ctx, window - 32, 33) == NULL); /* across two windows */
+    low = (const uint8_t *)device.map_fn(device.ctx, window - 32, 32);
+    high = (const uint8_t *)device.map_fn(device.ctx, window, 32);
+    CHECK(low && is_filled(low, 0, 32, 8));
+    CHECK(high && is_filled(high, 32, 32, 8));
+    CHECK(device.map_fn(device.ctx, 0, 8192) == start && start[0] == 0);
+    CHECK_INT(device.write_fn(device.ctx, 0, "seen", 4), DYNB_OK);
+    CHECK(start && memcmp(start, "seen", 4) == 0);
+    plans[CALL_MAP].error = ENOMEM;
+    CHECK(device.map_fn(device.ctx, 2 * window, 1) == NULL);
+    CHECK(device.map_fn(device.ctx, window, 1) == high); /* there already */
+    CHECK(device.map_fn(device.ctx, DYNBI_WINDOW_COUNT * window, 1) == NULL);
+    CHECK(device.map_fn(device.ctx, DYNBI_WINDOW_COUNT * window - 1, 1) == NULL);
+    CHECK_INT(plans[CALL_MAP].call_count, 4);
+    CHECK(device.map_fn(device.ctx, UINT64_MAX, 1) == NULL);
+    memset(plans, 0, sizeof plans);
+    device.close_fn(device.ctx);
+    CHECK(unlink(path_of("a")) == 0);
+}
+
+static void test_files(void)
+{
+    make_directory();
+    test_file_opening();
+    test_file_moving();
+    test_file_resize();
+    test_file_windows();
+    CHECK(rmdir(directory) == 0);
+}
+#elif defined(DYNBACKUP_NO_FILE)
+static void test_files(void)
+{
+    dynb_device device;
+    dynb_error err;
+    memset(&device, 1, sizeof device);
+    CHECK_INT(dynb_file_device_open(&device, "a", 0, NULL, &err), DYNB_INVALID_ARGUMENT);
+    CHECK(is_blank(&device) && strstr(err.message, "DYNBACKUP_NO_FILE") != NULL);
+    CHECK_INT(dynb_file_device_open(NULL, NULL, 0, NULL, &err), DYNB_INVALID_ARGUMENT);
+}
+#else
+static void test_files(void)
+{
+}
+#endif
+
+int main(void)
+{
+    check_random random;
+    random.state = check_seed("unit_device");
+    test_ram_growth(&random);
+    test_ram_failures();
+    test_ram_last_block();
+    test_ram_fixed();
+    test_disk();
+    test_reader_eviction(0);
+    test_reader_eviction(0xfffffffau);
+    test_reader_failures();
+    test_reader_mapped();
+    test_reader_random(&random, 0, PAGE, 0);
+    test_reader_random(&random, 4 * PAGE, PAGE, 0);
+    test_reader_random(&random, 40 * PAGE, 2 * PAGE, 1);
+    test_files();
+    return check_report("unit_device");
 }
