@@ -300,8 +300,10 @@ typedef struct dynb_config {
     void *clock_ctx;
     uint64_t (*random_fn)(void *ctx); /* 64 random bits; NULL: our own, seeded by the clock */
     void *random_ctx;
-    uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; >= 64 KiB */
-    uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096 */
+    uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
+                                 * 64 KiB with nodes of 512 bytes, 48 nodes and 40 KiB else */
+    uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
+                                 * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
                                  * one page when pages are small or large */
     uint32_t log_segment_bytes; /* 0: 1 MiB, less when memory is small */
@@ -7024,18 +7026,32 @@ static void dynbi_part_recount(dynbi_part *part, int is_leaf)
 }
 
 /* Moves entries from the end of the waiting part to the front of the open one,
- * until both hold about as much. */
-static dynb_rc dynbi_level_even_out(dynbi_level *level, int is_leaf, dynb_error *err)
+ * until both hold about as much. Sizes are those of the nodes to be: with what
+ * comes from the waiting part the open one may lose most of its prefix, and must
+ * still be a node. */
+static dynb_rc dynbi_level_even_out(dynbi_level *level, int is_leaf, uint32_t node_bytes,
+                                    dynb_error *err)
 {
     dynbi_part *waiting = &level->waiting, *open = &level->open;
-    size_t half = (waiting->raw.used_bytes + open->raw.used_bytes) / 2, moved;
-    const uint8_t *at = waiting->raw.bytes;
+    const uint8_t *at = waiting->raw.bytes, *end = at + waiting->raw.used_bytes;
+    uint32_t prefix_size = dynbi_common_prefix(
+        at + 8, open->raw.bytes + 8,
+        waiting->prefix_size < open->prefix_size ? waiting->prefix_size : open->prefix_size);
+    uint64_t half = (dynbi_part_size(waiting) + dynbi_part_size(open)) / 2, kept = 0;
+    uint64_t open_body = dynbi_part_body(open, prefix_size, is_leaf) +
+                         dynbi_part_body(waiting, prefix_size, is_leaf);
+    uint32_t count = waiting->entry_count + open->entry_count, word;
+    size_t moved;
     dynbi_change entry;
-    uint32_t word;
-    do
+    do {
         at = dynbi_part_entry(at, is_leaf, &entry, &word);
-    while ((size_t)(at - waiting->raw.bytes) < half);
-    moved = waiting->raw.used_bytes - (size_t)(at - waiting->raw.bytes);
+        kept += dynbi_part_entry_bytes(entry.key_size, waiting->prefix_size, word, is_leaf);
+        open_body -= dynbi_part_entry_bytes(entry.key_size, prefix_size, word, is_leaf);
+        --count;
+    } while (at < end &&
+             (kept < half || (dynbi_node_size(open_body, prefix_size) > node_bytes &&
+                              (is_leaf || count > DYNBI_FANOUT_MIN))));
+    moved = (size_t)(end - at);
     if (moved == 0)
         return DYNB_OK;
     if (!dynbi_buffer_reserve(&open->raw, moved))
@@ -7207,7 +7223,7 @@ static dynb_rc dynbi_fold_close_level(dynbi_fold *fold, uint32_t number, dynb_er
     dynb_rc rc = DYNB_OK;
     if (level->waiting.entry_count && level->open.entry_count &&
         dynbi_part_size(&level->open) < fold->output.node_bytes / 2)
-        rc = dynbi_level_even_out(level, number == 0, err);
+        rc = dynbi_level_even_out(level, number == 0, fold->output.node_bytes, err);
     for (i = 0; rc == DYNB_OK && i < 2; ++i) {
         dynbi_part *part = i == 0 ? &level->waiting : &level->open;
         uint8_t bytes[DYNBI_POINTER_BYTES];
@@ -10336,6 +10352,23 @@ static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
 
 /* --- pages and space --- */
 
+/* What a handle needs beside changes: nodes being read from many runs and being
+ * built on some levels, scratch, and the map of pages. */
+static uint64_t dynbi_store_overhead(const dynb *db)
+{
+    return 12288 + 48 * (uint64_t)db->node_bytes + 6 * (uint64_t)db->pages.capacity / 8;
+}
+
+#define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
+
+/* Parts the budget: half of what is left is for changes waiting to be folded. */
+static void dynbi_store_share_memory(dynb *db)
+{
+    uint64_t overhead = dynbi_store_overhead(db), budget = db->memory.budget_bytes;
+    uint64_t left = budget > overhead ? budget - overhead : 0;
+    db->generations_limit = (left > DYNBI_CHANGES_MIN ? left : DYNBI_CHANGES_MIN) / 2;
+}
+
 /* Grows the device so that `page_count` contiguous pages are to be had; what
  * stood in the way else. */
 static dynb_rc dynbi_store_grow(dynb *db, uint32_t page_count)
@@ -10360,6 +10393,7 @@ static dynb_rc dynbi_store_grow(dynb *db, uint32_t page_count)
     db->pages.page_count = (uint32_t)(pages + more);
     db->disk.size_bytes = (pages + more) * page_bytes;
     dynbi_reader_limit(&db->reader, db->pages.page_count);
+    dynbi_store_share_memory(db);
     return DYNB_OK;
 }
 
@@ -11173,7 +11207,7 @@ static void dynbi_store_set_sizes(dynb *db)
         segment = 2 * (uint64_t)db->disk.page_bytes;
     db->log.segment_bytes = (uint32_t)segment;
     db->log.buffer_bytes = segment < 65536 ? (uint32_t)segment : 65536;
-    db->generations_limit = (budget - 36864) / 2; /* the rest takes some 36 KiB at least */
+    dynbi_store_share_memory(db);
     db->generation_max = db->generations_limit / 3;
     if (db->generation_max > (uint64_t)64 << 20)
         db->generation_max = (uint64_t)64 << 20;
@@ -11192,11 +11226,17 @@ static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
         return rc;
     db->reader.may_map = 1;
     db->reader.trusts_nothing = db->config.verify_always;
-    dynbi_store_set_sizes(db);
     if (page_count > 0xfffffe00u)
         page_count = 0xfffffe00u;
     if (!dynbi_pages_resize(&db->pages, (uint32_t)page_count))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of %u pages", page_count);
+    if (dynbi_store_overhead(db) + DYNBI_CHANGES_MIN > db->memory.budget_bytes + 1024)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "config.memory_bytes is %u; a store of %u pages with nodes of %u bytes "
+                          "needs at least %u",
+                          db->memory.budget_bytes, page_count, (uint64_t)db->node_bytes,
+                          dynbi_store_overhead(db) + DYNBI_CHANGES_MIN);
+    dynbi_store_set_sizes(db);
     dynbi_reader_limit(&db->reader, (uint32_t)page_count);
     return DYNB_OK;
 }
@@ -11204,9 +11244,11 @@ static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
 /* Makes an empty store on an empty device. */
 static dynb_rc dynbi_store_create(dynb *db, dynb_error *err)
 {
-    uint32_t page = db->config.page_size_bytes ? db->config.page_size_bytes : 4096;
+    uint32_t page = db->config.page_size_bytes;
     uint32_t node = db->config.node_size_bytes, i;
     dynb_rc rc;
+    if (!page) /* small memory wants small nodes */
+        page = node || db->memory.budget_bytes >= (uint64_t)1 << 20 ? 4096 : 512;
     if (!node)
         node = page < 4096 || page > 8192 ? page : 8192;
     db->disk.page_bytes = page;
@@ -14743,6 +14785,10 @@ static dynb_rc dynbi_start_replay(dynb *db, dynb_error *err)
         do
             rc = dynbi_replay_frame(db, &frame, &db->replay_mark, 1, err);
         while (rc == DYNB_NO_MEMORY && dynbi_worker_relieve(db, rc));
+        db->replay_mark = scan.at;
+        while (rc == DYNB_OK && db->generation_bytes > db->generations_limit &&
+               dynbi_worker_relieve(db, DYNB_NO_MEMORY)) /* as live writers do */
+            ;
     }
     db->is_replaying = 0;
     dynbi_log_scan_free(&scan);

@@ -554,7 +554,7 @@ static void test_reader_mapped(void)
     dynbi_reader_forget(&b.reader, 70);
     CHECK_INT(touch(&b, 70, 1), 1);
     CHECK_INT(touch(&b, 72, 1), 0);
-    b.reader.trusts_nothing = 1; /* as a scrub: what was verified before counts for nothing */
+    b.reader.trusts_nothing = 1; /* what was verified before counts for nothing */
     CHECK_INT(touch(&b, 72, 1), 1);
     b.reader.trusts_nothing = 0;
     CHECK_INT(touch(&b, 72, 1), 0);

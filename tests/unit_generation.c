@@ -214,7 +214,8 @@ static int entry_order(const dynbi_entry *a, const dynbi_entry *b)
 
 /* Whether a node's key obeys its prefix, its head and its bounds. */
 static int key_obeys(const dynbi_generation_node *node, const dynbi_entry *first,
-                     const dynbi_entry *entry, uint64_t head, const dynbi_entry *low, const dynbi_entry *high)
+                     const dynbi_entry *entry, uint64_t head, const dynbi_entry *low,
+                     const dynbi_entry *high)
 {
     return entry->key_size >= node->prefix_size && first->key_size >= node->prefix_size &&
            memcmp(dynbi_entry_key(entry), dynbi_entry_key(first), node->prefix_size) == 0 &&

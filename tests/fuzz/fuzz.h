@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FUZZ_SUMS_COUNT 1
 #endif
 
-static void fuzz_fail(const char *what, dynb_rc rc)
+static inline void fuzz_fail(const char *what, dynb_rc rc)
 {
     fprintf(stderr, "fuzz: %s, code %d\n", what, (int)rc);
     abort();
@@ -37,12 +37,12 @@ typedef struct fuzz_input {
 } fuzz_input;
 
 /* The next byte; 0 when there is none. */
-static uint32_t fuzz_byte(fuzz_input *in)
+static inline uint32_t fuzz_byte(fuzz_input *in)
 {
     return in->at < in->end ? *in->at++ : 0;
 }
 
-static uint32_t fuzz_number(fuzz_input *in, int byte_count)
+static inline uint32_t fuzz_number(fuzz_input *in, int byte_count)
 {
     uint32_t number = 0;
     while (byte_count-- > 0)
@@ -60,12 +60,12 @@ typedef struct fuzz_device {
     uint32_t calls_to_failure; /* 0: none comes */
 } fuzz_device;
 
-static int fuzz_device_fails(fuzz_device *d)
+static inline int fuzz_device_fails(fuzz_device *d)
 {
     return d->calls_to_failure && --d->calls_to_failure == 0;
 }
 
-static dynb_rc fuzz_read(void *ctx, uint64_t pos, void *to, size_t size_bytes)
+static inline dynb_rc fuzz_read(void *ctx, uint64_t pos, void *to, size_t size_bytes)
 {
     fuzz_device *d = (fuzz_device *)ctx;
     if (pos > d->size_bytes || size_bytes > d->size_bytes - pos)
@@ -76,7 +76,7 @@ static dynb_rc fuzz_read(void *ctx, uint64_t pos, void *to, size_t size_bytes)
     return DYNB_OK;
 }
 
-static dynb_rc fuzz_write(void *ctx, uint64_t pos, const void *from, size_t size_bytes)
+static inline dynb_rc fuzz_write(void *ctx, uint64_t pos, const void *from, size_t size_bytes)
 {
     fuzz_device *d = (fuzz_device *)ctx;
     if (pos > d->size_bytes || size_bytes > d->size_bytes - pos)
@@ -87,18 +87,18 @@ static dynb_rc fuzz_write(void *ctx, uint64_t pos, const void *from, size_t size
     return DYNB_OK;
 }
 
-static dynb_rc fuzz_sync(void *ctx)
+static inline dynb_rc fuzz_sync(void *ctx)
 {
     return fuzz_device_fails((fuzz_device *)ctx) ? DYNB_IO_FAILED : DYNB_OK;
 }
 
-static dynb_rc fuzz_size(void *ctx, uint64_t *size_bytes)
+static inline dynb_rc fuzz_size(void *ctx, uint64_t *size_bytes)
 {
     *size_bytes = ((fuzz_device *)ctx)->size_bytes;
     return DYNB_OK;
 }
 
-static dynb_rc fuzz_resize(void *ctx, uint64_t size_bytes)
+static inline dynb_rc fuzz_resize(void *ctx, uint64_t size_bytes)
 {
     fuzz_device *d = (fuzz_device *)ctx;
     if (fuzz_device_fails(d))
@@ -111,17 +111,17 @@ static dynb_rc fuzz_resize(void *ctx, uint64_t size_bytes)
     return DYNB_OK;
 }
 
-static uint64_t fuzz_clock(void *ctx)
+static inline uint64_t fuzz_clock(void *ctx)
 {
     return *(uint64_t *)ctx += 3;
 }
 
-static uint64_t fuzz_random(void *ctx)
+static inline uint64_t fuzz_random(void *ctx)
 {
     return *(uint64_t *)ctx = *(uint64_t *)ctx * 6364136223846793005u + 1442695040888963407u;
 }
 
-static void *fuzz_memory(size_t size_bytes)
+static inline void *fuzz_memory(size_t size_bytes)
 {
     void *memory = calloc(1, size_bytes);
     if (!memory)
@@ -129,14 +129,14 @@ static void *fuzz_memory(size_t size_bytes)
     return memory;
 }
 
-static fuzz_device *fuzz_device_new(void)
+static inline fuzz_device *fuzz_device_new(void)
 {
     fuzz_device *d = (fuzz_device *)fuzz_memory(sizeof *d);
     d->bytes = (uint8_t *)fuzz_memory(FUZZ_DEVICE_CAPACITY);
     return d;
 }
 
-static void fuzz_device_copy(fuzz_device *to, const fuzz_device *from)
+static inline void fuzz_device_copy(fuzz_device *to, const fuzz_device *from)
 {
     memcpy(to->bytes, from->bytes, (size_t)from->size_bytes);
     to->size_bytes = from->size_bytes;
@@ -146,7 +146,7 @@ static void fuzz_device_copy(fuzz_device *to, const fuzz_device *from)
 /* -------------------------------------------------------------- store -- */
 
 /* Opens d as a small store; clock and ids go on from the numbers in state. */
-static dynb_rc fuzz_open(dynb **db, fuzz_device *d, uint32_t page_size_bytes, int read_only,
+static inline dynb_rc fuzz_open(dynb **db, fuzz_device *d, uint32_t page_size_bytes, int read_only,
                          uint64_t state[2])
 {
     dynb_device device;
@@ -175,7 +175,7 @@ static dynb_rc fuzz_open(dynb **db, fuzz_device *d, uint32_t page_size_bytes, in
 }
 
 /* Table with partition key Id (S) and sort key At (N). */
-static dynb_rc fuzz_create_table(dynb *db, const char *name)
+static inline dynb_rc fuzz_create_table(dynb *db, const char *name)
 {
     dynb_create_table_input input;
     memset(&input, 0, sizeof input);
@@ -188,7 +188,7 @@ static dynb_rc fuzz_create_table(dynb *db, const char *name)
 }
 
 /* {Id: id, At: at, Pad: pad_bytes of B}; without Pad a key. */
-static dynb_item fuzz_item(dynb_builder *builder, uint32_t id, uint32_t at, uint32_t pad_bytes)
+static inline dynb_item fuzz_item(dynb_builder *builder, uint32_t id, uint32_t at, uint32_t pad_bytes)
 {
     static const uint8_t pad[2048] = {1, 2, 3};
     char text[8];
@@ -205,7 +205,7 @@ static dynb_item fuzz_item(dynb_builder *builder, uint32_t id, uint32_t at, uint
 }
 
 /* Ends the process unless the call succeeded. */
-static void fuzz_must(dynb_rc rc, const char *what)
+static inline void fuzz_must(dynb_rc rc, const char *what)
 {
     if (rc != DYNB_OK)
         fuzz_fail(what, rc);

@@ -1,0 +1,209 @@
+/* store.h - what the unit tests of sections 22 to 26 share: a small store that
+ * works only when told to, and ways to look and to change things inside it.
+ *
+ * Sums can be switched off (sums_are_off), so that a node changed on the device
+ * is read as if it had been written so. */
+#ifndef STORE_H
+#define STORE_H
+
+static int sums_are_off;
+#define DYNBI_SUMS_DIFFER(a, b) (!sums_are_off && (a) != (b))
+#define DYNBACKUP_IMPLEMENTATION
+#define DYNBACKUP_KEEP_MACROS
+#include "../dynbackup.h"
+
+#include "check.h"
+#include "fault.h"
+#include "kit.h"
+
+typedef struct store {
+    dynb *db;
+    fault_device device;
+    fault_allocator memory;
+    kit_clock clock;
+    check_random ids;
+    dynb_device callbacks;
+    dynb_config config;
+    dynb_result result;
+} store;
+
+/* A store on an empty device, not open yet; small, and nothing works by itself. */
+static inline void store_begin(store *s)
+{
+    memset(s, 0, sizeof *s);
+    s->clock.now_ms = 1700000000000u;
+    s->clock.step_ms = 1;
+    s->ids.state = 7;
+    s->config.allocator = fault_allocator_of(&s->memory);
+    s->config.device = &s->callbacks;
+    s->config.clock_fn = kit_clock_now;
+    s->config.clock_ctx = &s->clock;
+    s->config.random_fn = kit_random64;
+    s->config.random_ctx = &s->ids;
+    s->config.create_backup_per_second = DYNB_UNLIMITED;
+    s->config.page_size_bytes = 512;
+    s->config.memory_bytes = 1 << 20;
+    s->config.manual_work = 1;
+}
+
+static inline dynb_rc store_try(store *s)
+{
+    if (!s->device.current)
+        fault_start(&s->device, NULL, 0, 0);
+    s->callbacks = fault_device_of(&s->device);
+    return dynb_open(&s->db, NULL, &s->config, &kit_err);
+}
+
+static inline void store_open(store *s)
+{
+    MUST(store_try(s));
+}
+
+static inline void store_close(store *s)
+{
+    MUST(dynb_close(s->db, &kit_err));
+    s->db = NULL;
+}
+
+static inline void store_reopen(store *s)
+{
+    store_close(s);
+    store_open(s);
+}
+
+/* A power cut that loses nothing, then recovery. */
+static inline void store_crash(store *s)
+{
+    dynbi_api_free(s->db);
+    store_open(s);
+}
+
+static inline void store_end(store *s)
+{
+    if (s->db)
+        (void)dynb_close(s->db, &kit_err);
+    dynb_result_free(&s->result);
+    CHECK_INT(s->memory.live_count, 0);
+    CHECK_INT(s->memory.broken_count, 0);
+    CHECK_INT(s->device.broken_promise_count, 0);
+    fault_free(&s->device);
+}
+
+/* count items, whose Ids are `prefix` and a number, with v and padding. */
+static inline void fill(store *s, const char *table, char prefix, uint32_t count, int64_t v, size_t pad)
+{
+    dynb_builder builder;
+    uint32_t i;
+    memset(&builder, 0, sizeof builder);
+    for (i = 0; i < count; ++i) {
+        char id[16];
+        snprintf(id, sizeof id, "%c%05u", prefix, (unsigned)i);
+        MUST(dynb_put_item(s->db, table, kit_padded_item(&builder, id, v, pad), NULL, NULL, NULL,
+                           &kit_err));
+    }
+    dynb_builder_free(&builder);
+}
+
+static inline void back_up(store *s, const char *table, char arn[DYNB_ARN_MAX + 1])
+{
+    dynb_backup_description about;
+    MUST(dynb_create_backup(s->db, table, "back-up", &about, &s->result, &kit_err));
+    kit_copy(arn, DYNB_ARN_MAX + 1, about.backup_arn);
+}
+
+static inline dynb_backup_description look_up(store *s, const char *arn)
+{
+    dynb_backup_description about;
+    MUST(dynb_describe_backup(s->db, arn, &about, &s->result, &kit_err));
+    return about;
+}
+
+static inline dynbi_table *table_of(store *s, const char *name)
+{
+    return dynbi_store_find_table(s->db, name, strlen(name));
+}
+
+/* Freezes what a table holds and folds it to a run, with no other work. */
+static inline void fold_run(store *s, const char *name)
+{
+    dynbi_table *table = table_of(s, name);
+    const uint64_t folds = s->db->folds_count;
+    int i, has_worked = 1;
+    dynbi_store_freeze(s->db, table->newest);
+    for (i = 0; i < 1000 && s->db->folds_count == folds; ++i)
+        MUST(dynbi_worker_step(s->db, (uint64_t)1 << 20, 0, &has_worked, &kit_err));
+    CHECK(s->db->folds_count > folds);
+}
+
+/* Puts a record into the catalog as if it had been logged, but unchecked: what
+ * it says is not put in place. */
+static inline void plant_record(store *s, const uint8_t *key, size_t key_size,
+                                const uint8_t *value, size_t value_size)
+{
+    dynbi_change change;
+    dynbi_log_mark mark = s->db->log.tail;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.value = value;
+    change.value_size = (uint32_t)value_size;
+    MUST(dynbi_store_begin_writing(s->db, &kit_err));
+    MUST(dynbi_change_begin(s->db, &kit_err));
+    MUST(dynbi_change_add(s->db, &s->db->catalog, 0, &change, &kit_err));
+    MUST(dynbi_change_reserve(s->db, &mark, &kit_err));
+    dynbi_apply(s->db, &s->db->ops[0], s->db->frame.bytes, s->db->log.tail.lsn + 1);
+    s->db->op_count = 0;
+}
+
+/* Logs a change of a user's table, whatever it holds. */
+static inline dynb_rc log_change(store *s, dynbi_table *table, const void *key, size_t key_size,
+                                 const void *value, size_t value_size)
+{
+    dynbi_change change;
+    dynb_rc rc;
+    memset(&change, 0, sizeof change);
+    change.key = (const uint8_t *)key;
+    change.key_size = (uint32_t)key_size;
+    change.value = (const uint8_t *)value;
+    change.value_size = (uint32_t)value_size;
+    change.is_tombstone = value == NULL;
+    rc = dynbi_change_begin(s->db, &kit_err);
+    if (rc == DYNB_OK)
+        rc = dynbi_change_add(s->db, table, 0, &change, &kit_err);
+    if (rc == DYNB_OK)
+        rc = dynbi_change_commit(s->db, DYNB_SYNCED, &kit_err);
+    return rc;
+}
+
+/* The catalog's record of a key; valid until the next call. */
+static inline dynbi_buffer *record_of(store *s, const void *key, size_t key_size)
+{
+    int is_there = 0;
+    MUST(dynbi_catalog_get(s->db, (const uint8_t *)key, (uint32_t)key_size, &s->db->record,
+                           &is_there, &kit_err));
+    CHECK(is_there);
+    return &s->db->record;
+}
+
+/* Forgets what was read, so that the device is read again. */
+static inline void forget_reads(store *s)
+{
+    dynbi_reader_trim(&s->db->reader);
+    dynbi_reader_trim(&s->db->worker->reader);
+}
+
+/* Leaves this many pages free, as a full device of fixed size does. */
+static inline void leave_free(store *s, uint32_t page_count)
+{
+    dynbi_pages *pages = &s->db->pages;
+    uint32_t page;
+    s->db->disk.device.resize_fn = NULL;
+    for (page = 0; page < pages->page_count; ++page) {
+        if (!dynbi_bit_get(pages->used, page) && dynbi_pages_free_count(pages) > page_count) {
+            dynbi_bit_set(pages->used, page);
+            ++pages->used_count;
+        }
+    }
+}
+
+#endif
