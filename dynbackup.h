@@ -8719,7 +8719,7 @@ static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *firs
                              uint32_t *length)
 {
     uint32_t i, j;
-    uint64_t newer = 0;
+    uint64_t newer = 0, least = 0;
     *first = *length = 0;
     for (i = 0; i + DYNBI_TIER_RUNS <= runs->count; ++i) {
         uint64_t largest = 0, sum = 0;
@@ -8728,12 +8728,19 @@ static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *firs
             largest = weight > largest ? weight : largest;
             sum += weight;
         }
-        if (largest * 2 <= sum || runs->count > DYNBI_RUNS_MAX) {
+        if (largest * 2 <= sum) {
             *first = i;
             *length = DYNBI_TIER_RUNS;
             return 1;
         }
+        if (runs->count > DYNBI_RUNS_MAX && (*length == 0 || sum < least)) {
+            *first = i; /* the cheapest, else the newest would be rewritten again and again */
+            *length = DYNBI_TIER_RUNS;
+            least = sum;
+        }
     }
+    if (*length)
+        return 1;
     if (runs->count < 2)
         return 0;
     for (i = 0; i + 1 < runs->count; ++i)
@@ -10356,7 +10363,8 @@ static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
  * built on some levels, scratch, and the map of pages. */
 static uint64_t dynbi_store_overhead(const dynb *db)
 {
-    return 12288 + 48 * (uint64_t)db->node_bytes + 6 * (uint64_t)db->pages.capacity / 8;
+    uint64_t extent = db->node_bytes > db->disk.page_bytes ? db->node_bytes : db->disk.page_bytes;
+    return 12288 + 48 * extent + 6 * (uint64_t)db->pages.capacity / 8;
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */

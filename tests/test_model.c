@@ -439,13 +439,14 @@ static setting random_setting(uint64_t seed)
     set.node_size_bytes = set.page_size_bytes * (uint32_t)(1 + check_below(&random, 4));
     if (set.node_size_bytes > 32768)
         set.node_size_bytes = set.page_size_bytes > 32768 ? 0 : 32768;
-    memory = 20u * (set.page_size_bytes > set.node_size_bytes ? set.page_size_bytes
+    memory = 49u * (set.page_size_bytes > set.node_size_bytes ? set.page_size_bytes
                                                               : set.node_size_bytes);
-    set.memory_bytes = (memory < 65536 ? 65536 : memory) << check_below(&random, 3);
+    set.memory_bytes = (45056 + memory) << check_below(&random, 3); /* see dynb_config */
     set.log_segment_bytes = (uint32_t)check_below(&random, 3) * 8192;
     set.manual_work = (int)check_below(&random, 2);
     set.mappable = check_below(&random, 4) == 0;
     set.fixed_bytes = check_below(&random, 4) == 0 ? 2 * set.memory_bytes + (8u << 20) : 0;
+    set.memory_bytes += set.fixed_bytes / set.page_size_bytes; /* the map of its pages */
     set.durability = (dynb_durability)check_below(&random, 3);
     set.partitions = 1 + (uint32_t)check_below(&random, 60);
     set.sorts = 1 + (uint32_t)check_below(&random, 60);

@@ -7,7 +7,7 @@
 #include "check.h"
 #include "trees.h"
 
-#define FOLDED_PERCENT_MAX 30000u
+#define FOLDED_PERCENT_MAX 900u
 
 static const dynbi_root no_tree;
 
