@@ -1,6 +1,6 @@
 /* dynbackup.h - v0.1 - DynamoDB-style tables with instant, exact backups
  *
- * One header, C99 and C++11, nothing beyond libc. MIT licence, see the end.
+ * One header, C99 and C++11, nothing beyond libc. MIT or Unlicense: see LICENSE.
  *
  * DO THIS
  *
@@ -5471,14 +5471,17 @@ static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
     if (dynbi_file_size(ctx, &size) != DYNB_OK)
         return DYNB_IO_FAILED;
     if (size_bytes > size) {
-        int problem = posix_fallocate(file->fd, (off_t)size, (off_t)(size_bytes - size));
+        int problem;
+        do
+            problem = posix_fallocate(file->fd, (off_t)size, (off_t)(size_bytes - size));
+        while (problem == EINTR);
         if (problem == 0)
             return DYNB_OK;
-        if (problem == ENOSPC || problem == EFBIG) {
+        if (problem != EOPNOTSUPP && problem != EINVAL && problem != ENOSYS && problem != ENODEV) {
             /* what was taken so far is given back; failing to is harmless */
-            if (ftruncate(file->fd, (off_t)size) != 0)
-                return DYNB_NO_SPACE;
-            return DYNB_NO_SPACE;
+            int is_back = ftruncate(file->fd, (off_t)size) == 0;
+            (void)is_back;
+            return problem == EIO ? DYNB_IO_FAILED : DYNB_NO_SPACE;
         }
     }
 #endif
@@ -5541,7 +5544,11 @@ static dynb_rc dynbi_file_open(dynbi_file *file, const char *path, dynb_error *e
         return dynbi_fail(err, DYNB_IO_FAILED, "%s is not an ordinary file", path);
     }
     if (flock(file->fd, (file->is_read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+        int problem = errno;
         close(file->fd);
+        if (problem != EWOULDBLOCK)
+            return dynbi_fail(err, DYNB_IO_FAILED, "cannot lock the file %s (system error %u)",
+                              path, (uint64_t)problem);
         return dynbi_fail(err, DYNB_LOCKED,
                           "%s is open in another handle or process; close it there first", path);
     }
@@ -5830,7 +5837,8 @@ static void dynbi_reader_limit(dynbi_reader *reader, uint32_t page_count)
 {
     reader->page_limit = page_count;
     if (reader->may_map && reader->disk->device.map_fn && page_count > reader->checked_limit) {
-        uint32_t limit = (page_count + page_count / 4 + 511) / 512 * 512;
+        uint64_t wanted = ((uint64_t)page_count + page_count / 4 + 511) / 512 * 512;
+        uint32_t limit = wanted > 0xfffffe00u ? 0xfffffe00u : (uint32_t)wanted;
         void *bits = dynbi_resize(reader->allocator, reader->checked, reader->checked_limit / 8,
                                   limit / 8);
         if (!bits)
@@ -6485,8 +6493,6 @@ static int dynbi_node_is_valid(const dynbi_node *node, const uint8_t *bytes,
     uint32_t i;
     if (DYNBI_SUMS_DIFFER(dynbi_crc32c(0, bytes, (size_t)(node->end - bytes)), pointer->sum))
         return 0;
-    if (node->level != pointer->level)
-        return 0;
     for (i = 0; i < node->entry_count; ++i) {
         if (!dynbi_node_entry_check(node, i, &weights, &counts))
             return 0;
@@ -6537,14 +6543,12 @@ static void dynbi_node_close(dynbi_reader *reader, dynbi_node *node)
     dynbi_reader_return(reader, &node->range);
 }
 
-/* How an entry's key compares with a key that has this suffix and head. */
-static int dynbi_node_compare(const dynbi_node *node, uint32_t index, uint64_t head,
-                              const uint8_t *suffix, uint32_t size)
+/* How an entry's key compares with one of this suffix and the same head. */
+static int dynbi_node_compare(const dynbi_node *node, uint32_t index, const uint8_t *suffix,
+                              uint32_t size)
 {
-    uint64_t own_head = dynbi_node_head(node, index), own_size = 0;
+    uint64_t own_size = 0;
     const uint8_t *rest;
-    if (own_head != head)
-        return own_head < head ? -1 : 1;
     rest = dynbi_varint_load(dynbi_node_entry(node, index), node->end, &own_size);
     if (own_size <= 8 || size <= 8)
         return own_size < size ? -1 : own_size > size;
@@ -6573,7 +6577,7 @@ static uint32_t dynbi_node_search(const dynbi_node *node, const uint8_t *key, ui
         low += dynbi_node_head(node, low + half - 1) < head ? half : 0;
         count -= half;
     }
-    if (low < node->entry_count && dynbi_node_head(node, low) < head)
+    if (dynbi_node_head(node, low) < head)
         ++low;
     count = node->entry_count - low;
     if (count && dynbi_node_head(node, low) == head) {
@@ -6582,7 +6586,7 @@ static uint32_t dynbi_node_search(const dynbi_node *node, const uint8_t *key, ui
             ++high;
         while (low < high) {
             uint32_t middle = low + (high - low) / 2;
-            order = dynbi_node_compare(node, middle, head, suffix, suffix_size);
+            order = dynbi_node_compare(node, middle, suffix, suffix_size);
             if (order == 0) {
                 *is_equal = 1;
                 return middle;
@@ -7221,7 +7225,8 @@ static dynb_rc dynbi_fold_close_level(dynbi_fold *fold, uint32_t number, dynb_er
     dynbi_level *level = &fold->level[number];
     uint32_t i;
     dynb_rc rc = DYNB_OK;
-    if (level->waiting.entry_count && level->open.entry_count &&
+    DYNBI_ASSERT(level->open.entry_count || !level->waiting.entry_count);
+    if (level->waiting.entry_count &&
         dynbi_part_size(&level->open) < fold->output.node_bytes / 2)
         rc = dynbi_level_even_out(level, number == 0, fold->output.node_bytes, err);
     for (i = 0; rc == DYNB_OK && i < 2; ++i) {
@@ -7336,13 +7341,11 @@ static dynb_rc dynbi_fold_reuse(dynbi_fold *fold, dynb_error *err)
     return rc;
 }
 
-static dynb_rc dynbi_fold_take(dynbi_fold *fold, int add, dynb_error *err)
+static dynb_rc dynbi_fold_take(dynbi_fold *fold, dynb_error *err)
 {
-    dynb_rc rc = add ? dynbi_fold_add(fold, &fold->change, err) : DYNB_OK;
+    dynb_rc rc = dynbi_fold_add(fold, &fold->change, err);
     if (rc == DYNB_OK)
         rc = fold->next_fn(fold->next_ctx, &fold->change, &fold->has_change, err);
-    if (rc == DYNB_OK && fold->has_ended_early)
-        fold->has_change = 0;
     return rc;
 }
 
@@ -7355,7 +7358,7 @@ static dynb_rc dynbi_fold_merge(dynbi_fold *fold, dynb_error *err)
     dynb_rc rc;
     if (fold->leaf_index == fold->leaf.entry_count) {
         if (is_touched)
-            return dynbi_fold_take(fold, 1, err);
+            return dynbi_fold_take(fold, err);
         dynbi_node_close(fold->reader, &fold->leaf);
         dynbi_fold_advance(fold);
         return DYNB_OK;
@@ -7368,7 +7371,7 @@ static dynb_rc dynbi_fold_merge(dynbi_fold *fold, dynb_error *err)
                                   fold->old_key.used_bytes);
     if (order <= 0) { /* on to the next only after success: a fold may go on after
                        * NO_SPACE, by ending early */
-        rc = dynbi_fold_take(fold, 1, err);
+        rc = dynbi_fold_take(fold, err);
         fold->leaf_index += rc == DYNB_OK && order == 0;
         return rc;
     }
@@ -7434,7 +7437,7 @@ static dynb_rc dynbi_fold_step(dynbi_fold *fold, uint64_t budget_bytes, int *is_
                 return DYNB_OK;
             }
             spent += 64u + fold->change.key_size + fold->change.value_size;
-            rc = dynbi_fold_take(fold, 1, err);
+            rc = dynbi_fold_take(fold, err);
         } else {
             spent += 512;
             rc = dynbi_fold_find_bound(fold, err);
@@ -9086,12 +9089,12 @@ static uint64_t dynbi_segment_end(const dynbi_log *log, const dynbi_segment *seg
            DYNBI_SEGMENT_HEAD_BYTES;
 }
 
-/* Room for one more segment in the list. */
+/* Room for as many more segments in the list as can be reserved. */
 static int dynbi_log_list_reserve(dynbi_log *log)
 {
     uint32_t capacity = log->segment_capacity ? log->segment_capacity * 2 : 16;
     void *list;
-    if (log->segment_count < log->segment_capacity)
+    if (log->segment_count + DYNBI_LOG_RESERVED <= log->segment_capacity)
         return 1;
     list = dynbi_resize(log->allocator, log->segments,
                         log->segment_capacity * sizeof(dynbi_segment),
@@ -9136,6 +9139,8 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
     uint64_t size = bytes + DYNBI_SEGMENT_HEAD_BYTES;
     dynbi_segment *segment = &log->reserved[log->reserved_count];
     DYNBI_ASSERT(log->reserved_count < DYNBI_LOG_RESERVED);
+    if (!dynbi_log_list_reserve(log)) /* here, where nothing is changed yet */
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
     if (size < log->segment_bytes)
         size = log->segment_bytes;
     do { /* where no such extent is left a smaller one will do */
@@ -9168,6 +9173,10 @@ static dynb_rc dynbi_log_reserve(dynbi_log *log, uint64_t size, dynb_error *err)
     DYNBI_ASSERT(log->segment_count > 0);
     if (size <= room && log->reserved_count > 0)
         return DYNB_OK;
+    if (!dynbi_log_list_reserve(log)) /* adopted segments have no room in it yet */
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+    if (log->reserved_count + 2 > DYNBI_LOG_RESERVED)
+        log->reserved_count = 1; /* for frames that never came; a marking frees them */
     for (i = 0; i < log->reserved_count && room < size; ++i, ++entered)
         room += (uint64_t)log->reserved[i].page_count * log->disk->page_bytes -
                 DYNBI_SEGMENT_HEAD_BYTES;
@@ -9191,9 +9200,7 @@ static dynb_rc dynbi_log_enter(dynbi_log *log, dynb_error *err)
     uint8_t head[DYNBI_SEGMENT_HEAD_BYTES];
     dynbi_segment *segment;
     uint32_t i;
-    DYNBI_ASSERT(log->reserved_count >= 2);
-    if (!dynbi_log_list_reserve(log))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+    DYNBI_ASSERT(log->reserved_count >= 2 && log->segment_count < log->segment_capacity);
     segment = &log->segments[log->segment_count];
     *segment = log->reserved[0];
     segment->first_pos = log->segment_count
@@ -9550,48 +9557,49 @@ static dynb_rc dynbi_log_scan_sum(dynbi_log_scan *scan, uint64_t pos, uint64_t e
 }
 
 /* Nonzero: what stands at pos could be a frame that knew change `missing` as
- * durable; then *size and the *seed of its sum. */
+ * durable; then its *size. */
 static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uint64_t missing,
-                                   uint64_t *size, uint32_t *seed)
+                                   uint64_t *size)
 {
     const uint8_t *head = dynbi_log_scan_bytes(scan, pos);
     const uint64_t lsn = dynbi_load64(head + 8), durable_lsn = dynbi_load64(head + 24);
     const uint32_t used = dynbi_load32(head + 4), kind = head[36];
     *size = ((uint64_t)used + 7) & ~(uint64_t)7;
-    *seed = scan->seed;
-    if (durable_lsn < missing || durable_lsn >= lsn || used < DYNBI_FRAME_HEAD_BYTES ||
-        *size > scan->log->disk->size_bytes)
-        return 0;
-    if (kind == DYNBI_FRAME_CHANGES)
-        return 1;
-    if (kind != DYNBI_FRAME_OPEN || used != DYNBI_FRAME_HEAD_BYTES + 4)
-        return 0;
-    *seed = dynbi_log_seed(scan->log->store_id, dynbi_load32(head + DYNBI_FRAME_HEAD_BYTES));
-    return 1;
+    return durable_lsn >= missing && durable_lsn < lsn && used >= DYNBI_FRAME_HEAD_BYTES &&
+           *size <= scan->log->disk->size_bytes &&
+           (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN);
 }
 
+#define DYNBI_EPOCHS_TRIED 16u
+
 /* Looks past the end for a frame, valid by itself, that knew change `missing`
- * as durable. Segments are followed whatever their heads say: they may be what
- * was damaged, and a frame proves itself. The effort is bounded, against logs
- * that are full of what looks like frames. */
+ * as durable. Segments are followed whatever their heads say, and any later
+ * epoch is thought possible: a head, or the frame that began an epoch, may be
+ * what was damaged, and a frame proves itself. The effort is bounded, against
+ * logs that are full of what looks like frames. */
 static dynb_rc dynbi_log_scan_prove(dynbi_log_scan *scan, uint64_t missing, int *is_damage,
                                     dynb_error *err)
 {
-    const uint64_t room = DYNBI_FRAME_HEAD_BYTES + 8;
-    uint64_t pos = scan->at.pos, available = room, size;
+    uint64_t pos = scan->at.pos, available = DYNBI_FRAME_HEAD_BYTES, size;
     uint64_t effort = 16 * scan->log->disk->size_bytes;
     dynb_rc rc = DYNB_OK;
-    while (rc == DYNB_OK && !*is_damage && available >= room) {
-        uint32_t stored, sum;
+    while (rc == DYNB_OK && !*is_damage && available >= DYNBI_FRAME_HEAD_BYTES) {
+        uint32_t stored, tried, epoch = scan->epoch_limit;
         pos += 8;
-        rc = dynbi_log_scan_fill(scan, pos, room, &available, err);
-        if (rc != DYNB_OK || available < room ||
-            !dynbi_log_scan_suspects(scan, pos, missing, &size, &sum) || size > effort)
+        rc = dynbi_log_scan_fill(scan, pos, DYNBI_FRAME_HEAD_BYTES, &available, err);
+        if (rc != DYNB_OK || available < DYNBI_FRAME_HEAD_BYTES ||
+            !dynbi_log_scan_suspects(scan, pos, missing, &size))
             continue;
-        effort -= size;
         stored = dynbi_load32(dynbi_log_scan_bytes(scan, pos));
-        rc = dynbi_log_scan_sum(scan, pos + 4, pos + size, &sum, err);
-        *is_damage = rc == DYNB_OK && sum == stored;
+        for (tried = 0; rc == DYNB_OK && !*is_damage && tried < DYNBI_EPOCHS_TRIED &&
+                        epoch >= scan->at.epoch && size <= effort; ++tried, --epoch) {
+            uint32_t sum = dynbi_log_seed(scan->log->store_id, epoch);
+            effort -= size;
+            rc = dynbi_log_scan_sum(scan, pos + 4, pos + size, &sum, err);
+            *is_damage = rc == DYNB_OK && sum == stored;
+            if (epoch == 0)
+                break;
+        }
     }
     return rc;
 }
@@ -10396,8 +10404,11 @@ static dynb_rc dynbi_store_grow(dynb *db, uint32_t page_count)
     if (!dynbi_pages_resize(&db->pages, (uint32_t)(pages + more)))
         return DYNB_NO_MEMORY;
     db->pages.page_count = (uint32_t)pages; /* until the device agrees */
-    if (db->disk.device.resize_fn(db->disk.device.ctx, (pages + more) * page_bytes) != DYNB_OK)
-        return DYNB_NO_SPACE;
+    if (db->disk.device.resize_fn(db->disk.device.ctx, (pages + more) * page_bytes) != DYNB_OK) {
+        more = page_count; /* perhaps that much is left */
+        if (db->disk.device.resize_fn(db->disk.device.ctx, (pages + more) * page_bytes) != DYNB_OK)
+            return DYNB_NO_SPACE;
+    }
     db->pages.page_count = (uint32_t)(pages + more);
     db->disk.size_bytes = (pages + more) * page_bytes;
     dynbi_reader_limit(&db->reader, db->pages.page_count);
@@ -12417,9 +12428,7 @@ static dynb_rc dynbi_item_encode(dynb *db, const dynbi_table *table, dynb_item i
         rc = dynbi_key_encode(&table->schema, item, is_delete, &db->key, err);
     if (rc != DYNB_OK || is_delete)
         return rc;
-    if (dynb_item_size(item) > DYNB_ITEM_MAX_BYTES)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "Item size has exceeded the maximum allowed size");
+    DYNBI_ASSERT(dynb_item_size(item) <= DYNB_ITEM_MAX_BYTES); /* the check saw to it */
     if (dynbi_item_strip(&table->schema, item, &db->value) != DYNB_OK)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to encode an item");
     return DYNB_OK;
@@ -13087,7 +13096,7 @@ static dynb_rc dynbi_backup_describe(dynb *db, const char *arn, dynbi_record *re
 static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
 {
     uint64_t rate = db->config.create_backup_per_second;
-    uint64_t now, earned;
+    uint64_t now, earned, needed;
     if (rate == DYNB_UNLIMITED)
         return DYNB_OK;
     rate = rate ? rate : 50;
@@ -13099,9 +13108,10 @@ static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
     if (db->throttle_tokens > rate * 1000)
         db->throttle_tokens = rate * 1000;
     db->throttle_ms = now;
-    if (db->throttle_tokens < (uint64_t)count * 1000)
+    needed = (count < rate ? count : rate) * 1000; /* a set may be larger than the rate */
+    if (db->throttle_tokens < needed)
         return dynbi_fail(err, DYNB_THROTTLING, "Rate exceeded");
-    db->throttle_tokens -= (uint64_t)count * 1000;
+    db->throttle_tokens -= needed;
     return DYNB_OK;
 }
 
@@ -13230,6 +13240,8 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     time_ms = dynbi_store_time(db);
+    if (time_ms > 99999999999999u)
+        time_ms = 99999999999999u; /* an id has 14 digits */
     for (i = 0; rc == DYNB_OK && i < count; ++i)
         rc = dynbi_backup_add(db, tables[i], backup_name, time_ms, err);
     if (rc == DYNB_OK && out)
@@ -14503,7 +14515,8 @@ static void dynbi_worker_freeze(dynb *db, int freeze_all)
 {
     uint64_t limit = 3 * db->generation_max;
     uint32_t i;
-    freeze_all = freeze_all || db->generation_bytes > db->generations_limit;
+    if (db->generation_bytes > db->generations_limit && db->frozen_count == 0)
+        freeze_all = 1;
     for (i = 0; i < db->table_count; ++i) {
         dynbi_generation *newest = db->tables[i]->newest;
         if (newest && newest->entry_count &&
@@ -14695,6 +14708,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
         dynbi_pool_trim(&db->pool); /* caches are worth less than going on */
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
+        dynbi_job_end(&worker->job[1]); /* can be begun again */
         ++worker->memory_tries;
         *has_worked = 1;
         rc = DYNB_OK;
@@ -14708,6 +14722,17 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     return rc;
 }
 
+/* Waits until nobody steps; the lock stays held from here on. */
+static void dynbi_worker_still(dynb *db)
+{
+#if defined(DYNBACKUP_PTHREADS)
+    while (db->worker->is_busy)
+        pthread_cond_wait(&db->work_done, &db->lock);
+#else
+    (void)db;
+#endif
+}
+
 /* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to
  * make. */
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
@@ -14717,9 +14742,14 @@ static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
     int has_worked = 1;
     if (db->config.read_only || db->disk.has_failed)
         return 0;
-    if (problem == DYNB_NO_MEMORY)
-        dynbi_worker_freeze(db, 1);
-    db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
+    dynbi_worker_still(db);
+    if (problem == DYNB_NO_MEMORY) {
+        dynbi_reader_trim(&db->worker->reader);
+        dynbi_job_end(&db->worker->job[1]); /* can be begun again */
+        dynbi_worker_freeze(db, db->frozen_count == 0);
+    }
+    if (problem == DYNB_NO_SPACE || db->frozen_count == 0)
+        db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
     while (has_worked) {
         if (dynbi_worker_step(db, (uint64_t)1 << 20, problem == DYNB_NO_SPACE, &has_worked,
                                NULL) != DYNB_OK)
@@ -14780,7 +14810,7 @@ static dynb_rc dynbi_start_replay(dynb *db, dynb_error *err)
 {
     dynbi_log_scan scan;
     dynbi_frame frame;
-    int is_end = 0;
+    int is_end = 0, has_worked = 1;
     dynb_rc rc = DYNB_OK;
     dynbi_scan_start(db, &scan, &db->log);
     scan.end_pos = db->log.tail.pos;
@@ -14794,9 +14824,9 @@ static dynb_rc dynbi_start_replay(dynb *db, dynb_error *err)
             rc = dynbi_replay_frame(db, &frame, &db->replay_mark, 1, err);
         while (rc == DYNB_NO_MEMORY && dynbi_worker_relieve(db, rc));
         db->replay_mark = scan.at;
-        while (rc == DYNB_OK && db->generation_bytes > db->generations_limit &&
-               dynbi_worker_relieve(db, DYNB_NO_MEMORY)) /* as live writers do */
-            ;
+        while (rc == DYNB_OK && db->generation_bytes > db->generations_limit && has_worked &&
+               !db->config.read_only) /* as live writers do */
+            rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
     }
     db->is_replaying = 0;
     dynbi_log_scan_free(&scan);
@@ -15291,6 +15321,8 @@ static void *dynbi_api_thread(void *ctx)
             is_idle = is_idle && db->change_lsn == seen_lsn;
             continue;
         }
+        if (worker->stops) /* said while the step had given the lock away */
+            break;
         worker->sleeps = 1;
         if (is_idle && db->change_lsn == seen_lsn)
             pthread_cond_wait(&db->work_ready, &db->lock);
@@ -15648,7 +15680,9 @@ DYNB_API dynb_rc dynb_get_stat(dynb *db, dynb_stat *out, dynb_error *err)
     if (rc != DYNB_OK)
         return rc;
     out->device_bytes = db->disk.size_bytes;
-    out->used_bytes = (uint64_t)db->pages.used_count * db->disk.page_bytes;
+    out->used_bytes = db->config.read_only ? db->disk.size_bytes /* it never marks */
+                                           : (uint64_t)db->pages.used_count *
+                                                 db->disk.page_bytes;
     out->log_bytes = db->log.tail.pos - db->log.segments[0].first_pos;
     out->memory_bytes = db->memory.used_bytes;
     out->memory_peak_bytes = db->memory.peak_bytes;
@@ -15664,17 +15698,6 @@ DYNB_API dynb_rc dynb_get_stat(dynb *db, dynb_stat *out, dynb_error *err)
     return dynbi_api_leave(db, DYNB_OK);
 }
 
-/* Waits until nobody steps; the lock stays held from here on. */
-static void dynbi_api_still(dynb *db)
-{
-#if defined(DYNBACKUP_PTHREADS)
-    while (db->worker->is_busy)
-        pthread_cond_wait(&db->work_done, &db->lock);
-#else
-    (void)db;
-#endif
-}
-
 DYNB_API dynb_rc dynb_check(dynb *db, dynb_check_report *report, dynb_problem_fn problem_fn,
                             void *ctx, dynb_error *err)
 {
@@ -15684,7 +15707,7 @@ DYNB_API dynb_rc dynb_check(dynb *db, dynb_check_report *report, dynb_problem_fn
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_api_still(db);
+    dynbi_worker_still(db);
     return dynbi_api_leave(db, dynbi_audit_run(db, report, problem_fn, ctx, err));
 }
 
@@ -15693,7 +15716,7 @@ DYNB_API dynb_rc dynb_scrub(dynb *db, dynb_error *err)
     dynb_rc rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_api_still(db);
+    dynbi_worker_still(db);
     return dynbi_api_leave(db, dynbi_scrub_run(db, err));
 }
 
@@ -16276,7 +16299,7 @@ DYNB_API dynb_rc dynb_inspect_log(dynb *db,
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_api_still(db);
+    dynbi_worker_still(db);
     return dynbi_api_leave(db, dynbi_inspect_log_run(db, visit_fn, ctx, err));
 }
 

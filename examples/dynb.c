@@ -1776,16 +1776,24 @@ typedef struct counted_device {
 #endif
 } counted_device;
 
-static void count_write(counted_device *device, uint64_t bytes, uint64_t syncs)
+typedef struct device_counts {
+    uint64_t written_bytes;
+    uint64_t sync_count;
+} device_counts;
+
+/* Adds to the counts and tells what they are. */
+static device_counts add_counts(counted_device *device, uint64_t bytes, uint64_t syncs)
 {
+    device_counts counts;
 #ifdef DYNBACKUP_PTHREADS
     pthread_mutex_lock(&device->lock);
 #endif
-    device->written_bytes += bytes;
-    device->sync_count += syncs;
+    counts.written_bytes = device->written_bytes += bytes;
+    counts.sync_count = device->sync_count += syncs;
 #ifdef DYNBACKUP_PTHREADS
     pthread_mutex_unlock(&device->lock);
 #endif
+    return counts;
 }
 
 static dynb_rc counted_read(void *ctx, uint64_t pos, void *to, size_t size_bytes)
@@ -1797,14 +1805,14 @@ static dynb_rc counted_read(void *ctx, uint64_t pos, void *to, size_t size_bytes
 static dynb_rc counted_write(void *ctx, uint64_t pos, const void *from, size_t size_bytes)
 {
     counted_device *device = (counted_device *)ctx;
-    count_write(device, size_bytes, 0);
+    add_counts(device, size_bytes, 0);
     return device->file.write_fn(device->file.ctx, pos, from, size_bytes);
 }
 
 static dynb_rc counted_sync(void *ctx)
 {
     counted_device *device = (counted_device *)ctx;
-    count_write(device, 0, 1);
+    add_counts(device, 0, 1);
     return device->file.sync_fn(device->file.ctx);
 }
 
@@ -1831,12 +1839,16 @@ static void counted_close(void *ctx)
     counted_device *device = (counted_device *)ctx;
     if (device->file.close_fn)
         device->file.close_fn(device->file.ctx);
+#ifdef DYNBACKUP_PTHREADS
+    pthread_mutex_destroy(&device->lock);
+#endif
 }
 
 typedef struct demo {
     shell *s;
     counted_device device;
-    uint64_t started_us, started_bytes, started_syncs; /* of the step that runs */
+    device_counts started; /* when the step that runs began ... */
+    uint64_t started_us;   /* ... and at which time */
 } demo;
 
 static const struct {
@@ -1868,18 +1880,18 @@ static void print_step_head(void)
 
 static void begin_step(demo *d)
 {
-    d->started_bytes = d->device.written_bytes;
-    d->started_syncs = d->device.sync_count;
+    d->started = add_counts(&d->device, 0, 0);
     d->started_us = now_us();
 }
 
 static void end_step(demo *d, const char *what, uint64_t items)
 {
     uint64_t us = now_us() - d->started_us;
+    device_counts counts = add_counts(&d->device, 0, 0);
     char item_text[32], bytes[32], time_text[32];
     printf("  %-50s %8s %12s %6" PRIu64 " %10s\n", what, grouped(item_text, items),
-           grouped(bytes, d->device.written_bytes - d->started_bytes),
-           d->device.sync_count - d->started_syncs, grouped(time_text, us));
+           grouped(bytes, counts.written_bytes - d->started.written_bytes),
+           counts.sync_count - d->started.sync_count, grouped(time_text, us));
 }
 
 /* A table's items in order, page after page. */

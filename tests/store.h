@@ -197,6 +197,8 @@ static inline void leave_free(store *s, uint32_t page_count)
 {
     dynbi_pages *pages = &s->db->pages;
     uint32_t page;
+    if (dynbi_pages_free_count(pages) < page_count)
+        MUST(dynbi_store_grow(s->db, page_count));
     s->db->disk.device.resize_fn = NULL;
     for (page = 0; page < pages->page_count; ++page) {
         if (!dynbi_bit_get(pages->used, page) && dynbi_pages_free_count(pages) > page_count) {
@@ -204,6 +206,17 @@ static inline void leave_free(store *s, uint32_t page_count)
             ++pages->used_count;
         }
     }
+}
+
+/* Leaves as many as tidying may not take, but may need to end early. */
+static inline void leave_headroom(store *s)
+{
+    dynb_rc (*resize_fn)(void *ctx, uint64_t size_bytes) = s->db->disk.device.resize_fn;
+    uint32_t kept;
+    s->db->disk.device.resize_fn = NULL;
+    kept = dynbi_store_headroom(s->db) / 2;
+    s->db->disk.device.resize_fn = resize_fn;
+    leave_free(s, kept);
 }
 
 #endif

@@ -168,11 +168,17 @@ static void grow(corpus *c, uint64_t seed)
             CHECK(!"the corpus could not be made");
             return;
         }
+        if (i + 15 == c->set->steps) { /* the last session begins, with a record of its own */
+            MUST(dynb_close(c->h.db, &kit_err));
+            callbacks = fault_device_of(&c->device);
+            MUST(dynb_open(&c->h.db, NULL, &config, &kit_err));
+            c->h.acked_power = c->h.acked_process = c->idle = c->h.issued;
+        }
         MUST(dynb_get_stat(c->h.db, &stat, &kit_err));
         c->lsn_of[c->h.issued] = stat.lsn;
         if (i % 5 == 0)
             MUST(dynb_work(c->h.db, 2000, NULL, &kit_err));
-        if (i % 30 == 29) {
+        if (i % 30 == 29 && i + 15 < c->set->steps) {
             MUST(dynb_wait_idle(c->h.db, &kit_err));
             MUST(dynb_sync(c->h.db, &kit_err));
             c->h.acked_power = c->h.acked_process = c->idle = c->h.issued;

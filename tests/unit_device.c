@@ -19,7 +19,15 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-typedef enum call { CALL_READ, CALL_WRITE, CALL_TAKE, CALL_CUT, CALL_STAT, CALL_MAP, CALL_COUNT } call;
+typedef enum call {
+    CALL_READ,
+    CALL_WRITE,
+    CALL_TAKE,
+    CALL_CUT,
+    CALL_STAT,
+    CALL_MAP,
+    CALL_COUNT
+} call;
 
 typedef struct plan {
     int interrupted_count; /* so many are interrupted first */
@@ -653,7 +661,8 @@ static const char *path_of(const char *name)
 static void make_directory(void)
 {
     const char *base = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%.200s/unit-device-XXXXXX", base && *base ? base : "/tmp");
+    snprintf(directory, sizeof directory, "%.200s/unit-device-XXXXXX",
+             base && *base ? base : "/tmp");
     if (!mkdtemp(directory)) {
         printf("unit_device: cannot make a directory like %s\n", directory);
         exit(2);
@@ -839,7 +848,7 @@ static void test_file_resize(void)
     CHECK(device.resize_fn(device.ctx, (uint64_t)1 << 63) != DYNB_OK);
     CHECK(device.resize_fn(device.ctx, UINT64_MAX) != DYNB_OK);
     CHECK_INT(size_of(&device), 60000);
-    CHECK_INT(device.write_fn(device.ctx, 65500, bytes, 100), DYNB_IO_FAILED); /* cut, then refused */
+    CHECK_INT(device.write_fn(device.ctx, 65500, bytes, 100), DYNB_IO_FAILED); /* cut short */
     CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
     (void)signal(SIGXFSZ, SIG_DFL);
     CHECK_INT(device.resize_fn(device.ctx, 10000), DYNB_OK);

@@ -7,7 +7,7 @@
 #include "check.h"
 #include "trees.h"
 
-#define FOLDED_PERCENT_MAX 900u
+#define FOLDED_PERCENT_MAX 900u /* log4 of 2000 flushes, and some */
 
 static const dynbi_root no_tree;
 
@@ -188,7 +188,8 @@ static void test_policy(uint64_t seed)
                              : kind == HALVING  ? (uint64_t)1 << (40 - i / 60)
                              : kind == SPIKES   ? check_below(&random, 20) ? 100 : 10000000
                                                 : 0;
-            shelf_put(&s, kind == TOMBSTONES ? 1 + check_below(&random, 50) : 1 + bytes / 100, bytes);
+            uint64_t entries = kind == TOMBSTONES ? 1 + check_below(&random, 50) : 1 + bytes / 100;
+            shelf_put(&s, entries, bytes);
             shelf_tidy(&s, 0);
         }
         CHECK(s.most_runs <= DYNBI_RUNS_MAX);
@@ -224,7 +225,8 @@ static void test_choices(uint64_t seed)
         uint32_t count = (uint32_t)check_below(&random, 60);
         memset(&s, 0, sizeof s);
         for (i = 0; i < count; ++i)
-            shelf_put(&s, check_below(&random, 100), check_next(&random) >> 20 >> check_below(&random, 40));
+            shelf_put(&s, check_below(&random, 100),
+                      check_next(&random) >> 20 >> check_below(&random, 40));
         CHECK(dynbi_runs_choose(&s.runs, 0, &first, &length) || count <= DYNBI_RUNS_MAX);
         CHECK(first + length <= count);
         shelf_tidy(&s, (int)(round & 1));
@@ -305,8 +307,8 @@ static void stack_open(stack *s, key_kind kind, uint32_t generations, uint32_t r
     for (i = runs + generations; i-- > 0;) { /* the oldest first */
         make_layer(s, kind, (uint32_t)check_below(&s->w.random, count + 1), spread);
         if (i >= generations) {
-            CHECK(world_fold(&s->w, &no_tree, &s->layer, &s->view.runs.run[i - generations].root) ==
-                  DYNB_OK);
+            dynbi_root *root = &s->view.runs.run[i - generations].root;
+            CHECK(world_fold(&s->w, &no_tree, &s->layer, root) == DYNB_OK);
         } else {
             s->generation[i] = dynbi_generation_new(&s->pool, 2);
             CHECK(s->generation[i] != NULL);
@@ -338,8 +340,8 @@ static void stack_close(stack *s)
 static void check_get(stack *s, const uint8_t *key, uint32_t key_size)
 {
     uint32_t at = items_find(&s->all, key, key_size);
-    int is_there = at < s->all.count && key_order(s->all.item[at].key, s->all.item[at].key_size, key,
-                                                  key_size) == 0;
+    const item *one = at < s->all.count ? &s->all.item[at] : NULL;
+    int is_there = one && key_order(one->key, one->key_size, key, key_size) == 0;
     dynbi_found found;
     memset(&found, 0x5a, sizeof found);
     CHECK(dynbi_view_get(&s->w.reader, &s->view, key, key_size, &found, &s->w.err) == DYNB_OK);
@@ -351,7 +353,7 @@ static void check_get(stack *s, const uint8_t *key, uint32_t key_size)
         change.value = found.value;
         change.value_size = found.value_size;
         change.is_tombstone = found.is_tombstone;
-        CHECK(is_there && item_is(&s->all.item[at], &change));
+        CHECK(is_there && item_is(one, &change));
         dynbi_node_close(&s->w.reader, &found.leaf); /* harmless for changes in memory */
     }
 }

@@ -7,8 +7,6 @@
 #include "check.h"
 #include "trees.h"
 
-#define KEY_KINDS_SAFE KEYS_KINDS
-
 static const dynbi_root no_tree;
 
 /* -------------------------------------------------------------- reading -- */
@@ -201,7 +199,7 @@ static void test_random_folds(uint64_t seed)
     uint32_t i, n = (uint32_t)check_scaled(60);
     for (i = 0; i < n; ++i) {
         uint32_t node = nodes[i % 5], page = pages[i / 5 % 4];
-        key_kind kind = (key_kind)((i + i / 8) % KEY_KINDS_SAFE);
+        key_kind kind = (key_kind)((i + i / 8) % KEYS_KINDS);
         uint64_t cache = i % 3 == 0 ? 0 : i % 3 == 1 ? 16 * (uint64_t)node : 1 << 20;
         random_folds(kind, page, node, cache, i % 4 == 3 ? (uint64_t)48 << 20 : 0,
                      seed * 1000 + i, 8);
@@ -358,8 +356,8 @@ static void test_reuse(uint64_t seed)
     CHECK_INT(s.w.given_pages, given);
     CHECK_INT(s.w.device.kind_count[FAULT_WRITE], calls);
     for (i = 0; i < 60; ++i) { /* one change, anywhere, before and after all too */
-        stand_change(&s, i == 0 ? 0 : i == 1 ? 5000 : (uint32_t)check_below(&s.w.random, 4500), 1, 1,
-                     30);
+        uint32_t where = (uint32_t)check_below(&s.w.random, 4500);
+        stand_change(&s, i == 0 ? 0 : i == 1 ? 5000 : where, 1, 1, 30);
         check_reuse(&s, 64);
     }
     for (i = 0; i < 10; ++i) {
@@ -588,7 +586,7 @@ static void test_failures(uint64_t seed)
         uint32_t codes = 0;
         dynb_rc rc;
         stand_open(&s, 512, 512, setting == 0 ? 0 : setting == 1 ? 8192 : 1 << 16, 120, 40, seed);
-        stand_change(&s, 20, 40, 7, 200);
+        stand_change(&s, setting == 2 ? 250 : 20, 40, 7, 200); /* 2: reuse comes first */
         s.w.sync_chunks = (int)(setting & 1);
         s.w.chunk_bytes = 1024;
         dynbi_reader_trim(&s.w.reader);
@@ -848,6 +846,56 @@ static void test_orders(void)
     CHECK(dynbi_head_of((const uint8_t *)"\0\0\0\0\0\0\0\x01z", 9) == 1);
 }
 
+/* A node and a crumb are evened out by what they take as nodes: an entry that
+ * moves to where the prefix is shorter takes more. */
+static void test_even_out(uint64_t seed)
+{
+    static const uint32_t node_sizes[] = {512, 4096, 8192, 32768};
+    static uint8_t key[16384];
+    uint32_t i, round;
+    for (round = 0; round < 32; ++round) {
+        world w;
+        key_store keys;
+        items all;
+        dynbi_root root;
+        uint32_t long_bytes = round / 8 % 2 ? 12200 : 2000, count = round / 4 % 2 ? 20 : 100;
+        int is_above = round >= 16; /* the crumb is one level up */
+        count = is_above && count == 100 ? 200 : count;
+        memset(&keys, 0, sizeof keys);
+        memset(&all, 0, sizeof all);
+        world_open(&w, 512, node_sizes[round % 4], 1 << 18, 0);
+        w.random.state = seed + round;
+        memset(key, 'k', sizeof key);
+        for (i = 0; i < count; ++i) {
+            item one;
+            memset(&one, 0, sizeof one);
+            key[long_bytes] = (uint8_t)(i / 100);
+            key[long_bytes + 1] = (uint8_t)(i % 100);
+            one.key_size = long_bytes + 2;
+            one.key = keys_hold(&keys, key, one.key_size);
+            one.value_size = 10 + (uint32_t)check_below(&w.random, 40) +
+                             (is_above ? 3 * w.node_bytes / 8 : 0);
+            items_put(&all, &one);
+        }
+        if (count >= 100) { /* a full node of one prefix, then a crumb without it */
+            item one = make_item(&w.random, &keys, KEYS_TWINS, 0, 10);
+            one.key = (const uint8_t *)"z";
+            one.key_size = 1;
+            one.value_size = is_above ? w.node_bytes - w.node_bytes / 4 : 10;
+            items_put(&all, &one);
+        } else { /* one long value, then a crumb of long keys */
+            item one = make_item(&w.random, &keys, KEYS_TWINS, 0, 10);
+            one.value_size = w.node_bytes - w.node_bytes / 8;
+            items_put(&all, &one);
+        }
+        CHECK(world_fold(&w, &no_tree, &all, &root) == DYNB_OK);
+        check_tree(&w, &root, &all, 10);
+        items_free(&all);
+        keys_free(&keys);
+        world_close(&w);
+    }
+}
+
 /* Trees that would grow too high. */
 static void test_levels(uint64_t seed)
 {
@@ -878,6 +926,7 @@ int main(void)
     uint64_t seed = check_seed("unit_tree");
     test_orders();
     test_random_folds(seed);
+    test_even_out(seed);
     test_budgets(seed);
     test_reuse(seed);
     test_decay(seed);

@@ -188,7 +188,8 @@ static inline dynb_rc fuzz_create_table(dynb *db, const char *name)
 }
 
 /* {Id: id, At: at, Pad: pad_bytes of B}; without Pad a key. */
-static inline dynb_item fuzz_item(dynb_builder *builder, uint32_t id, uint32_t at, uint32_t pad_bytes)
+static inline dynb_item fuzz_item(dynb_builder *builder, uint32_t id, uint32_t at,
+                                  uint32_t pad_bytes)
 {
     static const uint8_t pad[2048] = {1, 2, 3};
     char text[8];
