@@ -5481,7 +5481,8 @@ static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
             /* what was taken so far is given back; failing to is harmless */
             int is_back = ftruncate(file->fd, (off_t)size) == 0;
             (void)is_back;
-            return problem == EIO ? DYNB_IO_FAILED : DYNB_NO_SPACE;
+            return problem == ENOSPC || problem == EFBIG || problem == EDQUOT ? DYNB_NO_SPACE
+                                                                             : DYNB_IO_FAILED;
         }
     }
 #endif
@@ -14509,22 +14510,6 @@ static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
     return db->pages.given_since_mark > db->pages.page_count / 4;
 }
 
-/* Freezes what has to be folded: everything, or what would keep the log
- * long. */
-static void dynbi_worker_freeze(dynb *db, int freeze_all)
-{
-    uint64_t limit = 3 * db->generation_max;
-    uint32_t i;
-    if (db->generation_bytes > db->generations_limit && db->frozen_count == 0)
-        freeze_all = 1;
-    for (i = 0; i < db->table_count; ++i) {
-        dynbi_generation *newest = db->tables[i]->newest;
-        if (newest && newest->entry_count &&
-            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit))
-            dynbi_store_freeze(db, newest);
-    }
-}
-
 /* The table whose oldest frozen generation is oldest, and that; or NULL. */
 static dynbi_table *dynbi_worker_next_table(const dynb *db, const dynbi_generation **generation)
 {
@@ -14540,6 +14525,23 @@ static dynbi_table *dynbi_worker_next_table(const dynb *db, const dynbi_generati
         }
     }
     return best;
+}
+
+/* Freezes what has to be folded: everything, or what would keep the log long;
+ * everything, too, where memory is full and nothing waits to be folded. */
+static void dynbi_worker_freeze(dynb *db, int freeze_all)
+{
+    const dynbi_generation *waiting = NULL;
+    uint64_t limit = 3 * db->generation_max;
+    uint32_t i;
+    if (db->generation_bytes > db->generations_limit && !dynbi_worker_next_table(db, &waiting))
+        freeze_all = 1;
+    for (i = 0; i < db->table_count; ++i) {
+        dynbi_generation *newest = db->tables[i]->newest;
+        if (newest && newest->entry_count &&
+            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit))
+            dynbi_store_freeze(db, newest);
+    }
 }
 
 /* A deleted table's changes behind its last marker are nobody's. */
@@ -14733,35 +14735,37 @@ static void dynbi_worker_still(dynb *db)
 #endif
 }
 
-/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to
- * make. */
+/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to make. */
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
 {
-    uint64_t held = db->generation_bytes, allocated = db->memory.used_bytes;
-    uint32_t free_pages = dynbi_pages_free_count(&db->pages), steps = 0;
-    int has_worked = 1;
+    const uint64_t held = db->generation_bytes;
+    const uint32_t free_pages = dynbi_pages_free_count(&db->pages);
+    int has_worked, attempt;
     if (db->config.read_only || db->disk.has_failed)
         return 0;
     dynbi_worker_still(db);
-    if (problem == DYNB_NO_MEMORY) {
-        dynbi_reader_trim(&db->worker->reader);
+    dynbi_reader_trim(&db->worker->reader);
+    if (problem == DYNB_NO_MEMORY)
         dynbi_job_end(&db->worker->job[1]); /* can be begun again */
-        dynbi_worker_freeze(db, db->frozen_count == 0);
+    for (attempt = 0; attempt < 2; ++attempt) { /* what waits, then all there is */
+        const uint64_t folds = db->folds_count;
+        if (attempt)
+            dynbi_worker_freeze(db, 1);
+        db->wants_space = attempt || problem == DYNB_NO_SPACE; /* frees catalog changes, too */
+        for (has_worked = 1; has_worked;) {
+            if (dynbi_worker_step(db, (uint64_t)1 << 20, attempt || problem == DYNB_NO_SPACE,
+                                  &has_worked, NULL) != DYNB_OK)
+                return 0;
+            if (problem == DYNB_NO_MEMORY && db->generation_bytes < held)
+                return 1;
+            if (problem == DYNB_NO_SPACE && !db->worker->is_marking &&
+                dynbi_pages_free_count(&db->pages) > free_pages)
+                return 1;
+        }
+        if (attempt && problem == DYNB_NO_MEMORY && db->folds_count != folds)
+            return 1; /* fewer runs: a read needs less */
     }
-    if (problem == DYNB_NO_SPACE || db->frozen_count == 0)
-        db->wants_space = 1; /* a checkpoint frees the catalog's changes, too */
-    while (has_worked) {
-        if (dynbi_worker_step(db, (uint64_t)1 << 20, problem == DYNB_NO_SPACE, &has_worked,
-                               NULL) != DYNB_OK)
-            return 0;
-        ++steps;
-        if (problem == DYNB_NO_MEMORY && db->generation_bytes < held)
-            return 1;
-        if (problem == DYNB_NO_SPACE && !db->worker->is_marking &&
-            dynbi_pages_free_count(&db->pages) > free_pages)
-            return 1;
-    }
-    return problem == DYNB_NO_MEMORY && db->memory.used_bytes < allocated && steps > 0;
+    return 0;
 }
 
 static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)

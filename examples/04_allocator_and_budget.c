@@ -3,9 +3,9 @@
  *     cc -o budget examples/04_allocator_and_budget.c && ./budget
  *
  * All memory of a handle comes from one function with a ctx, which is told both
- * sizes. The budget bounds the sum, whatever the size of the store: here 20,000
- * items on a RAM device. When memory fails all the same, the call that
- * needed it returns NO_MEMORY and has changed nothing. */
+ * sizes. The budget bounds the sum, while the store grows to many times that:
+ * here 20,000 items on a RAM device. When memory fails all the same, the call
+ * that needed it returns NO_MEMORY and has changed nothing. */
 #define DYNBACKUP_IMPLEMENTATION
 #include "../dynbackup.h"
 

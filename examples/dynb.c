@@ -159,7 +159,7 @@ static const char *date_text(char out[40], uint64_t ms)
 
 static const char *type_name(dynb_type type)
 {
-    static const char *const names[] = {"-", "S", "N", "B", "BOOL", "NULL",
+    static const char *const names[] = {"-",  "S",  "N",  "B", "BOOL", "NULL",
                                         "SS", "NS", "BS", "L", "M"};
     return type <= DYNB_M ? names[type] : "?";
 }
@@ -565,8 +565,7 @@ static int run_set(shell *s, arguments *a)
     input.settings = options.settings;
     if (options.change && dynb_update_table(s->db, &input, NULL, NULL, &s->err))
         return failed(s);
-    if ((ttl || no_ttl) &&
-        dynb_update_time_to_live(s->db, table, no_ttl ? NULL : ttl[0], &s->err))
+    if ((ttl || no_ttl) && dynb_update_time_to_live(s->db, table, no_ttl ? NULL : ttl[0], &s->err))
         return failed(s);
     if (options.tag_count &&
         dynb_tag_resource(s->db, table, options.tags, options.tag_count, &s->err))
@@ -942,11 +941,10 @@ static int parse_condition(const char *word, dynb_sort_condition *out)
         const char *word;
         dynb_sort_condition condition;
     } known[] = {
-        {"=", DYNB_SORT_EQ},          {"eq", DYNB_SORT_EQ},  {"<", DYNB_SORT_LT},
-        {"lt", DYNB_SORT_LT},         {"<=", DYNB_SORT_LE},  {"le", DYNB_SORT_LE},
-        {">", DYNB_SORT_GT},          {"gt", DYNB_SORT_GT},  {">=", DYNB_SORT_GE},
-        {"ge", DYNB_SORT_GE},         {"between", DYNB_SORT_BETWEEN},
-        {"begins", DYNB_SORT_BEGINS_WITH}};
+        {"=", DYNB_SORT_EQ},  {"eq", DYNB_SORT_EQ},           {"<", DYNB_SORT_LT},
+        {"lt", DYNB_SORT_LT}, {"<=", DYNB_SORT_LE},           {"le", DYNB_SORT_LE},
+        {">", DYNB_SORT_GT},  {"gt", DYNB_SORT_GT},           {">=", DYNB_SORT_GE},
+        {"ge", DYNB_SORT_GE}, {"between", DYNB_SORT_BETWEEN}, {"begins", DYNB_SORT_BEGINS_WITH}};
     size_t i;
     for (i = 0; i < sizeof known / sizeof known[0]; ++i)
         if (!strcmp(word, known[i].word)) {
@@ -1730,8 +1728,8 @@ static void print_sharing(const node_list *a, const node_list *b)
         qsort(a->nodes, a->count, sizeof a->nodes[0], compare_pages);
     for (i = 0; i < b->count; ++i) {
         pages += b->nodes[i].page_count;
-        if (a->count && bsearch(&b->nodes[i], a->nodes, a->count, sizeof a->nodes[0],
-                                compare_pages)) {
+        if (a->count &&
+            bsearch(&b->nodes[i], a->nodes, a->count, sizeof a->nodes[0], compare_pages)) {
             ++shared;
             shared_pages += b->nodes[i].page_count;
         }
@@ -2049,8 +2047,7 @@ static int demo_change(demo *d)
                       0);
     for (changes = 3, number = 87; number <= 118 && !rc; ++number, ++changes) {
         char key[96];
-        snprintf(key, sizeof key, "{\"Period\":{\"N\":\"7\"},\"Number\":{\"N\":\"%d\"}}",
-                 number);
+        snprintf(key, sizeof key, "{\"Period\":{\"N\":\"7\"},\"Number\":{\"N\":\"%d\"}}", number);
         rc = demo_put(s, "Elements", key, 1);
         if (!rc)
             rc = demo_work(d, 4096);
@@ -2380,8 +2377,10 @@ static int run_demo(shell *s, arguments *a)
     d.s = s;
     file = open_data(s, folder, demo_tables[0].file, path);
     if (!file)
-        return complain(s, "cannot find examples/data/%s; run this in the project's folder or "
-                           "say where it is: dynb demo FOLDER", demo_tables[0].file);
+        return complain(s,
+                        "cannot find examples/data/%s; run this in the project's folder or "
+                        "say where it is: dynb demo FOLDER",
+                        demo_tables[0].file);
     fclose(file);
     if ((file = fopen(demo_path, "rb")) != NULL) {
         fclose(file);

@@ -45,7 +45,7 @@ static const setting settings[] = {
      12, 1500},
     {"buffered, writes work", 430, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
      1500},
-    {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 131072, 0, DYNB_TO_OS, 1, 6, 30, 16,
+    {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 262144, 0, DYNB_TO_OS, 1, 6, 30, 16,
      12, 1500},
     {"long histories, few images of each moment", 24, 500, 512, 512, 4096, 65536, 0, DYNB_SYNCED, 1,
      3, 4, 4, 20, 1500},
@@ -68,12 +68,12 @@ typedef struct crash {
     check_random ids;
     uint64_t accept[8]; /* digests that an image of the second level may show */
     uint32_t accept_from, accept_count;
+    uint64_t turn; /* which image gets a deeper look: follows from the seed alone */
     uint64_t deep_count, twice_count;
     int bad;
 } crash;
 
 static uint64_t state_total, inner_total, deep_total, twice_total;
-static uint64_t turn; /* which image gets a deeper look */
 
 static void fail(crash *c, const char *what, const char *image)
 {
@@ -318,10 +318,10 @@ static void visit(void *ctx, const fault_image *image)
     }
     if (!close_judged(c, db))
         fail(c, "closing", image->what);
-    ++turn;
-    if (!c->bad && turn % c->set->deep_one_in == 0 && !look_deeper(c, image, digest))
+    ++c->turn;
+    if (!c->bad && c->turn % c->set->deep_one_in == 0 && !look_deeper(c, image, digest))
         fail(c, "recovered, but", image->what);
-    if (!c->bad && turn % c->set->twice_one_in == c->set->twice_one_in / 2)
+    if (!c->bad && c->turn % c->set->twice_one_in == c->set->twice_one_in / 2)
         crash_twice(c, image, digest);
 }
 
@@ -396,6 +396,7 @@ static void begin(crash *c, const setting *set, uint64_t seed)
     memset(c, 0, sizeof *c);
     c->set = set;
     c->seed = seed;
+    c->turn = seed * 2654435761u % 100000;
     c->clock.now_ms = 1700000000000u;
     c->clock.step_ms = 1;
     c->ids.state = seed;

@@ -670,7 +670,7 @@ static void test_space(void)
     CHECK_INT(dynbi_store_allocate(s.db, 1u << 20, DYNBI_NO_SLOT), DYNBI_PAGE_NO_MEMORY);
     s.memory.fail_at = 0;
     s.memory.fail_from = 0;
-    s.device.plan_mode = FAULT_NO_SPACE_ONCE;
+    s.device.plan_mode = FAULT_NO_SPACE_FROM;
     s.device.plan_call = s.device.call_count + 1;
     CHECK_INT(dynbi_store_allocate(s.db, pages, DYNBI_NO_SLOT), DYNBI_PAGE_NONE);
     s.device.plan_call = 0;

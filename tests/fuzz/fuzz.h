@@ -167,7 +167,7 @@ static inline dynb_rc fuzz_open(dynb **db, fuzz_device *d, uint32_t page_size_by
     config.memory_bytes = 512 * 1024;
     config.page_size_bytes = page_size_bytes;
     config.node_size_bytes = page_size_bytes;
-    config.log_segment_bytes = 16384;
+    config.log_segment_bytes = 4096;
     config.create_backup_per_second = DYNB_UNLIMITED;
     config.read_only = read_only;
     config.manual_work = 1;
