@@ -1,6 +1,7 @@
 /* dynbackup.h - v0.1 - DynamoDB-style tables with instant, exact backups
  *
- * One header, C99 and C++11, nothing beyond libc. MIT or Unlicense: see LICENSE.
+ * One header, C99 and C++11, nothing beyond libc. MIT or Unlicense: see
+ * LICENSE.
  *
  * DO THIS
  *
@@ -93,6 +94,12 @@
     defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && \
     !defined(_DEFAULT_SOURCE) && !defined(_XOPEN_SOURCE)
 #define _POSIX_C_SOURCE 200809L
+#endif
+/* Files beyond 2 GiB on 32-bit systems; no effect if a system header came
+ * first, but then sizes that do not fit are refused. */
+#if defined(DYNBACKUP_IMPLEMENTATION) && !defined(DYNBACKUP_NO_FILE) && \
+    !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64
 #endif
 
 #include <stddef.h>
@@ -301,7 +308,8 @@ typedef struct dynb_config {
     uint64_t (*random_fn)(void *ctx); /* 64 random bits; NULL: our own, seeded by the clock */
     void *random_ctx;
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
-                                 * 64 KiB with nodes of 512 bytes, 48 nodes and 40 KiB else */
+                                 * 64 KiB with nodes of 512 bytes, 48 nodes and
+                                 * 40 KiB else */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
                                  * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
@@ -5401,6 +5409,9 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
 #define DYNBI_WINDOW_BITS 30
 #define DYNBI_WINDOW_COUNT 1024u
 
+/* The largest position that off_t holds. */
+#define DYNBI_OFF_MAX (sizeof(off_t) == 4 ? (uint64_t)0x7fffffff : (uint64_t)0x7fffffffffffffff)
+
 typedef struct dynbi_file {
     dynb_allocator allocator;
     int fd;
@@ -5412,6 +5423,8 @@ static dynb_rc dynbi_file_read(void *ctx, uint64_t pos, void *to, size_t size)
 {
     const dynbi_file *file = (const dynbi_file *)ctx;
     uint8_t *at = (uint8_t *)to;
+    if (pos > DYNBI_OFF_MAX || size > DYNBI_OFF_MAX - pos)
+        return DYNB_IO_FAILED;
     while (size > 0) {
         ssize_t got = pread(file->fd, at, size, (off_t)pos);
         if (got < 0 && errno == EINTR)
@@ -5429,6 +5442,8 @@ static dynb_rc dynbi_file_write(void *ctx, uint64_t pos, const void *from, size_
 {
     const dynbi_file *file = (const dynbi_file *)ctx;
     const uint8_t *at = (const uint8_t *)from;
+    if (pos > DYNBI_OFF_MAX || size > DYNBI_OFF_MAX - pos)
+        return DYNB_IO_FAILED;
     while (size > 0) {
         ssize_t put = pwrite(file->fd, at, size, (off_t)pos);
         if (put < 0 && errno == EINTR)
@@ -5468,6 +5483,10 @@ static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
     const dynbi_file *file = (const dynbi_file *)ctx;
 #if !defined(__APPLE__)
     uint64_t size = 0;
+#endif
+    if (size_bytes > DYNBI_OFF_MAX)
+        return DYNB_NO_SPACE;
+#if !defined(__APPLE__)
     if (dynbi_file_size(ctx, &size) != DYNB_OK)
         return DYNB_IO_FAILED;
     if (size_bytes > size) {
@@ -7032,8 +7051,8 @@ static void dynbi_part_recount(dynbi_part *part, int is_leaf)
 
 /* Moves entries from the end of the waiting part to the front of the open one,
  * until both hold about as much. Sizes are those of the nodes to be: with what
- * comes from the waiting part the open one may lose most of its prefix, and must
- * still be a node. */
+ * comes from the waiting part the open one may lose most of its prefix, and
+ * must still be a node. */
 static dynb_rc dynbi_level_even_out(dynbi_level *level, int is_leaf, uint32_t node_bytes,
                                     dynb_error *err)
 {
@@ -10378,7 +10397,8 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
 
-/* Parts the budget: half of what is left is for changes waiting to be folded. */
+/* Parts the budget: half of what is left is for changes waiting to be
+ * folded. */
 static void dynbi_store_share_memory(dynb *db)
 {
     uint64_t overhead = dynbi_store_overhead(db), budget = db->memory.budget_bytes;
@@ -10496,7 +10516,8 @@ static void dynbi_superblock_load(dynbi_superblock *super, const uint8_t *from)
 
 /* Writes both copies, each synced before the other is touched; last the one
  * that this open read, for a crash may have left it the only whole one. Called
- * without the lock by the builder: reads only what does not change meanwhile. */
+ * without the lock by the builder: reads only what does not change
+ * meanwhile. */
 static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *super)
 {
     uint8_t bytes[DYNBI_SUPERBLOCK_BYTES];
@@ -12898,8 +12919,8 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  * 24 BACKUP
  *
  * Backups as markers, and the worker (the manual's builder) that makes the rest
- * true: it folds generations to runs (then backups become AVAILABLE) and runs to
- * fewer runs, writes checkpoints and finds free space.
+ * true: it folds generations to runs (then backups become AVAILABLE) and runs
+ * to fewer runs, writes checkpoints and finds free space.
  *
  *     CreateBackup  one log record: the marker; the generation is frozen
  *     run           oldest frozen generation -> new newest run; published by
@@ -14561,6 +14582,28 @@ static void dynbi_worker_prune(dynb *db, dynbi_table *table)
     }
 }
 
+/* Completes a backup whose changes are all folded already: replay may fold them
+ * before it comes to the marker. */
+static dynb_rc dynbi_worker_publish_pending(dynb *db, dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    uint32_t i;
+    dynb_rc rc;
+    for (i = 0; i < db->pending_count; ++i) {
+        dynbi_table *table = db->pending[i].table;
+        if (db->is_replaying || table->folded_lsn > db->pending[i].lsn ||
+            !dynbi_publish_completes(db, table, table->folded_lsn, db->pending[i].lsn))
+            continue;
+        dynbi_table_snapshot(table, &snapshot);
+        if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        rc = dynbi_publish(db, table, &snapshot, err);
+        dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+        return rc;
+    }
+    return DYNB_OK;
+}
+
 static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb_error *err)
 {
     dynb *db = worker->db;
@@ -14571,6 +14614,9 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     dynb_rc rc = DYNB_OK;
     for (i = db->live_count; i < db->table_count; ++i)
         dynbi_worker_prune(db, db->tables[i]);
+    rc = dynbi_worker_publish_pending(db, err);
+    if (rc != DYNB_OK)
+        return rc;
     worker->most_runs = 0;
     for (i = 0; i < db->live_count; ++i) {
         uint32_t count = db->tables[i]->sets[0].count;
@@ -14735,7 +14781,8 @@ static void dynbi_worker_still(dynb *db)
 #endif
 }
 
-/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to make. */
+/* A change met NO_MEMORY or NO_SPACE: makes room. Zero: there is none to
+ * make. */
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
 {
     const uint64_t held = db->generation_bytes;
@@ -16332,10 +16379,12 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_BUILD_ROOM
 #undef DYNBI_BUILD_START
 #undef DYNBI_CASE
+#undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_ENCODING_MAX_BYTES
+#undef DYNBI_EPOCHS_TRIED
 #undef DYNBI_FANOUT_MIN
 #undef DYNBI_FOLD_SLOTS
 #undef DYNBI_FORK_FANOUT
@@ -16358,6 +16407,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_NO_SLOT
 #undef DYNBI_NUMBER_MAX
 #undef DYNBI_NUMBER_PAIRS_MAX
+#undef DYNBI_OFF_MAX
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY

@@ -104,7 +104,7 @@ no_writable_data()
 }
 
 # After the include only DYNB macros of ours are left, and no private one. The
-# feature-test macro is the exception: it must be set before system headers.
+# feature-test macros are the exception: they must be set before system headers.
 macros_are_dynb()
 {
     "$cc" -std=c99 "$@" -I. -E -dD "$tmp/engine.c" | awk '
@@ -113,7 +113,8 @@ macros_are_dynb()
         /^#undef / { delete left[$2] }
         END {
             for (name in left)
-                if (name !~ /^DYNB/ && name != "_POSIX_C_SOURCE" || name ~ /^DYNBI/)
+                if (name ~ /^DYNBI/ ||
+                    name !~ /^DYNB/ && name !~ /^_(POSIX_C_SOURCE|FILE_OFFSET_BITS)$/)
                     print name
         }'
 }

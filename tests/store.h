@@ -90,7 +90,8 @@ static inline void store_end(store *s)
 }
 
 /* count items, whose Ids are `prefix` and a number, with v and padding. */
-static inline void fill(store *s, const char *table, char prefix, uint32_t count, int64_t v, size_t pad)
+static inline void fill(store *s, const char *table, char prefix, uint32_t count, int64_t v,
+                        size_t pad)
 {
     dynb_builder builder;
     uint32_t i;

@@ -277,11 +277,13 @@ static void test_settings(void)
     MISUSED(dynbi_settings_check(&s1, &kit_err), "settings.table_class");
     s1 = s0;
     s1.kms_key_arn = "";
-    EXPECT_ABOUT(dynbi_settings_check(&s1, &kit_err), DYNB_VALIDATION, "greater than or equal to 1");
+    EXPECT_ABOUT(dynbi_settings_check(&s1, &kit_err), DYNB_VALIDATION,
+                 "greater than or equal to 1");
     memset(text, 'k', sizeof text - 1);
     text[sizeof text - 1] = 0;
     s1.kms_key_arn = text;
-    EXPECT_ABOUT(dynbi_settings_check(&s1, &kit_err), DYNB_VALIDATION, "less than or equal to 2048");
+    EXPECT_ABOUT(dynbi_settings_check(&s1, &kit_err), DYNB_VALIDATION,
+                 "less than or equal to 2048");
     text[2048] = 0;
     EXPECT(dynbi_settings_check(&s1, &kit_err), DYNB_OK);
     s1 = s0;
@@ -430,7 +432,9 @@ static void test_config(void)
     }
     MUST(dynb_open(&db, NULL, NULL, &kit_err)); /* our own clock, numbers, memory, device */
     MUST(kit_create_table(db, "Table", NULL));
+#if !defined(DYNBACKUP_NO_FILE)
     CHECK(db->log.tail.time_ms > 1600000000000u);
+#endif
     MUST(dynb_close(db, &kit_err));
 }
 

@@ -312,7 +312,9 @@ static void test_ram_last_block(void)
     for (i = 0; i + 1 < DYNBI_RAM_BLOCKS; ++i)
         ram.blocks[i] = bytes;
     ram.size_bytes = dynbi_ram_block_first(&ram, DYNBI_RAM_BLOCKS - 1);
-    CHECK_INT(dynbi_ram_resize(&ram, ram.size_bytes), DYNB_OK);
+    /* where size_t is small the last blocks are beyond it */
+    CHECK_INT(dynbi_ram_resize(&ram, ram.size_bytes),
+              sizeof(size_t) >= 8 ? DYNB_OK : DYNB_NO_SPACE);
     CHECK_INT(dynbi_ram_resize(&ram, ram.size_bytes + 1), DYNB_NO_SPACE);
     CHECK(ram.blocks[DYNBI_RAM_BLOCKS - 1] == NULL);
 }
