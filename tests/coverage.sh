@@ -6,9 +6,9 @@
 #
 # run.sh builds every test program with gcc's --coverage and runs it at SCALE
 # (percent, 10); what gcov says of each is added up line by line and branch by
-# branch (a branch is one way out of a conditional jump). No line is excluded;
-# of branches only those inside DYNBI_ASSERT, which a user's build does not
-# have. Needs gcc and python3. LINES and BRANCHES set other limits, in percent.
+# branch (a branch is one way out of a conditional jump). Nothing is excluded but
+# the insides of DYNBI_ASSERT, which a user's build does not have. Needs gcc and
+# python3. LINES and BRANCHES set other limits, in percent.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 work=$(mktemp -d) || exit 1
@@ -41,9 +41,9 @@ for unit in open(counts):
             continue
         for line in source["lines"]:
             number, ways = line["line_number"], line["branches"]
-            lines[number] = lines.get(number, 0) + line["count"]
             if number in asserted:
                 continue
+            lines[number] = lines.get(number, 0) + line["count"]
             # Builds with other macros may have another jump in the same line.
             key = number, line.get("function_name"), len(ways)
             taken = branches.setdefault(key, [0] * len(ways))
