@@ -269,6 +269,11 @@ typedef struct dynb_device {
     /* Optional: lends memory that shows [pos, pos+size) until the device is
      * closed, later writes included; NULL: this range has to be copied. */
     const void *(*map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
+    /* Optional: lends memory of [pos, pos+size) until the next call of it or the
+     * close; what is stored there counts as handed to write_fn at once, so that
+     * a write that need only survive the process is a copy, not a call; NULL:
+     * this range has to be written. */
+    void *(*write_map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
     void (*close_fn)(void *ctx); /* optional: called once by dynb_close */
 } dynb_device;
 
@@ -5307,11 +5312,16 @@ static dynb_rc dynbi_ram_write(void *ctx, uint64_t pos, const void *from, size_t
     return DYNB_OK;
 }
 
-static const void *dynbi_ram_map(void *ctx, uint64_t pos, size_t size)
+static void *dynbi_ram_write_map(void *ctx, uint64_t pos, size_t size)
 {
     uint64_t row = 0;
-    const uint8_t *at = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
+    uint8_t *at = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
     return row >= size ? at : NULL;
+}
+
+static const void *dynbi_ram_map(void *ctx, uint64_t pos, size_t size)
+{
+    return dynbi_ram_write_map(ctx, pos, size);
 }
 
 static dynb_rc dynbi_ram_sync(void *ctx)
@@ -5395,6 +5405,7 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
     device->size_fn = dynbi_ram_size;
     device->resize_fn = fixed ? NULL : dynbi_ram_resize;
     device->map_fn = dynbi_ram_map;
+    device->write_map_fn = dynbi_ram_write_map;
     device->close_fn = dynbi_ram_close;
     return DYNB_OK;
 }
@@ -5417,6 +5428,8 @@ typedef struct dynbi_file {
     int fd;
     int is_read_only;
     const uint8_t **windows; /* NULL: too few addresses */
+    uint8_t *lent;           /* what dynbi_file_write_map lent last; NULL: nothing */
+    size_t lent_bytes;
 } dynbi_file;
 
 static dynb_rc dynbi_file_read(void *ctx, uint64_t pos, void *to, size_t size)
@@ -5528,11 +5541,48 @@ static const void *dynbi_file_map(void *ctx, uint64_t pos, size_t size)
     return file->windows[index] + (size_t)offset;
 }
 
+#if defined(__linux__)
+
+static void dynbi_file_unlend(dynbi_file *file)
+{
+    if (file->lent)
+        munmap(file->lent, file->lent_bytes);
+    file->lent = NULL;
+}
+
+/* Space is taken first: storing into a hole of a full disk would end the
+ * process. Only where mappings and writes are known to show each other's bytes
+ * and a sync covers both. */
+static void *dynbi_file_write_map(void *ctx, uint64_t pos, size_t size)
+{
+    dynbi_file *file = (dynbi_file *)ctx;
+    const uint64_t skipped = pos & 65535u; /* no system has larger pages */
+    uint64_t file_bytes = 0;
+    void *lent;
+    dynbi_file_unlend(file);
+    if (dynbi_file_size(ctx, &file_bytes) != DYNB_OK || pos > file_bytes ||
+        size > file_bytes - pos || size > SIZE_MAX - 65536u ||
+        posix_fallocate(file->fd, (off_t)pos, (off_t)size) != 0)
+        return NULL;
+    file->lent_bytes = size + (size_t)skipped;
+    lent = mmap(NULL, file->lent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd,
+                (off_t)(pos - skipped));
+    if (lent == MAP_FAILED)
+        return NULL;
+    file->lent = (uint8_t *)lent;
+    return file->lent + skipped;
+}
+
+#endif
+
 static void dynbi_file_close(void *ctx)
 {
     dynbi_file *file = (dynbi_file *)ctx;
     dynb_allocator allocator = file->allocator;
     uint32_t i;
+#if defined(__linux__)
+    dynbi_file_unlend(file);
+#endif
     for (i = 0; file->windows && i < DYNBI_WINDOW_COUNT; ++i) {
         if (file->windows[i]) {
             union {
@@ -5613,6 +5663,9 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
     device->size_fn = dynbi_file_size;
     device->resize_fn = dynbi_file_resize;
     device->map_fn = file->windows ? dynbi_file_map : NULL;
+#if defined(__linux__)
+    device->write_map_fn = read_only ? NULL : dynbi_file_write_map;
+#endif
     device->close_fn = dynbi_file_close;
     return DYNB_OK;
 }
@@ -9072,6 +9125,8 @@ typedef struct dynbi_log {
     dynbi_buffer buffer; /* appended, not yet handed to the device */
     uint64_t buffer_pos; /* of its first byte */
     uint32_t buffer_bytes; /* its limit; also read at a time */
+    uint8_t *lent; /* by the device, of the stream in the last segment; NULL: nothing */
+    int has_asked; /* whether it lends something; begins anew with each segment */
 } dynbi_log;
 
 /* A frame as the scan shows it. */
@@ -9241,6 +9296,7 @@ static dynb_rc dynbi_log_enter(dynbi_log *log, dynb_error *err)
         return dynbi_disk_fail(log->disk, err);
     ++log->segment_count;
     --log->reserved_count;
+    log->has_asked = 0;
     for (i = 0; i < log->reserved_count; ++i)
         log->reserved[i] = log->reserved[i + 1];
     return DYNB_OK;
@@ -9279,6 +9335,28 @@ static dynb_rc dynbi_log_write(dynbi_log *log, uint64_t pos, const uint8_t *from
     return DYNB_OK;
 }
 
+/* Stores a frame in memory that the device lends; zero: it lends none, or the
+ * frame crosses segments. */
+static int dynbi_log_store(dynbi_log *log, const uint8_t *from, size_t size)
+{
+    const dynb_device *device = &log->disk->device;
+    const dynbi_segment *segment = dynbi_log_segment_at(log, log->tail.pos);
+    const uint64_t segment_bytes = dynbi_segment_end(log, segment) - segment->first_pos;
+    const uint64_t offset = log->tail.pos - segment->first_pos;
+    if (!device->write_map_fn || size > segment_bytes - offset)
+        return 0;
+    if (!log->has_asked) {
+        log->has_asked = 1;
+        log->lent = (uint8_t *)device->write_map_fn(
+            device->ctx, (uint64_t)segment->page * log->disk->page_bytes + DYNBI_SEGMENT_HEAD_BYTES,
+            (size_t)segment_bytes);
+    }
+    if (!log->lent)
+        return 0;
+    memcpy(log->lent + (size_t)offset, from, size);
+    return 1;
+}
+
 /* Hands what is buffered to the device. */
 static dynb_rc dynbi_log_flush(dynbi_log *log, dynb_error *err)
 {
@@ -9291,10 +9369,11 @@ static dynb_rc dynbi_log_flush(dynbi_log *log, dynb_error *err)
 }
 
 /* Appends the frame that stands in `frame`: head room, then the payload; its
- * padding is added here. Space was reserved. Unless is_buffered it is handed to
- * the device before this returns. */
+ * padding is added here. Space was reserved. Unless it may be buffered it is
+ * handed to the device before this returns; for one that will be synced that is
+ * a write, since a stored-to page costs a sync more. */
 static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t kind,
-                                uint32_t flags, int is_buffered, dynb_error *err)
+                                uint32_t flags, dynb_durability durability, dynb_error *err)
 {
     size_t size = (frame->used_bytes + 7) & ~(size_t)7;
     uint8_t *head = frame->bytes;
@@ -9315,16 +9394,16 @@ static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t ki
     dynbi_store32(head, dynbi_crc32c(log->seed, head + 4, size - 4));
     if (log->buffer.used_bytes == 0)
         log->buffer_pos = log->tail.pos;
-    if (is_buffered || log->buffer.used_bytes) {
+    if (durability == DYNB_BUFFERED || log->buffer.used_bytes) {
         if (log->buffer.used_bytes + size > log->buffer_bytes ||
             !dynbi_buffer_append(&log->buffer, head, size)) {
             rc = dynbi_log_flush(log, err);
             if (rc == DYNB_OK)
                 rc = dynbi_log_write(log, log->tail.pos, head, size, err);
-        } else if (!is_buffered) {
+        } else if (durability != DYNB_BUFFERED) {
             rc = dynbi_log_flush(log, err);
         }
-    } else {
+    } else if (durability == DYNB_SYNCED || !dynbi_log_store(log, head, size)) {
         rc = dynbi_log_write(log, log->tail.pos, head, size, err);
     }
     if (rc != DYNB_OK)
@@ -9860,10 +9939,12 @@ typedef struct dynbi_coder {
 static void dynbi_code_u64(dynbi_coder *coder, uint64_t *number)
 {
     if (coder->out) {
-        uint8_t bytes[10];
-        size_t size = (size_t)(dynbi_varint_store(bytes, *number) - bytes);
-        if (!dynbi_buffer_append(coder->out, bytes, size))
+        if (!dynbi_buffer_reserve(coder->out, 10))
             coder->is_broken = 1;
+        else
+            coder->out->used_bytes =
+                (size_t)(dynbi_varint_store(coder->out->bytes + coder->out->used_bytes, *number) -
+                         coder->out->bytes);
         return;
     }
     if (!coder->is_broken) {
@@ -10002,14 +10083,20 @@ static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
     run->root.sum = (uint32_t)sum;
 }
 
+/* What a snapshot starts with. */
+static void dynbi_code_counts(dynbi_coder *coder, dynbi_snapshot *snapshot)
+{
+    dynbi_code_u64(coder, &snapshot->folded_lsn);
+    dynbi_code_u64(coder, &snapshot->item_count);
+    dynbi_code_u64(coder, &snapshot->size_bytes);
+}
+
 /* Reading makes the run lists, freed by dynbi_snapshot_free. */
 static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *allocator,
                                 dynbi_snapshot *snapshot)
 {
     uint32_t set, i;
-    dynbi_code_u64(coder, &snapshot->folded_lsn);
-    dynbi_code_u64(coder, &snapshot->item_count);
-    dynbi_code_u64(coder, &snapshot->size_bytes);
+    dynbi_code_counts(coder, snapshot);
     for (set = 0; set < DYNBI_SETS; ++set) {
         dynbi_runs *runs = &snapshot->sets[set];
         uint32_t count = dynbi_code_u32(coder, runs->count, 4096);
@@ -10738,7 +10825,6 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
                                   dynb_error *err)
 {
     dynb_backup_description details;
-    dynb_table_description settings;
     dynbi_record record;
     dynbi_coder coder;
     uint64_t id;
@@ -10756,10 +10842,11 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
         staged->is_built = 1;
         return DYNB_OK;
     }
-    rc = dynbi_settings_read(record.settings, (size_t)record.settings_size, &id, &settings, NULL,
-                             err);
-    if (rc != DYNB_OK)
-        return rc;
+    coder.at = record.settings;
+    coder.end = record.settings + record.settings_size;
+    dynbi_code_u64(&coder, &id); /* the table's, which its settings start with */
+    if (coder.is_broken)
+        return dynbi_record_broken(err);
     /* each change of this frame may add one */
     if (!dynbi_store_reserve_pending(db, db->op_count + 1) ||
         !dynbi_store_reserve_tables(db, db->op_count + 1))
@@ -11020,7 +11107,7 @@ static dynb_rc dynbi_store_begin_writing(dynb *db, dynb_error *err)
     db->log.tail.epoch = super.epoch;
     db->log.tail.time_ms = dynbi_store_time(db);
     db->log.seed = dynbi_log_seed(db->log.store_id, super.epoch);
-    rc = dynbi_log_append(&db->log, &frame, DYNBI_FRAME_OPEN, 0, 0, err);
+    rc = dynbi_log_append(&db->log, &frame, DYNBI_FRAME_OPEN, 0, DYNB_SYNCED, err);
     dynbi_buffer_free(&frame);
     if (rc != DYNB_OK) {
         db->log.tail = before;
@@ -11062,8 +11149,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
     }
     if (rc == DYNB_OK) {
         db->log.tail.time_ms = dynbi_store_time(db);
-        rc = dynbi_log_append(&db->log, &db->frame, DYNBI_FRAME_CHANGES, flags,
-                              durability == DYNB_BUFFERED, err);
+        rc = dynbi_log_append(&db->log, &db->frame, DYNBI_FRAME_CHANGES, flags, durability, err);
         if (rc != DYNB_OK)
             db->log.tail.time_ms = before.time_ms;
     }
@@ -13071,12 +13157,14 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
-    rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
-    if (rc != DYNB_OK)
-        return rc;
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->snapshot;
+    coder.end = record->snapshot + record->snapshot_size;
+    dynbi_code_counts(&coder, &snapshot);
+    if (coder.is_broken)
+        return dynbi_record_broken(err);
     out->source.item_count = snapshot.item_count;
     out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
-    dynbi_snapshot_free(&db->allocator, &snapshot);
     return DYNB_OK;
 }
 
@@ -13157,19 +13245,14 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     dynbi_coder coder;
     dynbi_change change;
     char id[DYNBI_BACKUP_ID_SIZE + 1];
-    int is_taken = 1;
-    dynb_rc rc = DYNB_OK;
+    /* looks random, yet no two of 2^32 changes in a row share it */
+    uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
+    dynb_rc rc;
     name.table_name = table->name;
     name.table_name_length = table->name_length;
     name.id = id;
-    while (rc == DYNB_OK && is_taken) {
-        (void)dynbi_format(id, sizeof id, "%014u-%08x", time_ms,
-                           dynbi_store_random(db) & 0xffffffffu);
-        rc = dynbi_backup_key(db, &name, err);
-        if (rc == DYNB_OK)
-            rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
-                                   &is_taken, err);
-    }
+    (void)dynbi_format(id, sizeof id, "%014u-%08x", time_ms, suffix & 0xffffffffu);
+    rc = dynbi_backup_key(db, &name, err);
     if (rc != DYNB_OK)
         return rc;
     memset(&details, 0, sizeof details);
@@ -13665,7 +13748,8 @@ typedef struct dynbi_worker {
     pthread_t thread;
     int has_thread;
     int stops;
-    int sleeps; /* wake it with work_ready */
+    int sleeps;    /* until work_ready is signalled, by the next change */
+    int is_called; /* work_ready is to be signalled at the end of this call */
     dynb_error error; /* of the thread's last failed step */
 #endif
 } dynbi_worker;
@@ -15351,37 +15435,40 @@ static void dynbi_api_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uin
     (void)pthread_cond_timedwait(condition, lock, &until);
 }
 
-/* Steps while there is work; what can wait is done once changes have stopped
- * coming for a moment. */
+#define DYNBI_NAP_US 1000u
+#define DYNBI_NAPS 20u
+
+/* Steps while there is work. While changes come it naps and looks by itself,
+ * since waking a thread costs the caller more than a marker does; once none has
+ * come for some naps it does what could wait, and sleeps until one comes. */
 static void *dynbi_api_thread(void *ctx)
 {
     dynb *db = (dynb *)ctx;
     dynbi_worker *worker = db->worker;
     uint64_t seen_lsn = 0;
-    int is_idle = 0;
+    uint32_t naps = 0;
     dynbi_lock(db);
     while (!worker->stops) {
         int has_worked = 0;
-        dynb_rc rc = dynbi_worker_step(db, (uint64_t)1 << 20, is_idle, &has_worked,
+        dynb_rc rc = dynbi_worker_step(db, (uint64_t)1 << 20, naps >= DYNBI_NAPS, &has_worked,
                                        &worker->error);
         if (rc != DYNB_OK) { /* for whoever waits to hear; tried again later */
             dynbi_api_wait(&db->work_ready, &db->lock, 100000);
             continue;
         }
-        if (has_worked) {
-            is_idle = is_idle && db->change_lsn == seen_lsn;
-            continue;
-        }
-        if (worker->stops) /* said while the step had given the lock away */
-            break;
-        worker->sleeps = 1;
-        if (is_idle && db->change_lsn == seen_lsn)
-            pthread_cond_wait(&db->work_ready, &db->lock);
-        else
-            dynbi_api_wait(&db->work_ready, &db->lock, 20000);
-        worker->sleeps = 0;
-        is_idle = db->change_lsn == seen_lsn;
+        if (db->change_lsn != seen_lsn)
+            naps = 0;
         seen_lsn = db->change_lsn;
+        if (has_worked || worker->stops) /* said while the step had given the lock away */
+            continue;
+        if (naps >= DYNBI_NAPS) {
+            worker->sleeps = 1;
+            pthread_cond_wait(&db->work_ready, &db->lock);
+            worker->sleeps = 0;
+        } else {
+            dynbi_api_wait(&db->work_ready, &db->lock, DYNBI_NAP_US);
+            ++naps;
+        }
     }
     dynbi_unlock(db);
     return NULL;
@@ -15418,13 +15505,14 @@ static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
                           : db->generation_bytes > limit - limit / 4 ? db->generation_max / 128
                                                                      : db->generation_max / 32;
     if (db->worker->sleeps)
-        pthread_cond_signal(&db->work_ready);
+        db->worker->is_called = 1;
     if (db->generation_bytes <= limit / 2)
         return;
     db->debt_bytes += written_bytes;
     if (db->debt_bytes < per_ms)
         return;
     db->debt_bytes = 0;
+    pthread_cond_signal(&db->work_ready);
     dynbi_api_wait(&db->work_done, &db->lock, 1000);
 }
 
@@ -15476,9 +15564,20 @@ static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
     return DYNB_OK;
 }
 
+/* ... and ends here. The builder thread is woken without the lock, or it would
+ * only wake to wait for it. */
 static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
 {
+#if defined(DYNBACKUP_PTHREADS)
+    const int wakes = db->worker && db->worker->is_called;
+    if (wakes)
+        db->worker->is_called = 0;
     dynbi_unlock(db);
+    if (wakes)
+        pthread_cond_signal(&db->work_ready);
+#else
+    dynbi_unlock(db);
+#endif
     return rc;
 }
 
@@ -16216,9 +16315,9 @@ DYNB_API dynb_rc dynb_create_backups(dynb *db, const char *const *tables, uint32
             rc = dynbi_backup_create(db, tables, table_count, backup_name, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK && dynbi_api_has_work(db))
         dynbi_api_help(db, db->frame.used_bytes);
-    else if (out)
+    else if (rc != DYNB_OK && out)
         memset(out, 0, table_count * sizeof *out);
     return dynbi_api_leave(db, rc);
 }

@@ -163,7 +163,8 @@ static dynb_rc append_frame(world *w, uint32_t kind, uint32_t payload_size, int 
         dynbi_store32(w->frame.bytes + DYNBI_FRAME_HEAD_BYTES, w->log.tail.epoch);
     w->frame.used_bytes = DYNBI_FRAME_HEAD_BYTES + payload_size;
     w->log.tail.time_ms += w->entry_count % 3;
-    rc = dynbi_log_append(&w->log, &w->frame, kind, w->entry_count % 2, is_buffered, err);
+    rc = dynbi_log_append(&w->log, &w->frame, kind, w->entry_count % 2,
+                          is_buffered ? DYNB_BUFFERED : DYNB_TO_OS, err);
     if (rc == DYNB_OK)
         note_entry(w, kind, payload_size, &before, durable_lsn);
     else
