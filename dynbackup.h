@@ -269,7 +269,7 @@ typedef struct dynb_device {
     /* Optional: lends memory that shows [pos, pos+size) until the device is
      * closed, later writes included; NULL: this range has to be copied. */
     const void *(*map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
-    /* Optional: lends memory of [pos, pos+size) until the next call of it or the
+    /* Optional: lends memory of [pos, pos+size) until it is called again or the
      * close; what is stored there counts as handed to write_fn at once, so that
      * a write that need only survive the process is a copy, not a call; NULL:
      * this range has to be written. */
@@ -9083,7 +9083,9 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
  * Where reading meets an invalid frame the log ends, torn by a crash; unless
  * something says that the bad place had been synced: the superblock, or a later
  * frame, valid by itself, whose durable_lsn reaches it. That is damage, and is
- * reported, and nothing is cut off.
+ * reported, and nothing is cut off. So that the last synced frame has a later
+ * one too, each sync is followed by one of kind MARK: a bare head behind the
+ * log's end, not synced, no part of the log, overwritten by what comes next.
  *
  * Needs: UTIL, CODEC, DEVICE, GENERATION (marks)   Used by: STORE
  * Exports: dynbi_log_reserve, _append, _flush, _trim, dynbi_log_scan_*
@@ -9096,6 +9098,7 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
 #define DYNBI_FRAME_MAX_BYTES ((uint64_t)1 << 28)
 #define DYNBI_FRAME_CHANGES 1u
 #define DYNBI_FRAME_OPEN 2u
+#define DYNBI_FRAME_MARK 3u
 #define DYNBI_FRAME_HAS_CATALOG 1u /* flag: changes table 0 */
 #define DYNBI_STORE_ID_BYTES 16u
 #define DYNBI_LOG_RESERVED 4u
@@ -9368,6 +9371,19 @@ static dynb_rc dynbi_log_flush(dynbi_log *log, dynb_error *err)
     return rc;
 }
 
+/* Fills the head of the next frame; its sum covers `size` bytes. */
+static void dynbi_log_fill_head(const dynbi_log *log, uint8_t *head, size_t used_bytes,
+                                size_t size, uint32_t kind_and_flags)
+{
+    dynbi_store32(head + 4, (uint32_t)used_bytes);
+    dynbi_store64(head + 8, log->tail.lsn + 1);
+    dynbi_store64(head + 16, log->tail.time_ms);
+    dynbi_store64(head + 24, log->durable_lsn);
+    dynbi_store32(head + 32, log->tail.sum);
+    dynbi_store32(head + 36, kind_and_flags);
+    dynbi_store32(head, dynbi_crc32c(log->seed, head + 4, size - 4));
+}
+
 /* Appends the frame that stands in `frame`: head room, then the payload; its
  * padding is added here. Space was reserved. Unless it may be buffered it is
  * handed to the device before this returns; for one that will be synced that is
@@ -9385,13 +9401,7 @@ static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t ki
         rc = dynbi_log_enter(log, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_store32(head + 4, (uint32_t)frame->used_bytes);
-    dynbi_store64(head + 8, log->tail.lsn + 1);
-    dynbi_store64(head + 16, log->tail.time_ms);
-    dynbi_store64(head + 24, log->durable_lsn);
-    dynbi_store32(head + 32, log->tail.sum);
-    dynbi_store32(head + 36, kind | flags << 8);
-    dynbi_store32(head, dynbi_crc32c(log->seed, head + 4, size - 4));
+    dynbi_log_fill_head(log, head, frame->used_bytes, size, kind | flags << 8);
     if (log->buffer.used_bytes == 0)
         log->buffer_pos = log->tail.pos;
     if (durability == DYNB_BUFFERED || log->buffer.used_bytes) {
@@ -9414,6 +9424,24 @@ static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t ki
     return DYNB_OK;
 }
 
+/* Notes behind the end of the log that all of it is durable; where the segment
+ * has no room for that, at the start of the one it names. */
+static dynb_rc dynbi_log_mark_durable(dynbi_log *log, dynb_error *err)
+{
+    uint8_t head[DYNBI_FRAME_HEAD_BYTES];
+    uint64_t disk_pos;
+    if (dynbi_log_row(log, log->tail.pos, &disk_pos) < sizeof head) {
+        if (log->reserved_count == 0)
+            return DYNB_OK;
+        disk_pos = (uint64_t)log->reserved[0].page * log->disk->page_bytes +
+                   DYNBI_SEGMENT_HEAD_BYTES;
+    }
+    dynbi_log_fill_head(log, head, sizeof head, sizeof head, DYNBI_FRAME_MARK);
+    if (dynbi_disk_write(log->disk, disk_pos, head, sizeof head) != DYNB_OK)
+        return dynbi_disk_fail(log->disk, err);
+    return DYNB_OK;
+}
+
 /* Makes all that was appended durable. */
 static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
 {
@@ -9425,7 +9453,7 @@ static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
     if (dynbi_disk_sync(log->disk) != DYNB_OK)
         return dynbi_disk_fail(log->disk, err);
     log->durable_lsn = log->tail.lsn;
-    return DYNB_OK;
+    return dynbi_log_mark_durable(log, err);
 }
 
 /* Forgets the segments before the one that starts at first_pos. */
@@ -9666,7 +9694,7 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
     *size = ((uint64_t)used + 7) & ~(uint64_t)7;
     return durable_lsn >= missing && durable_lsn < lsn && used >= DYNBI_FRAME_HEAD_BYTES &&
            *size <= scan->log->disk->size_bytes &&
-           (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN);
+           (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN || kind == DYNBI_FRAME_MARK);
 }
 
 #define DYNBI_EPOCHS_TRIED 16u
@@ -16490,6 +16518,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_FRAME_CHANGES
 #undef DYNBI_FRAME_HAS_CATALOG
 #undef DYNBI_FRAME_HEAD_BYTES
+#undef DYNBI_FRAME_MARK
 #undef DYNBI_FRAME_MAX_BYTES
 #undef DYNBI_FRAME_OPEN
 #undef DYNBI_GENERATION_LEVELS
@@ -16499,6 +16528,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_LEAF_FANOUT
 #undef DYNBI_LEVELS
 #undef DYNBI_LOG_RESERVED
+#undef DYNBI_NAPS
+#undef DYNBI_NAP_US
 #undef DYNBI_NODE_BYTES
 #undef DYNBI_NODE_BYTES_MAX
 #undef DYNBI_NODE_HEAD_BYTES
