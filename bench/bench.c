@@ -1354,7 +1354,7 @@ static void *poller_main(void *ctx)
 {
     struct poller *p = ctx;
     while (!p->run->engine->backup_done_fn(p->run->store, p->id))
-        sleep_us(200);
+        sleep_us(1000);
     atomic_store(&p->done, 1);
     return NULL;
 }
