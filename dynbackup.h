@@ -15340,11 +15340,13 @@ static int dynbi_api_has_work(const dynb *db)
 
 #if defined(DYNBACKUP_PTHREADS)
 
+/* Without a clock the time to wait for is long ago: others get the lock all the
+ * same. */
 static void dynbi_api_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint32_t wait_us)
 {
     struct timespec until;
     if (clock_gettime(CLOCK_REALTIME, &until) != 0)
-        return;
+        memset(&until, 0, sizeof until);
     until.tv_nsec += (long)wait_us * 1000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
