@@ -10068,6 +10068,19 @@ static dynb_rc dynbi_record_split(const uint8_t *value, size_t size, int is_back
     return DYNB_OK;
 }
 
+/* A backup's own details; their texts stay in the record. */
+static dynb_rc dynbi_details_read(const dynbi_record *record, dynb_backup_description *out,
+                                  dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->details;
+    coder.end = record->details + record->details_size;
+    dynbi_code_details(&coder, out);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
 static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_record *record,
                                    dynbi_snapshot *out, dynb_error *err)
 {
@@ -10740,18 +10753,12 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
     dynb_backup_description details;
     dynb_table_description settings;
     dynbi_record record;
-    dynbi_coder coder;
     uint64_t id;
     dynb_rc rc = dynbi_record_split(value, value_size, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
-    memset(&coder, 0, sizeof coder);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (details.status != DYNB_BACKUP_CREATING) {
         staged->is_built = 1;
         return DYNB_OK;
@@ -12712,9 +12719,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     if (has_more) {
         uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
         size_t size = dynbi_key_item(&read->table->schema, db->key.bytes, db->key.used_bytes, to);
-        if (!size)
-            return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
-                              read->table->name);
+        DYNBI_ASSERT(size > 0); /* its item could be restored */
         out->last_key.bytes = to;
         out->last_key.size_bytes = (uint32_t)size;
     }
@@ -13050,21 +13055,16 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
     char arn[2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const char *id = (const char *)(const void *)(key + key_size - DYNBI_BACKUP_ID_SIZE);
     dynbi_snapshot snapshot;
-    dynbi_coder coder;
-    uint8_t *copy;
+    dynbi_record copy = *record; /* whose details live as long as the result */
+    uint8_t *details;
     size_t length;
     dynb_rc rc;
-    memset(out, 0, sizeof *out);
-    copy = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
-    memcpy(copy, record->details, (size_t)record->details_size);
-    memset(&coder, 0, sizeof coder);
-    coder.at = copy;
-    coder.end = copy + record->details_size;
-    dynbi_code_details(&coder, out);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
-    rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source, result,
-                        err);
+    copy.details = details = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
+    memcpy(details, record->details, (size_t)record->details_size);
+    rc = dynbi_details_read(&copy, out, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source,
+                            result, err);
     if (rc != DYNB_OK)
         return rc;
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
@@ -13322,9 +13322,9 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
     }
     if (rc == DYNB_OK && dynbi_key_compare(from.bytes, from.used_bytes, db->key.bytes,
                                            db->key.used_bytes) > 0) {
-        db->key.used_bytes = 0;
-        if (!dynbi_buffer_append(&db->key, from.bytes, from.used_bytes))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        dynbi_buffer earlier = db->key;
+        db->key = from;
+        from = earlier;
     }
     dynbi_buffer_free(&from);
     if (rc == DYNB_OK)
@@ -13339,7 +13339,6 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
     const dynb_list_backups_input *input = list->input;
     for (;;) {
         dynb_backup_description details;
-        dynbi_coder coder;
         dynb_rc rc;
         const dynbi_change *at = dynbi_merge_current(&list->merge);
         *entry = NULL;
@@ -13351,15 +13350,10 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
             return DYNB_OK;
         if (!at->is_tombstone) {
             rc = dynbi_record_split(at->value, at->value_size, 1, record, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_details_read(record, &details, err);
             if (rc != DYNB_OK)
                 return rc;
-            memset(&coder, 0, sizeof coder);
-            memset(&details, 0, sizeof details);
-            coder.at = record->details;
-            coder.end = record->details + record->details_size;
-            dynbi_code_details(&coder, &details);
-            if (coder.is_broken)
-                return dynbi_record_broken(err);
             if (details.created_at_ms >= input->from_ms &&
                 (!input->to_ms || details.created_at_ms < input->to_ms) &&
                 (input->type == DYNB_LIST_ALL || (uint32_t)details.type == input->type)) {
@@ -13845,15 +13839,10 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     if (rc != DYNB_OK || !is_there)
         return rc;
     rc = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&coder, 0, sizeof coder);
-    memset(&details, 0, sizeof details);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (is_complete)
         details.status = DYNB_BACKUP_AVAILABLE;
     memset(&coder, 0, sizeof coder);
@@ -15036,10 +15025,13 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     const int is_backup = entry->key[0] == 'B';
     const char *name = (const char *)(const void *)(entry->key + 1);
     dynbi_table *table = NULL;
+    dynb_backup_description details;
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t i;
     dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    if (rc == DYNB_OK && is_backup)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_make(db, &record, &table, err);
     if (rc == DYNB_NO_MEMORY)
