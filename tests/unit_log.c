@@ -718,7 +718,7 @@ static void test_proof(void)
 }
 
 /* A store that was cut off in its first life: the frame that began it is not
- * there, a later one may be. Its epoch, 1, and the one before are tried. */
+ * there, a later one may be. No epoch later than the superblock's is believed. */
 static void test_first_life(void)
 {
     static world w;
