@@ -5231,6 +5231,9 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
 #endif
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #define DYNBI_WINDOWS 1
 #endif
@@ -5624,6 +5627,11 @@ typedef struct dynbi_file {
     HANDLE handle;
 } dynbi_file;
 
+static int dynbi_file_is_full(DWORD problem)
+{
+    return problem == ERROR_DISK_FULL || problem == ERROR_HANDLE_DISK_FULL;
+}
+
 /* Reads or writes at a position, in pieces that a DWORD can count. */
 static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size_t size,
                                int is_write)
@@ -5639,8 +5647,8 @@ static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size
         ok = is_write ? WriteFile(handle, bytes, piece, &moved, &place)
                       : ReadFile(handle, bytes, piece, &moved, &place);
         if (!ok || moved == 0)
-            return is_write && GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE
-                                                                 : DYNB_IO_FAILED;
+            return is_write && dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE
+                                                                  : DYNB_IO_FAILED;
         bytes += moved;
         pos += moved;
         size -= moved;
@@ -5677,14 +5685,18 @@ static dynb_rc dynbi_file_size(void *ctx, uint64_t *size_bytes)
     return DYNB_OK;
 }
 
+/* In one call: a file pointer set first could be moved by another thread's
+ * write, and the file cut off there. */
 static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
 {
-    HANDLE handle = ((dynbi_file *)ctx)->handle;
-    LARGE_INTEGER size;
-    size.QuadPart = (LONGLONG)size_bytes;
-    if (SetFilePointerEx(handle, size, NULL, FILE_BEGIN) && SetEndOfFile(handle))
+    FILE_END_OF_FILE_INFO end;
+    if (size_bytes > (uint64_t)0x7fffffffffffffff)
+        return DYNB_NO_SPACE;
+    end.EndOfFile.QuadPart = (LONGLONG)size_bytes;
+    if (SetFileInformationByHandle(((dynbi_file *)ctx)->handle, FileEndOfFileInfo, &end,
+                                   sizeof end))
         return DYNB_OK;
-    return GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE : DYNB_IO_FAILED;
+    return dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE : DYNB_IO_FAILED;
 }
 
 static void dynbi_file_close(void *ctx)
@@ -15596,6 +15608,13 @@ static dynb *dynbi_api_handle(const dynb_config *config, const dynb_device *devi
         if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
             db->random_state ^= (uint64_t)now.tv_nsec << 32;
         db->random_state += (uint64_t)getpid() << 40;
+    }
+#elif defined(DYNBI_WINDOWS)
+    {
+        LARGE_INTEGER ticks;
+        if (QueryPerformanceCounter(&ticks))
+            db->random_state ^= (uint64_t)ticks.QuadPart << 24;
+        db->random_state += (uint64_t)GetCurrentProcessId() << 40;
     }
 #endif
 #if defined(DYNBACKUP_PTHREADS)
