@@ -5236,6 +5236,9 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
 #endif
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #define DYNBI_WINDOWS 1
 #endif
@@ -5677,6 +5680,11 @@ typedef struct dynbi_file {
     HANDLE handle;
 } dynbi_file;
 
+static int dynbi_file_is_full(DWORD problem)
+{
+    return problem == ERROR_DISK_FULL || problem == ERROR_HANDLE_DISK_FULL;
+}
+
 /* Reads or writes at a position, in pieces that a DWORD can count. */
 static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size_t size,
                                int is_write)
@@ -5692,8 +5700,8 @@ static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size
         ok = is_write ? WriteFile(handle, bytes, piece, &moved, &place)
                       : ReadFile(handle, bytes, piece, &moved, &place);
         if (!ok || moved == 0)
-            return is_write && GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE
-                                                                 : DYNB_IO_FAILED;
+            return is_write && dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE
+                                                                  : DYNB_IO_FAILED;
         bytes += moved;
         pos += moved;
         size -= moved;
@@ -5730,14 +5738,18 @@ static dynb_rc dynbi_file_size(void *ctx, uint64_t *size_bytes)
     return DYNB_OK;
 }
 
+/* In one call: a file pointer set first could be moved by another thread's
+ * write, and the file cut off there. */
 static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
 {
-    HANDLE handle = ((dynbi_file *)ctx)->handle;
-    LARGE_INTEGER size;
-    size.QuadPart = (LONGLONG)size_bytes;
-    if (SetFilePointerEx(handle, size, NULL, FILE_BEGIN) && SetEndOfFile(handle))
+    FILE_END_OF_FILE_INFO end;
+    if (size_bytes > (uint64_t)0x7fffffffffffffff)
+        return DYNB_NO_SPACE;
+    end.EndOfFile.QuadPart = (LONGLONG)size_bytes;
+    if (SetFileInformationByHandle(((dynbi_file *)ctx)->handle, FileEndOfFileInfo, &end,
+                                   sizeof end))
         return DYNB_OK;
-    return GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE : DYNB_IO_FAILED;
+    return dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE : DYNB_IO_FAILED;
 }
 
 static void dynbi_file_close(void *ctx)
@@ -10183,6 +10195,19 @@ static dynb_rc dynbi_record_split(const uint8_t *value, size_t size, int is_back
     return DYNB_OK;
 }
 
+/* A backup's own details; their texts stay in the record. */
+static dynb_rc dynbi_details_read(const dynbi_record *record, dynb_backup_description *out,
+                                  dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->details;
+    coder.end = record->details + record->details_size;
+    dynbi_code_details(&coder, out);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
 static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_record *record,
                                    dynbi_snapshot *out, dynb_error *err)
 {
@@ -10854,18 +10879,12 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
 {
     dynb_backup_description details;
     dynbi_record record;
-    dynbi_coder coder;
     uint64_t id;
     dynb_rc rc = dynbi_record_split(value, value_size, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
-    memset(&coder, 0, sizeof coder);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (details.status != DYNB_BACKUP_CREATING) {
         staged->is_built = 1;
         return DYNB_OK;
@@ -12826,9 +12845,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     if (has_more) {
         uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
         size_t size = dynbi_key_item(&read->table->schema, db->key.bytes, db->key.used_bytes, to);
-        if (!size)
-            return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
-                              read->table->name);
+        DYNBI_ASSERT(size > 0); /* its item could be restored */
         out->last_key.bytes = to;
         out->last_key.size_bytes = (uint32_t)size;
     }
@@ -13164,21 +13181,16 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
     char arn[2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const char *id = (const char *)(const void *)(key + key_size - DYNBI_BACKUP_ID_SIZE);
     dynbi_snapshot snapshot;
-    dynbi_coder coder;
-    uint8_t *copy;
+    dynbi_record copy = *record; /* whose details live as long as the result */
+    uint8_t *details;
     size_t length;
     dynb_rc rc;
-    memset(out, 0, sizeof *out);
-    copy = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
-    memcpy(copy, record->details, (size_t)record->details_size);
-    memset(&coder, 0, sizeof coder);
-    coder.at = copy;
-    coder.end = copy + record->details_size;
-    dynbi_code_details(&coder, out);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
-    rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source, result,
-                        err);
+    copy.details = details = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
+    memcpy(details, record->details, (size_t)record->details_size);
+    rc = dynbi_details_read(&copy, out, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source,
+                            result, err);
     if (rc != DYNB_OK)
         return rc;
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
@@ -13433,9 +13445,9 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
     }
     if (rc == DYNB_OK && dynbi_key_compare(from.bytes, from.used_bytes, db->key.bytes,
                                            db->key.used_bytes) > 0) {
-        db->key.used_bytes = 0;
-        if (!dynbi_buffer_append(&db->key, from.bytes, from.used_bytes))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        dynbi_buffer earlier = db->key;
+        db->key = from;
+        from = earlier;
     }
     dynbi_buffer_free(&from);
     if (rc == DYNB_OK)
@@ -13450,7 +13462,6 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
     const dynb_list_backups_input *input = list->input;
     for (;;) {
         dynb_backup_description details;
-        dynbi_coder coder;
         dynb_rc rc;
         const dynbi_change *at = dynbi_merge_current(&list->merge);
         *entry = NULL;
@@ -13462,15 +13473,10 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
             return DYNB_OK;
         if (!at->is_tombstone) {
             rc = dynbi_record_split(at->value, at->value_size, 1, record, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_details_read(record, &details, err);
             if (rc != DYNB_OK)
                 return rc;
-            memset(&coder, 0, sizeof coder);
-            memset(&details, 0, sizeof details);
-            coder.at = record->details;
-            coder.end = record->details + record->details_size;
-            dynbi_code_details(&coder, &details);
-            if (coder.is_broken)
-                return dynbi_record_broken(err);
             if (details.created_at_ms >= input->from_ms &&
                 (!input->to_ms || details.created_at_ms < input->to_ms) &&
                 (input->type == DYNB_LIST_ALL || (uint32_t)details.type == input->type)) {
@@ -13975,15 +13981,10 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     if (rc != DYNB_OK || !is_there)
         return rc;
     rc = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&coder, 0, sizeof coder);
-    memset(&details, 0, sizeof details);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (is_complete)
         details.status = DYNB_BACKUP_AVAILABLE;
     memset(&coder, 0, sizeof coder);
@@ -15166,10 +15167,13 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     const int is_backup = entry->key[0] == 'B';
     const char *name = (const char *)(const void *)(entry->key + 1);
     dynbi_table *table = NULL;
+    dynb_backup_description details;
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t i;
     dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    if (rc == DYNB_OK && is_backup)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_make(db, &record, &table, err);
     if (rc == DYNB_NO_MEMORY)
@@ -15470,11 +15474,13 @@ static int dynbi_api_has_work(const dynb *db)
 
 #if defined(DYNBACKUP_PTHREADS)
 
+/* Without a clock the time to wait for is long ago: others get the lock all the
+ * same. */
 static void dynbi_api_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint32_t wait_us)
 {
     struct timespec until;
     if (clock_gettime(CLOCK_REALTIME, &until) != 0)
-        return;
+        memset(&until, 0, sizeof until);
     until.tv_nsec += (long)wait_us * 1000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
@@ -15748,6 +15754,13 @@ static dynb *dynbi_api_handle(const dynb_config *config, const dynb_device *devi
         if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
             db->random_state ^= (uint64_t)now.tv_nsec << 32;
         db->random_state += (uint64_t)getpid() << 40;
+    }
+#elif defined(DYNBI_WINDOWS)
+    {
+        LARGE_INTEGER ticks;
+        if (QueryPerformanceCounter(&ticks))
+            db->random_state ^= (uint64_t)ticks.QuadPart << 24;
+        db->random_state += (uint64_t)GetCurrentProcessId() << 40;
     }
 #endif
 #if defined(DYNBACKUP_PTHREADS)

@@ -26,6 +26,7 @@ typedef enum call {
     CALL_CUT,
     CALL_STAT,
     CALL_MAP,
+    CALL_LOCK,
     CALL_COUNT
 } call;
 
@@ -108,12 +109,18 @@ static void *planned_mmap(void *at, size_t size, int protection, int flags, int 
     return plan_fails(CALL_MAP) ? MAP_FAILED : mmap(at, size, protection, flags, fd, pos);
 }
 
+static int planned_flock(int fd, int operation)
+{
+    return plan_fails(CALL_LOCK) ? -1 : flock(fd, operation);
+}
+
 #define pread planned_pread
 #define pwrite planned_pwrite
 #define posix_fallocate planned_fallocate
 #define ftruncate planned_ftruncate
 #define fstat planned_fstat
 #define mmap planned_mmap
+#define flock planned_flock
 #endif
 
 #define DYNBACKUP_IMPLEMENTATION
@@ -127,6 +134,7 @@ static void *planned_mmap(void *at, size_t size, int protection, int flags, int 
 #undef ftruncate
 #undef fstat
 #undef mmap
+#undef flock
 #endif
 
 #include "check.h"
@@ -761,6 +769,11 @@ static void test_file_opening(void)
     }
     plans[CALL_STAT].error = EIO;
     check_refused("a", 0, DYNB_IO_FAILED, "not an ordinary file");
+    memset(plans, 0, sizeof plans);
+    plans[CALL_LOCK].error = ENOLCK; /* not locked by another, but not to be locked */
+    snprintf(text, sizeof text, "(system error %d)", ENOLCK);
+    check_refused("a", 0, DYNB_IO_FAILED, text);
+    check_refused("a", 1, DYNB_IO_FAILED, "cannot lock the file");
     memset(plans, 0, sizeof plans);
     if (open_file(&third, "a", 0)) /* nothing kept the lock */
         third.close_fn(third.ctx);

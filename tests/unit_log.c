@@ -776,6 +776,36 @@ static void test_proof(void)
     world_close(&w);
 }
 
+/* A store that was cut off in its first life: the frame that began it is not
+ * there, a later one may be. No epoch later than the superblock's is believed. */
+static void test_first_life(void)
+{
+    static world w;
+    uint64_t last_lsn;
+    dynb_error err;
+    craft c;
+    uint32_t epoch, limit;
+    for (limit = 0; limit < 2; ++limit) {
+        for (epoch = 0; epoch < 3; ++epoch) {
+            world_open(&w, 40, 4096, 200, 0);
+            w.super.epoch = limit;
+            c = next_craft(&w);
+            c.lsn = 3;
+            c.durable_lsn = 1;
+            c.epoch = epoch;
+            c.seed = dynbi_log_seed(w.log.store_id, epoch);
+            put_craft(&w, w.log.tail.pos + 64, &c);
+            CHECK_INT(probe(&w, &last_lsn, &err), epoch <= limit ? DYNB_CORRUPT : DYNB_OK);
+            CHECK_INT(last_lsn, 0);
+            if (epoch <= limit) {
+                CHECK_INT(err.pos, disk_pos_of(&w, w.log.tail.pos));
+                CHECK(strstr(err.message, "change 1 had been synced") != NULL);
+            }
+            world_close(&w);
+        }
+    }
+}
+
 /* Each rule of a segment's head broken, with a sum that is right. */
 static void test_heads(void)
 {
@@ -1084,6 +1114,7 @@ int main(void)
     test_flips(&random, 25);
     test_crafted();
     test_proof();
+    test_first_life();
     test_heads();
     test_reserve();
     test_zeros();
