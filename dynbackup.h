@@ -10208,6 +10208,30 @@ static dynb_rc dynbi_details_read(const dynbi_record *record, dynb_backup_descri
     return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
 }
 
+/* The id of the table that a record is of: its settings start with it. */
+static dynb_rc dynbi_record_table(const dynbi_record *record, uint64_t *id, dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->settings;
+    coder.end = record->settings + record->settings_size;
+    dynbi_code_u64(&coder, id);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* The counts of a record's snapshot, without its runs. */
+static dynb_rc dynbi_record_counts(const dynbi_record *record, dynbi_snapshot *out,
+                                   dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->snapshot;
+    coder.end = record->snapshot + record->snapshot_size;
+    dynbi_code_counts(&coder, out);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
 static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_record *record,
                                    dynbi_snapshot *out, dynb_error *err)
 {
@@ -10889,11 +10913,9 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
         staged->is_built = 1;
         return DYNB_OK;
     }
-    coder.at = record.settings;
-    coder.end = record.settings + record.settings_size;
-    dynbi_code_u64(&coder, &id); /* the table's, which its settings start with */
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
+    rc = dynbi_record_table(&record, &id, err);
+    if (rc != DYNB_OK)
+        return rc;
     /* each change of this frame may add one */
     if (!dynbi_store_reserve_pending(db, db->op_count + 1) ||
         !dynbi_store_reserve_tables(db, db->op_count + 1))
@@ -13197,12 +13219,9 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
-    memset(&coder, 0, sizeof coder);
-    coder.at = record->snapshot;
-    coder.end = record->snapshot + record->snapshot_size;
-    dynbi_code_counts(&coder, &snapshot);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
+    rc = dynbi_record_counts(record, &snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
     out->source.item_count = snapshot.item_count;
     out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
     return DYNB_OK;
