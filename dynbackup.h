@@ -9801,7 +9801,7 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  *     'L' first_pos                a log segment behind the mark, kept
  *     'P' table number, recovery_lsn, folded_lsn   a base of its history
  *     'T' table name               a table
- *     'X' expiry time, 'B' key     a backup that expires; no value
+ *     'X' expiry time, 'B' key     a backup that expires; only a weight
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
@@ -14190,11 +14190,12 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
 {
     char name[DYNB_NAME_MAX + 32];
     dynb_backup_description details;
-    dynbi_buffer empty;
+    dynbi_change change;
+    const uint8_t weight = 0;
     uint8_t at[9];
     dynb_rc rc;
     memset(&details, 0, sizeof details);
-    memset(&empty, 0, sizeof empty);
+    memset(&change, 0, sizeof change);
     (void)dynbi_format(name, sizeof name, "%s$DeletedTableBackup", table->name);
     details.backup_name = name;
     details.type = DYNB_BACKUP_SYSTEM;
@@ -14209,7 +14210,11 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
     if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
         !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    rc = dynbi_history_change(db, db->value.bytes, db->value.used_bytes, &empty, err);
+    change.key = db->value.bytes;
+    change.key_size = (uint32_t)db->value.used_bytes;
+    change.value = &weight;
+    change.value_size = 1;
+    rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
     if (rc == DYNB_OK && (!db->sweep_due_ms || details.expires_at_ms < db->sweep_due_ms))
         db->sweep_due_ms = details.expires_at_ms;
     return rc;
