@@ -29,6 +29,8 @@ typedef struct world {
     model_table *table; /* "Past" */
     model_past past;
     uint64_t log_ms; /* the latest time of any write */
+    uint32_t acked; /* states known to be durable; those begun: past.count */
+    uint64_t then_ms; /* "Then" holds, or will hold, the state at this time */
 } world;
 
 static void world_begin(world *w, uint64_t memory_bytes, uint32_t page_bytes, int manual_work)
@@ -151,6 +153,7 @@ static void make_tables(world *w, int32_t days)
     MUST(switch_recovery(w, "Past", 1, days));
     w->log_ms = w->clock.now_ms;
     model_remember(&w->past, w->table, w->log_ms);
+    w->acked = 1;
 }
 
 static dynb_item random_item(world *w, const char *prefix, int is_key)
@@ -206,34 +209,35 @@ static void write_batch(world *w)
         builders[i] = w->builder;
         w->builder = own;
     }
+    for (i = 0; i < count; i += 2)
+        model_write(w, writes[i].item, writes[i].is_delete);
+    model_remember(&w->past, w->table, w->log_ms);
     MUST(dynb_batch_write(w->db, writes, count, NULL, &kit_err));
-    for (i = 0; i < count; ++i) {
-        if (i % 2 == 0)
-            model_write(w, writes[i].item, writes[i].is_delete);
+    for (i = 0; i < count; ++i)
         dynb_builder_free(&builders[i]);
-    }
 }
 
-/* One write of Past, or a batch, among writes of Noise. */
+/* One write of Past, or a batch, among writes of Noise. The model goes first:
+ * power may be cut in between. */
 static void write_one(world *w)
 {
     uint32_t pick = (uint32_t)check_below(&w->random, 10), i;
     dynb_item item;
     for (i = 0; i < check_below(&w->random, 3); ++i)
         MUST(dynb_put_item(w->db, "Noise", random_item(w, "n", 0), NULL, NULL, NULL, &kit_err));
+    note_time(w);
     if (pick == 0) {
         write_batch(w);
-    } else if (pick < 4) {
-        item = random_item(w, "a", 1);
-        MUST(dynb_delete_item(w->db, "Past", item, NULL, NULL, NULL, &kit_err));
-        model_write(w, item, 1);
     } else {
-        item = random_item(w, "a", 0);
-        MUST(dynb_put_item(w->db, "Past", item, NULL, NULL, NULL, &kit_err));
-        model_write(w, item, 0);
+        item = random_item(w, "a", pick < 4);
+        model_write(w, item, pick < 4);
+        model_remember(&w->past, w->table, w->log_ms);
+        if (pick < 4)
+            MUST(dynb_delete_item(w->db, "Past", item, NULL, NULL, NULL, &kit_err));
+        else
+            MUST(dynb_put_item(w->db, "Past", item, NULL, NULL, NULL, &kit_err));
     }
-    note_time(w);
-    model_remember(&w->past, w->table, w->log_ms);
+    w->acked = w->past.count;
 }
 
 /* The state at that time is what the model says. */
@@ -241,6 +245,7 @@ static int same_at(world *w, uint64_t time_ms)
 {
     const model_table *expected = model_state_at(&w->past, w->past.count, time_ms);
     int same;
+    w->then_ms = time_ms;
     if (restore_at(w, "Past", "Then", time_ms) != DYNB_OK)
         same = model_differs("restore to %llu: %s", (unsigned long long)time_ms, kit_err.message);
     else
@@ -335,6 +340,177 @@ static void test_histories(uint64_t seed)
     for (i = 0; i < count && !check_failed_count; ++i)
         run_history(seed + i, 500, kinds[i % 4].memory_bytes, kinds[i % 4].page_bytes,
                     kinds[i % 4].manual_work);
+}
+
+/* ----------------------------------------------------------- power cuts -- */
+
+typedef struct cuts {
+    world w;
+    fault_explorer explorer;
+    fault_device second;
+    fault_allocator memory;
+    check_random random;
+    uint64_t image_count;
+    int bad;
+} cuts;
+
+/* How many states an image holds: between those acknowledged and those begun. 0:
+ * none of them. */
+static uint32_t find_prefix(cuts *c, dynb *db)
+{
+    const model_past *past = &c->w.past;
+    uint32_t n;
+    for (n = past->count; n >= c->w.acked && n > 0; --n)
+        if (model_compare_scan(past->states[n - 1], db, "Past", 0))
+            return n;
+    return 0;
+}
+
+/* A restore that was cut off is there whole, or not at all. */
+static int then_is_whole(cuts *c, dynb *db, uint32_t count)
+{
+    dynb_table_description about;
+    dynb_result result;
+    dynb_rc rc;
+    memset(&result, 0, sizeof result);
+    rc = dynb_describe_table(db, "Then", &about, &result, &kit_err);
+    dynb_result_free(&result);
+    return rc == DYNB_RESOURCE_NOT_FOUND ||
+           model_compare_scan(model_state_at(&c->w.past, count, c->w.then_ms), db, "Then", 0);
+}
+
+static int is_in_window(dynb *db, uint64_t time_ms)
+{
+    dynb_continuous_backups about;
+    MUST(dynb_describe_continuous_backups(db, "Past", &about, &kit_err));
+    return time_ms >= about.earliest_restorable_ms;
+}
+
+static void visit_cut(void *ctx, const fault_image *image)
+{
+    cuts *c = (cuts *)ctx;
+    dynb_device callbacks;
+    dynb_config config = c->w.config;
+    uint32_t count, i;
+    int same = 1;
+    dynb *db;
+    ++c->image_count;
+    fault_start(&c->second, image->bytes, image->size_bytes, 0);
+    callbacks = fault_device_of(&c->second);
+    config.device = &callbacks;
+    config.allocator = fault_allocator_of(&c->memory);
+    if (dynb_open(&db, NULL, &config, &kit_err) != DYNB_OK) {
+        printf("    open: %s (%s)\n", kit_err.message, image->what);
+        c->bad = c->explorer.stop = 1;
+        return;
+    }
+    count = find_prefix(c, db);
+    same = count && then_is_whole(c, db, count);
+    for (i = 0; same && i < 2 && image->hash % 4 == 0; ++i) {
+        uint64_t time_ms = c->w.past.times_ms[check_below(&c->random, count)];
+        dynb_restore_to_time_input input;
+        if (!is_in_window(db, time_ms))
+            continue;
+        memset(&input, 0, sizeof input);
+        input.source_table_name = "Past";
+        input.target_table_name = i ? "Second" : "First";
+        input.use_restore_time = 1;
+        input.restore_time_ms = time_ms;
+        if (dynb_restore_table_to_point_in_time(db, &input, NULL, NULL, &kit_err) != DYNB_OK)
+            same = model_differs("restore to %llu: %s", (unsigned long long)time_ms,
+                                 kit_err.message);
+        else
+            same = model_compare_scan(model_state_at(&c->w.past, count, time_ms), db,
+                                      input.target_table_name, 0);
+    }
+    if (same && image->hash % 8 == 0 && dynb_check(db, NULL, NULL, NULL, &kit_err) != DYNB_OK)
+        same = model_differs("check: %s", kit_err.message);
+    if (!same && !c->bad)
+        printf("    %s; states %u..%u, found %u: %s\n", image->what, c->w.acked, c->w.past.count,
+               count, model_difference);
+    c->bad |= !same;
+    c->explorer.stop = c->bad;
+    if (dynb_close(db, &kit_err) != DYNB_OK || c->memory.live_count)
+        c->bad = 1;
+}
+
+static void hook_cut(void *ctx, fault_device *device, fault_kind kind)
+{
+    cuts *c = (cuts *)ctx;
+    dynb_error saved = kit_err;
+    (void)kind;
+    c->explorer.salt = c->w.past.count * 0x9e3779b97f4a7c15u;
+    fault_explore(&c->explorer, device);
+    kit_err = saved;
+}
+
+static void run_cuts(uint64_t seed, uint64_t *image_count)
+{
+    cuts c;
+    uint32_t i;
+    memset(&c, 0, sizeof c);
+    world_begin(&c.w, 131072, 512, (int)(seed % 2));
+    c.w.config.log_segment_bytes = 2048;
+    c.w.random.state = c.random.state = seed;
+    world_open(&c.w);
+    make_tables(&c.w, seed % 3 ? 0 : 1);
+    for (i = 0; i < 60; ++i) {
+        step_clock(&c.w);
+        write_one(&c.w);
+    }
+    world_reopen(&c.w);
+    MUST(dynb_close(c.w.db, &kit_err));
+    { /* from here on it keeps versions */
+        uint64_t size = c.w.device.current_bytes;
+        uint8_t *bytes = (uint8_t *)fault_memory(NULL, size);
+        memcpy(bytes, c.w.device.current, (size_t)size);
+        fault_free(&c.w.device);
+        memset(&c.w.device, 0, sizeof c.w.device);
+        c.w.device.track = 1;
+        fault_start(&c.w.device, bytes, size, 0);
+        free(bytes);
+    }
+    world_open(&c.w);
+    c.w.device.hook_fn = hook_cut;
+    c.w.device.hook_ctx = &c;
+    c.explorer.exhaustive_count = 3;
+    c.explorer.sample_count = 4;
+    c.explorer.single_count = 4;
+    c.explorer.random.state = seed;
+    c.explorer.visit_fn = visit_cut;
+    c.explorer.visit_ctx = &c;
+    for (i = 0; i < 40 && !c.bad; ++i) {
+        step_clock(&c.w);
+        write_one(&c.w);
+        if (i % 10 == 9 && seed % 3 == 0)
+            c.w.clock.now_ms += 20 * DAY_MS / 24; /* things fall out of the window */
+        if (i % 5 == 2) {
+            uint64_t time_ms = c.w.past.times_ms[check_below(&c.w.random, c.w.past.count)];
+            if (is_in_window(c.w.db, time_ms))
+                CHECK(same_at(&c.w, time_ms));
+        }
+        if (i % 7 == 3)
+            MUST(dynb_work(c.w.db, 4096, NULL, &kit_err));
+        if (i % 16 == 15)
+            MUST(dynb_wait_idle(c.w.db, &kit_err));
+    }
+    CHECK(!c.bad);
+    if (c.bad)
+        printf("    power cuts, SEED=%llu\n", (unsigned long long)seed);
+    *image_count += c.image_count;
+    c.w.device.hook_fn = NULL;
+    fault_explorer_free(&c.explorer);
+    fault_free(&c.second);
+    if (!c.bad)
+        world_end(&c.w);
+}
+
+static void test_cuts(uint64_t seed)
+{
+    uint64_t i, count = check_scaled(12), image_count = 0;
+    for (i = 0; i < count && !check_failed_count; ++i)
+        run_cuts(seed + i, &image_count);
+    printf("    %llu images of power cuts\n", (unsigned long long)image_count);
 }
 
 /* --------------------------------------------------------------- clocks -- */
@@ -945,5 +1121,6 @@ int main(void)
     test_off_and_on();
     test_space();
     test_histories(seed);
+    test_cuts(seed);
     return check_report("test_pitr");
 }
