@@ -137,6 +137,20 @@ static uint64_t used_bytes(world *w)
     return stat.used_bytes;
 }
 
+static uint32_t count_backups(world *w, const char *table, uint32_t type,
+                              dynb_backup_description *first)
+{
+    dynb_list_backups_input input;
+    dynb_backup_list list;
+    memset(&input, 0, sizeof input);
+    input.table = table;
+    input.type = type;
+    MUST(dynb_list_backups(w->db, &input, &list, &w->result, &kit_err));
+    if (list.count && first)
+        *first = list.backups[0];
+    return list.count;
+}
+
 /* ------------------------------------------------------------ histories -- */
 
 /* Tables "Past", with recovery, and "Noise", without. */
@@ -511,6 +525,114 @@ static void test_cuts(uint64_t seed)
     for (i = 0; i < count && !check_failed_count; ++i)
         run_cuts(seed + i, &image_count);
     printf("    %llu images of power cuts\n", (unsigned long long)image_count);
+}
+
+/* ------------------------------------------------------------- failures -- */
+
+typedef enum attempt { RESTORE, SWITCH_OFF, DELETE, SET_RULE, WORK, ATTEMPT_COUNT } attempt;
+
+static dynb_rc try_it(world *w, attempt what)
+{
+    dynb_backup_retention rule;
+    memset(&rule, 0, sizeof rule);
+    rule.keep_last = 1;
+    switch (what) {
+    case RESTORE: return restore_at(w, "Past", "Then", w->then_ms);
+    case SWITCH_OFF: return switch_recovery(w, "Past", 0, 0);
+    case DELETE: return dynb_delete_table(w->db, "Past", NULL, NULL, &kit_err);
+    case SET_RULE: return dynb_update_backup_retention(w->db, "Past", &rule, &kit_err);
+    default: return dynb_wait_idle(w->db, &kit_err);
+    }
+}
+
+/* After a failure all is as it was, or (after the device failed, or when only
+ * the answer was lost) as it would be. */
+static int is_unchanged(world *w, attempt what)
+{
+    dynb_table_description about;
+    int is_there = dynb_describe_table(w->db, "Then", &about, &w->result, &kit_err) == DYNB_OK;
+    if (is_there &&
+        !model_compare_scan(model_state_at(&w->past, w->past.count, w->then_ms), w->db, "Then", 0))
+        return 0;
+    if (what == DELETE && dynb_describe_table(w->db, "Past", &about, &w->result, &kit_err) ==
+                              DYNB_RESOURCE_NOT_FOUND)
+        return count_backups(w, "Past", DYNB_LIST_SYSTEM, NULL) == 1;
+    return model_compare_scan(w->table, w->db, "Past", 0);
+}
+
+/* Fails each allocation, or each call of the device, of each operation. */
+static void test_failures(void)
+{
+    world w;
+    uint8_t *bytes;
+    uint64_t size, n, tried = 0;
+    uint32_t what, mode, i;
+    world_begin(&w, 131072, 512, 1);
+    w.config.log_segment_bytes = 2048;
+    world_open(&w);
+    make_tables(&w, 1);
+    for (i = 0; i < 150; ++i) {
+        w.clock.now_ms += 1;
+        write_one(&w);
+        if (i % 40 == 0) {
+            MUST(dynb_create_backup(w.db, "Past", "some", NULL, NULL, &kit_err));
+            MUST(dynb_wait_idle(w.db, &kit_err));
+        }
+    }
+    MUST(dynb_close(w.db, &kit_err));
+    size = w.device.current_bytes;
+    bytes = (uint8_t *)fault_memory(NULL, size);
+    memcpy(bytes, w.device.current, (size_t)size);
+    for (what = 0; what < ATTEMPT_COUNT; ++what) {
+        for (mode = 0; mode < 6 && !check_failed_count; ++mode) {
+            dynb_rc rc = DYNB_NO_MEMORY;
+            for (n = 1; rc != DYNB_OK && n < 5000 && !check_failed_count; ++n, ++tried) {
+                w.then_ms = w.past.times_ms[(n * 7) % w.past.count];
+                fault_start(&w.device, bytes, size, 0);
+                w.device.failed_write = 0;
+                w.device.plan_mode = FAULT_ONCE;
+                w.device.plan_call = 0;
+                world_open(&w);
+                if (what == WORK) {
+                    MUST(switch_recovery(&w, "Past", 0, 0));
+                } else if (n % 2) { /* or as it was opened */
+                    MUST(kit_put(w.db, "Noise", "x", 1));
+                }
+                if (mode < 2) {
+                    w.memory.call_count = 0;
+                    w.memory.fail_at = n;
+                    w.memory.fail_from = (int)mode;
+                } else {
+                    static const fault_mode modes[] = {FAULT_ONCE, FAULT_FROM,
+                                                       FAULT_NO_SPACE_FROM, FAULT_TORN};
+                    w.device.plan_mode = modes[mode - 2];
+                    w.device.plan_call = w.device.call_count + n;
+                }
+                rc = try_it(&w, (attempt)what);
+                w.memory.fail_at = 0;
+                w.device.plan_call = 0;
+                CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY || rc == DYNB_NO_SPACE ||
+                      rc == DYNB_IO_FAILED || rc == DYNB_READ_ONLY);
+                if (mode >= 2 && rc != DYNB_OK) { /* what the device has */
+                    (void)dynb_close(w.db, NULL);
+                    w.device.failed_write = 0;
+                    world_open(&w);
+                }
+                CHECK(is_unchanged(&w, (attempt)what));
+                if (check_failed_count)
+                    printf("    operation %u, mode %u, call %llu: %s\n", what, mode,
+                           (unsigned long long)n, model_difference);
+                if (n % 16 == 1)
+                    CHECK(dynb_check(w.db, NULL, NULL, NULL, &kit_err) == DYNB_OK);
+                MUST(dynb_close(w.db, &kit_err));
+            }
+            CHECK(rc == DYNB_OK);
+        }
+    }
+    free(bytes);
+    printf("    %llu failures\n", (unsigned long long)tried);
+    world_open(&w);
+    world_end(&w);
 }
 
 /* --------------------------------------------------------------- clocks -- */
@@ -920,20 +1042,6 @@ static void test_restored_settings(void)
 
 /* ------------------------------------------------------- SYSTEM backups -- */
 
-static uint32_t count_backups(world *w, const char *table, uint32_t type,
-                              dynb_backup_description *first)
-{
-    dynb_list_backups_input input;
-    dynb_backup_list list;
-    memset(&input, 0, sizeof input);
-    input.table = table;
-    input.type = type;
-    MUST(dynb_list_backups(w->db, &input, &list, &w->result, &kit_err));
-    if (list.count && first)
-        *first = list.backups[0];
-    return list.count;
-}
-
 /* Contract 1.3, 1.4, 2.4, 2.6. */
 static void test_system_backups(void)
 {
@@ -1122,5 +1230,6 @@ int main(void)
     test_space();
     test_histories(seed);
     test_cuts(seed);
+    test_failures();
     return check_report("test_pitr");
 }
