@@ -148,6 +148,10 @@
     X(BACKUP_IN_USE, "BackupInUseException", 400, "the backup is being created or restored") \
     X(CONTINUOUS_BACKUPS_UNAVAILABLE, "ContinuousBackupsUnavailableException", 400, \
       "backups are not enabled yet") \
+    X(POINT_IN_TIME_RECOVERY_UNAVAILABLE, "PointInTimeRecoveryUnavailableException", 400, \
+      "point-in-time recovery is off") \
+    X(INVALID_RESTORE_TIME, "InvalidRestoreTimeException", 400, \
+      "the time is not in the window of recovery") \
     X(LIMIT_EXCEEDED, "LimitExceededException", 400, "a quota is used up") \
     X(THROTTLING, "ThrottlingException", 400, "Rate exceeded") \
     X(ACCESS_DENIED, "AccessDeniedException", 400, "Access is denied") \
@@ -195,6 +199,8 @@ typedef struct dynb_error {
 #define DYNB_TAGS_MAX 50
 #define DYNB_PAGE_MAX_BYTES 1048576 /* query and scan stop at 1 MB */
 #define DYNB_BACKUPS_PAGE_MAX 100
+#define DYNB_RECOVERY_DAYS_MAX 35
+#define DYNB_SYSTEM_BACKUP_DAYS 35
 #define DYNB_UNLIMITED 0xffffffffu
 
 /* ------------------------------------------------------ values, items -- */
@@ -322,6 +328,7 @@ typedef struct dynb_config {
     uint32_t log_segment_bytes; /* 0: 1 MiB, less when memory is small */
     dynb_durability durability; /* of every write unless dynb_write_options say else */
     uint32_t create_backup_per_second; /* 0: 50, as AWS; DYNB_UNLIMITED: no limit */
+    uint64_t recovery_lag_ms; /* latest restorable time is this long ago; AWS: 300000 */
     const char *account_id;            /* 12 digits; NULL: "123456789012" */
     const char *region;                /* NULL: "us-east-1" */
     int read_only;     /* nonzero: never write, not even to recover */
@@ -615,6 +622,16 @@ typedef struct dynb_table_settings {
     int deletion_protection;
 } dynb_table_settings;
 
+/* Which of a table's backups dynb_work deletes by itself. All zero: none. Where
+ * counts are given, a backup stays if at least one of them wants it; max_age_ms
+ * then takes away those that are older, wanted or not. */
+typedef struct dynb_backup_retention {
+    uint32_t keep_last;   /* the newest so many */
+    uint32_t keep_hourly; /* the newest of each of the last so many hours that have one */
+    uint32_t keep_daily;  /* likewise of days, UTC */
+    uint64_t max_age_ms;  /* 0: no limit */
+} dynb_backup_retention;
+
 typedef struct dynb_create_table_input {
     const char *table_name;
     dynb_key_attribute partition_key;
@@ -644,6 +661,10 @@ typedef struct dynb_table_description {
     const char *restore_source_backup_arn;
     const char *restore_source_table_arn;
     uint64_t restored_at_ms;
+    uint32_t recovery_period_days; /* point-in-time recovery; 0: off */
+    uint64_t recovery_from_ms;     /* nothing before it can be restored */
+    uint64_t recovery_lsn;         /* of the change that switched it on */
+    dynb_backup_retention retention;
 } dynb_table_description;
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
@@ -702,7 +723,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_t
                                                    dynb_result *result, dynb_error *err);
 
 /* Deletes a table and its items. Its backups stay and stay restorable, those
- * that are still being built too.
+ * that are still being built too. If point-in-time recovery is on, its history
+ * ends, and a SYSTEM backup, NAME$DeletedTableBackup, stays for 35 days.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (deletion protection is on),
  *   RESOURCE_IN_USE, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API DeleteTable; contract 4.6. */
@@ -967,6 +989,95 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
                                                                 const dynb_restore_input *input,
                                                                 dynb_table_description *out,
                                                                 dynb_result *result,
+                                                                dynb_error *err);
+
+/* ------------------------------------------------- continuous backups -- */
+
+/* Point-in-time recovery keeps, for 1 to 35 days, what is needed to bring back
+ * a table's state at any millisecond: the log, and a few of the table's older
+ * snapshots, which share their nodes. Writers do nothing more for it.
+ *
+ * The window ends now, or recovery_lag_ms ago; the state of a millisecond that
+ * has passed never changes. It is measured in the store's time, which never
+ * goes back: where the clock does, writes keep the latest time seen until it
+ * has caught up. A clock that jumps ahead makes the window end as if that much
+ * time had passed, once there is a write. */
+typedef struct dynb_continuous_backups {
+    int is_enabled;          /* continuous backups: always, as on AWS */
+    int recovery_is_enabled; /* point-in-time recovery; zero: what follows is 0 */
+    uint32_t recovery_period_days;
+    uint64_t earliest_restorable_ms;
+    uint64_t latest_restorable_ms;
+} dynb_continuous_backups;
+
+/* Tells a table's window of recovery. table: name or ARN.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: API DescribeContinuousBackups; contract 1.7, 2.5. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                                  dynb_continuous_backups *out,
+                                                                  dynb_error *err);
+
+typedef struct dynb_update_continuous_backups_input {
+    const char *table;             /* name or ARN */
+    int point_in_time_recovery;    /* nonzero: on */
+    int choose_period;             /* nonzero: recovery_period_days is given, else 35 */
+    int32_t recovery_period_days;  /* 1..35 */
+} dynb_update_continuous_backups_input;
+
+/* Switches point-in-time recovery on or off, or changes its period in place.
+ * out: NULL, or what dynb_describe_continuous_backups would tell then.
+ * After: on: the window starts now; a shorter period takes effect at once, and
+ *   a longer one brings nothing back. Off: the history is gone; its space comes
+ *   back as dynb_work goes on.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any.
+ * Source: API UpdateContinuousBackups; contract 1.8. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,
+                               dynb_continuous_backups *out, dynb_error *err);
+
+typedef struct dynb_restore_to_time_input {
+    const char *source_table_name; /* exactly one of these two */
+    const char *source_table_arn;
+    const char *target_table_name; /* a new name */
+    int use_latest_time;           /* nonzero: the end of the window ... */
+    int use_restore_time;          /* ... or nonzero: the time below */
+    uint64_t restore_time_ms;
+} dynb_restore_to_time_input;
+
+/* Restores the state a table had at a time, as a new table: every change whose
+ * time is not after it, none of those after it. Settings are the source's of
+ * now; stream, time to live, tags, deletion protection, table class and
+ * recovery are not brought back. The source may be written meanwhile by nobody:
+ * the call holds the handle.
+ * out: status CREATING, restoring set, as in AWS's answer.
+ * After: the table is ACTIVE and whole; a crash before that leaves none.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+ *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
+ *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ * Cost: the log between the nearest older snapshot and the time, read once, and
+ *   the table's changes in it, written once. Threads: any.
+ * Source: API RestoreTableToPointInTime; contract 1.6, 2.2. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_restore_table_to_point_in_time(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err);
+
+/* Gives a table a rule by which dynb_work (or writes, or the builder thread)
+ * deletes its backups. rule: copied; NULL or all zero: none. The newest backup,
+ * those being created and SYSTEM backups are never touched. The rule ends with
+ * the table.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                                              const dynb_backup_retention *rule,
+                                                              dynb_error *err);
+
+/* Tells a table's rule; all zero: it has none.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                                dynb_backup_retention *out,
                                                                 dynb_error *err);
 
 /* ------------------------------------------------------ looking inside -- */
@@ -7730,6 +7841,7 @@ typedef struct dynbi_generation {
     /* The fields below belong to STORE and BACKUP. */
     uint64_t first_lsn;
     uint64_t last_lsn;
+    uint64_t last_time_ms;     /* of the frame last_lsn */
     dynbi_log_mark first_mark; /* where the log stood before its first change */
     int frozen; /* nonzero: never changed again */
     struct dynbi_generation *next;
@@ -9802,12 +9914,18 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * the other, syncs, and only then frees anything, so the loss of either is
  * always made good by the other.
  *
- * The catalog is a table like any other, number 0. Its keys:
+ * The catalog is a table like any other, number 0. Its keys (numbers: 8 bytes,
+ * big-endian):
  *     'B' table name 0 backup id   a backup
+ *     'L' first_pos                a log segment behind the mark, kept
+ *     'P' table number, recovery_lsn, folded_lsn   a base of its history
  *     'T' table name               a table
+ *     'X' expiry time, 'B' key     a backup that expires; only a weight
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
+ *     segment 0 | varints page, page_count
+ *     base    0 | varints of its segment and mark | snapshot
  * A table's number is the LSN of the frame that created it, never used again.
  *
  * Recovery: (1) the superblock; (2) the log, its end found, catalog changes
@@ -9844,6 +9962,10 @@ typedef struct dynbi_table {
     uint32_t settings_size;
     dynbi_runs sets[DYNBI_SETS];
     uint64_t folded_lsn; /* the runs hold everything up to this */
+    uint64_t folded_time_ms; /* the time of that change */
+    uint32_t recovery_days;  /* point-in-time recovery; 0: off */
+    uint64_t recovery_lsn;
+    int has_retention;       /* a rule for its backups */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
     uint64_t size_bytes;
@@ -9953,6 +10075,8 @@ struct dynb {
     uint64_t checkpoint_pos; /* end of the log at the last checkpoint */
     uint64_t checkpoint_lsn;
     int wants_space;         /* a checkpoint and a marking, soon */
+    int sweep_is_due;        /* something in the catalog may have had its time ... */
+    uint64_t sweep_due_ms;   /* ... or will have it then; 0: nothing will */
     uint64_t idle_lsn;       /* change_lsn at the last dynb_work */
     uint32_t tries_count;    /* times the call at hand was made again */
     uint64_t debt_bytes;     /* written since the writers were last slowed */
@@ -10057,6 +10181,14 @@ static void dynbi_code_key(dynbi_coder *coder, dynb_key_attribute *key)
     key->type = (dynb_type)dynbi_code_u32(coder, (uint32_t)key->type, DYNB_M + 1);
 }
 
+static void dynbi_code_retention(dynbi_coder *coder, dynb_backup_retention *rule)
+{
+    rule->keep_last = dynbi_code_u32(coder, rule->keep_last, 0xffffffffu);
+    rule->keep_hourly = dynbi_code_u32(coder, rule->keep_hourly, 0xffffffffu);
+    rule->keep_daily = dynbi_code_u32(coder, rule->keep_daily, 0xffffffffu);
+    dynbi_code_u64(coder, &rule->max_age_ms);
+}
+
 /* A table's settings. The tags follow, as their count and their texts. */
 static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_description *table)
 {
@@ -10079,6 +10211,11 @@ static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_des
     s->table_class = (dynb_table_class)dynbi_code_u32(coder, (uint32_t)s->table_class, 2);
     s->deletion_protection = (int)dynbi_code_u32(coder, s->deletion_protection ? 1 : 0, 2);
     dynbi_code_text(coder, &table->ttl_attribute);
+    table->recovery_period_days = dynbi_code_u32(coder, table->recovery_period_days,
+                                                 DYNB_RECOVERY_DAYS_MAX + 1);
+    dynbi_code_u64(coder, &table->recovery_from_ms);
+    dynbi_code_u64(coder, &table->recovery_lsn);
+    dynbi_code_retention(coder, &table->retention);
 }
 
 /* A backup's own details; the table it is of is in its key and settings. */
@@ -10095,6 +10232,7 @@ static void dynbi_code_details(dynbi_coder *coder, dynb_backup_description *back
 /* The storage side of a table or backup. */
 typedef struct dynbi_snapshot {
     uint64_t folded_lsn;
+    uint64_t folded_time_ms;
     uint64_t item_count;
     uint64_t size_bytes;
     dynbi_runs sets[DYNBI_SETS];
@@ -10127,6 +10265,7 @@ static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
 static void dynbi_code_counts(dynbi_coder *coder, dynbi_snapshot *snapshot)
 {
     dynbi_code_u64(coder, &snapshot->folded_lsn);
+    dynbi_code_u64(coder, &snapshot->folded_time_ms);
     dynbi_code_u64(coder, &snapshot->item_count);
     dynbi_code_u64(coder, &snapshot->size_bytes);
 }
@@ -10158,6 +10297,40 @@ static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot 
     uint32_t set;
     for (set = 0; set < DYNBI_SETS; ++set)
         dynbi_runs_free(allocator, &snapshot->sets[set]);
+}
+
+/* A place to rebuild a table's past from: a snapshot, and where the log goes on
+ * with the first change that it does not hold. */
+typedef struct dynbi_base {
+    dynbi_segment segment; /* holds the mark */
+    dynbi_log_mark mark;
+    dynbi_snapshot snapshot;
+} dynbi_base;
+
+static void dynbi_code_wide32(dynbi_coder *coder, uint32_t *number)
+{
+    uint64_t wide = *number;
+    dynbi_code_u64(coder, &wide);
+    if (wide > 0xffffffffu)
+        coder->is_broken = 1;
+    *number = (uint32_t)wide;
+}
+
+static void dynbi_code_extent(dynbi_coder *coder, dynbi_segment *segment)
+{
+    dynbi_code_wide32(coder, &segment->page);
+    dynbi_code_wide32(coder, &segment->page_count);
+}
+
+static void dynbi_code_place(dynbi_coder *coder, dynbi_base *base)
+{
+    dynbi_code_extent(coder, &base->segment);
+    dynbi_code_u64(coder, &base->segment.first_pos);
+    dynbi_code_u64(coder, &base->mark.pos);
+    dynbi_code_u64(coder, &base->mark.lsn);
+    dynbi_code_u64(coder, &base->mark.time_ms);
+    dynbi_code_wide32(coder, &base->mark.sum);
+    dynbi_code_wide32(coder, &base->mark.epoch);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -10267,6 +10440,49 @@ static dynb_rc dynbi_settings_read(const uint8_t *settings, size_t size, uint64_
     return DYNB_OK;
 }
 
+/* Starts reading a record that has nothing in front but its weight. */
+static void dynbi_coder_begin(dynbi_coder *coder, const dynbi_change *record)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    coder->at = record->value;
+    coder->end = record->value + record->value_size;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Reads the record of a base. allocator NULL: without its runs; else they are
+ * freed by dynbi_snapshot_free. */
+static dynb_rc dynbi_base_read(const dynb_allocator *allocator, const dynbi_change *record,
+                               dynbi_base *out, dynb_error *err)
+{
+    dynbi_record parts;
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&parts, 0, sizeof parts);
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_place(&coder, out);
+    if (!coder.is_broken && allocator) {
+        parts.snapshot = coder.at;
+        parts.snapshot_size = (size_t)(coder.end - coder.at);
+        return dynbi_snapshot_read(allocator, &parts, &out->snapshot, err);
+    }
+    dynbi_code_u64(&coder, &out->snapshot.folded_lsn);
+    dynbi_code_u64(&coder, &out->snapshot.folded_time_ms);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* Reads the record of a kept log segment. */
+static dynb_rc dynbi_segment_read(const dynbi_change *record, dynbi_segment *out, dynb_error *err)
+{
+    dynbi_coder coder;
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_extent(&coder, out);
+    if (coder.is_broken || coder.at != coder.end || record->key_size != 9)
+        return dynbi_record_broken(err);
+    out->first_pos = dynbi_load64_be(record->key + 1);
+    return DYNB_OK;
+}
+
 /* Puts a record together in `to`, replacing what it held. details NULL: a
  * table's record. */
 static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
@@ -10294,6 +10510,7 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
 static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
 {
     out->folded_lsn = table->folded_lsn;
+    out->folded_time_ms = table->folded_time_ms;
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     memcpy(out->sets, table->sets, sizeof out->sets);
@@ -10418,6 +10635,11 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
+static int dynbi_retention_is_set(const dynb_backup_retention *rule)
+{
+    return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -10440,6 +10662,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     }
     memcpy(table->sets, snapshot.sets, sizeof table->sets);
     table->folded_lsn = snapshot.folded_lsn;
+    table->folded_time_ms = snapshot.folded_time_ms;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
     for (i = 0; i < table->sets[0].count; ++i)
@@ -10465,6 +10688,9 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     memcpy(table->name, settings.table_name, length + 1);
     (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
                               NULL);
+    table->recovery_days = settings.recovery_period_days;
+    table->recovery_lsn = settings.recovery_lsn;
+    table->has_retention = dynbi_retention_is_set(&settings.retention);
     for (i = 0; i < 2; ++i) {
         const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
         dynbi_key_part *part = &table->schema.part[table->schema.part_count];
@@ -10942,6 +11168,8 @@ static dynb_rc dynbi_stage(dynb *db, dynbi_op *op, const uint8_t *base, dynb_err
     dynbi_staged *staged;
     dynbi_record record;
     dynb_rc rc = DYNB_OK;
+    if (op->key_size >= 2 && (key[0] == 'L' || key[0] == 'P' || key[0] == 'X'))
+        return DYNB_OK; /* nothing in memory follows from it */
     if (op->key_size < 2 || (key[0] != 'T' && key[0] != 'B'))
         return dynbi_record_broken(err);
     staged = (dynbi_staged *)dynbi_allocate(&db->allocator, sizeof *staged);
@@ -11047,6 +11275,7 @@ static void dynbi_store_end_pending(dynb *db, const uint8_t *key, uint32_t key_s
     if (index == db->pending_count)
         return;
     table = db->pending[index].table;
+    db->sweep_is_due |= table->has_retention;
     dynbi_free(&db->allocator, db->pending[index].key, db->pending[index].key_size);
     memmove(db->pending + index, db->pending + index + 1,
             (db->pending_count - index - 1) * sizeof(dynbi_pending));
@@ -11231,6 +11460,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
             continue;
         }
         dynbi_apply(db, op, db->frame.bytes, db->log.tail.lsn);
+        op->table->newest->last_time_ms = db->log.tail.time_ms;
         if (op->staged)
             dynbi_apply_catalog(db, op, db->frame.bytes);
     }
@@ -11330,19 +11560,52 @@ static dynb_rc dynbi_mark_tree(dynbi_pages *pages, dynbi_reader *reader, const d
     }
 }
 
+/* The snapshot that a record of kind B, P or T refers to. */
+static dynb_rc dynbi_record_snapshot(const dynb_allocator *allocator, const dynbi_change *entry,
+                                     dynbi_snapshot *out, dynb_error *err)
+{
+    dynbi_record record;
+    dynbi_base base;
+    dynb_rc rc;
+    if (entry->key[0] == 'P') {
+        rc = dynbi_base_read(allocator, entry, &base, err);
+        *out = base.snapshot;
+        return rc;
+    }
+    rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record, err);
+    return rc == DYNB_OK ? dynbi_snapshot_read(allocator, &record, out, err) : rc;
+}
+
+/* Marks a log segment that is kept behind the mark. */
+static dynb_rc dynbi_mark_segment(dynbi_pages *pages, const dynbi_reader *reader,
+                                  const dynbi_change *entry, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(entry, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (segment.page < 2 || segment.page_count == 0 || segment.page >= reader->page_limit ||
+        segment.page_count > reader->page_limit - segment.page)
+        return dynbi_record_broken(err);
+    (void)dynbi_pages_mark(pages, segment.page, segment.page_count);
+    return DYNB_OK;
+}
+
 /* Marks what a record of the catalog refers to. *is_counted: its totals are
  * exact. */
 static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
                                  const dynbi_change *entry, int *is_counted, dynb_error *err)
 {
     uint64_t items, bytes;
-    dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t set, i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record,
-                                    err);
-    if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(reader->allocator, &record, &snapshot, err);
+    dynb_rc rc;
+    *is_counted = 1;
+    if (entry->key[0] == 'X')
+        return DYNB_OK;
+    if (entry->key[0] == 'L')
+        return dynbi_mark_segment(pages, reader, entry, err);
+    rc = dynbi_record_snapshot(reader->allocator, entry, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
     for (set = 0; set < DYNBI_SETS; ++set) {
@@ -11654,6 +11917,7 @@ static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
             rc = dynbi_stage(db, op, frame->payload, err);
         if (rc == DYNB_OK) {
             dynbi_apply(db, op, frame->payload, frame->lsn);
+            op->table->newest->last_time_ms = frame->time_ms;
             if (op->staged)
                 dynbi_apply_catalog(db, op, frame->payload);
         }
@@ -11718,7 +11982,10 @@ static dynb_rc dynbi_mark_visit(void *ctx, const dynbi_change *record, dynb_erro
 {
     dynb *db = (dynb *)ctx;
     int is_counted = 1;
-    dynb_rc rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
+    dynb_rc rc = DYNB_OK;
+    if (record->key[0] == 'L' || record->key[0] == 'P' || record->key[0] == 'X')
+        db->sweep_is_due = 1;
+    rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
     if (rc == DYNB_OK && record->key[0] == 'B' && !is_counted &&
         dynbi_store_find_pending(db, record->key, record->key_size) == db->pending_count)
         dynbi_store_note_uncounted(db, record->key, record->key_size);
@@ -11750,6 +12017,7 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
 {
     dynbi_run run;
     uint8_t kind;
+    uint32_t i;
     dynb_rc rc = dynbi_store_prepare(db, err);
     if (rc != DYNB_OK)
         return rc;
@@ -11768,6 +12036,8 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
         rc = dynbi_recover_pages(db, err);
     db->checkpoint_pos = db->super.log_mark.pos;
     db->change_lsn = db->log.tail.lsn;
+    for (i = 0; i < db->live_count; ++i)
+        db->sweep_is_due |= db->tables[i]->has_retention;
     return rc;
 }
 
@@ -12410,14 +12680,15 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     return rc == DYNB_OK ? dynbi_table_describe(db, found, out, result, err) : rc;
 }
 
-static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_description *out,
-                                  dynb_result *result, dynb_error *err)
+/* Begins the transaction that deletes a table, *out, if it may be deleted. */
+static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table **out,
+                                        dynb_error *err)
 {
     dynb_table_description table;
-    dynbi_change change;
     dynbi_table *found;
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    *out = found;
     if (rc == DYNB_OK)
         rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc != DYNB_OK)
@@ -12427,12 +12698,17 @@ static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_descrip
                           "Resource cannot be deleted as it is currently protected against "
                           "deletion. Disable deletion protection first.");
     rc = dynbi_store_begin_writing(db, err);
+    return rc == DYNB_OK ? dynbi_change_begin(db, err) : rc;
+}
+
+/* Adds the deletion to the transaction and ends it. */
+static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_description *out,
+                                      dynb_result *result, dynb_error *err)
+{
+    dynbi_change change;
+    dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
-        rc = dynbi_table_describe(db, found, out, result, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_key(db, found->name, found->name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
+        rc = dynbi_table_key(db, table->name, table->name_length, err);
     if (rc != DYNB_OK)
         return rc;
     memset(&change, 0, sizeof change);
@@ -13195,6 +13471,14 @@ static size_t dynbi_backup_room(const dynbi_record *record)
            DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64;
 }
 
+/* What a backup does not tell of its table, nor bring back: contract 2.2. */
+static void dynbi_forget_recovery(dynb_table_description *table)
+{
+    table->recovery_period_days = 0;
+    table->recovery_from_ms = table->recovery_lsn = 0;
+    memset(&table->retention, 0, sizeof table->retention);
+}
+
 /* Fills a description from a record and its key; the room was reserved. */
 static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_size,
                                  const dynbi_record *record, dynb_backup_description *out,
@@ -13215,6 +13499,7 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                             result, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_forget_recovery(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
@@ -13284,20 +13569,37 @@ static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
     return DYNB_OK;
 }
 
+/* The oldest generation that holds changes, or NULL. */
+static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
+{
+    dynbi_generation *generation = table->newest, *oldest = NULL;
+    for (; generation; generation = generation->next) {
+        if (generation->entry_count)
+            oldest = generation;
+    }
+    return oldest;
+}
+
 /* Nonzero: every change is in the runs. */
 static int dynbi_table_is_folded(const dynbi_table *table)
 {
-    const dynbi_generation *generation = table->newest;
-    while (generation && generation->entry_count == 0)
-        generation = generation->next;
-    return generation == NULL;
+    return dynbi_table_oldest(table) == NULL;
 }
 
-/* Adds one table's backup record to the transaction. */
-static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *backup_name,
-                                uint64_t time_ms, dynb_error *err)
+/* The time of a backup made now; an id has 14 digits. */
+static uint64_t dynbi_backup_time(const dynb *db)
 {
-    dynb_backup_description details;
+    uint64_t time_ms = dynbi_store_time(db);
+    return time_ms < 99999999999999u ? time_ms : 99999999999999u;
+}
+
+/* Adds one table's backup record to the transaction. Of the details, name, type
+ * and times are given; a SYSTEM backup's creation may have to move on a
+ * millisecond. */
+static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
+                                dynb_backup_description *details, dynb_error *err)
+{
+    const int is_system = details->type == DYNB_BACKUP_SYSTEM;
     dynbi_backup_name name;
     dynbi_snapshot snapshot;
     dynbi_record record;
@@ -13306,25 +13608,34 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     char id[DYNBI_BACKUP_ID_SIZE + 1];
     /* looks random, yet no two of 2^32 changes in a row share it */
     uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
-    dynb_rc rc;
+    int is_taken = 1;
+    dynb_rc rc = DYNB_OK;
     name.table_name = table->name;
     name.table_name_length = table->name_length;
     name.id = id;
-    (void)dynbi_format(id, sizeof id, "%014u-%08x", time_ms, suffix & 0xffffffffu);
-    rc = dynbi_backup_key(db, &name, err);
+    while (rc == DYNB_OK && is_taken) {
+        (void)dynbi_format(id, sizeof id, "%014u-%08x", details->created_at_ms,
+                           is_system ? (uint64_t)0 : suffix & 0xffffffffu);
+        rc = dynbi_backup_key(db, &name, err);
+        is_taken = 0;
+        if (rc == DYNB_OK && is_system)
+            rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
+                                   &is_taken, err);
+        if (is_taken) {
+            details->created_at_ms += 1;
+            details->expires_at_ms += 1;
+        }
+    }
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
     memset(&record, 0, sizeof record);
     memset(&change, 0, sizeof change);
     memset(&coder, 0, sizeof coder);
-    details.backup_name = backup_name;
-    details.status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
-    details.created_at_ms = time_ms;
-    details.lsn = db->log.tail.lsn + 1;
+    details->status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
+    details->lsn = db->log.tail.lsn + 1;
     db->value.used_bytes = 0;
     coder.out = &db->value;
-    dynbi_code_details(&coder, &details);
+    dynbi_code_details(&coder, details);
     if (coder.is_broken)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
     record.details = db->value.bytes;
@@ -13339,7 +13650,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
-    if (details.status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
+    if (details->status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
         dynbi_store_note_uncounted(db, change.key, change.key_size);
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
 }
@@ -13391,8 +13702,8 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
                                    dynb_result *result, dynb_error *err)
 {
     dynbi_table **tables = (dynbi_table **)dynbi_allocate(&db->allocator, count * sizeof *tables);
+    dynb_backup_description details;
     uint32_t i;
-    uint64_t time_ms;
     dynb_rc rc = DYNB_OK;
     if (!tables)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for %u tables", (uint64_t)count);
@@ -13403,15 +13714,17 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
         rc = dynbi_backup_throttle(db, count, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
-    time_ms = dynbi_store_time(db);
-    if (time_ms > 99999999999999u)
-        time_ms = 99999999999999u; /* an id has 14 digits */
+    memset(&details, 0, sizeof details);
+    details.backup_name = backup_name;
+    details.created_at_ms = dynbi_backup_time(db);
     for (i = 0; rc == DYNB_OK && i < count; ++i)
-        rc = dynbi_backup_add(db, tables[i], backup_name, time_ms, err);
+        rc = dynbi_backup_add(db, tables[i], &details, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_backup_describe_added(db, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        db->sweep_is_due |= tables[i]->has_retention;
     dynbi_free(&db->allocator, tables, count * sizeof *tables);
     return rc;
 }
@@ -13613,10 +13926,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
         result = &own_result;
     }
     rc = dynbi_backup_describe(db, arn, &record, out, result, err);
-    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
-        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
-                        "The backup is either being created, deleted or restored to a table: %s",
-                        arn);
     if (rc == DYNB_OK && out->type == DYNB_BACKUP_SYSTEM) {
         dynbi_time_text(out->expires_at_ms, expiry);
         rc = dynbi_fail(err, DYNB_VALIDATION,
@@ -13624,6 +13933,10 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
                         "arn %s. It will automatically expire on %s",
                         arn, expiry);
     }
+    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
+                        "The backup is either being created, deleted or restored to a table: %s",
+                        arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     memset(&change, 0, sizeof change);
@@ -13649,6 +13962,7 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->ttl_attribute = NULL;
     table->settings.table_class = DYNB_STANDARD;
     table->settings.deletion_protection = 0;
+    dynbi_forget_recovery(table);
 }
 
 static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_backup_description *backup,
@@ -13724,6 +14038,695 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
         out->restored_at_ms = db->log.tail.time_ms;
     }
     dynb_result_free(&source);
+    return rc;
+}
+
+/* --- history: what point-in-time recovery needs ---
+ *
+ * The past of a table is a base plus the log from there. A base is what the
+ * table's snapshot was before some generation was folded: it holds all changes
+ * up to the generation's first one, so its place in the log is that
+ * generation's first_mark. It is noted in the catalog by the frame that
+ * publishes the fold, and costs its list of runs; its nodes are shared. The
+ * live snapshot is the newest base, and the only one of a table that is not
+ * written: such a table keeps no log.
+ *
+ *     base 1      base 2            live snapshot
+ *     folded|mark folded     |mark  folded |mark       (LSNs, rising)
+ *     ------|.....-----------|......-------|.......... log
+ *           changes      none  changes      changes in memory
+ *
+ * State at time T: the newest base whose last change is not after T, then the
+ * table's changes in the log from its mark on, while their time is not after T.
+ * Times in the log never fall, whatever the clock does, so this is one state,
+ * and it never changes once the clock has passed T. Where the clock stepped
+ * back, frames keep the latest time seen: all of them belong to that
+ * millisecond, until the clock has caught up; nothing is lost, but these states
+ * cannot be told apart by time.
+ *
+ * Kept are, for a table with recovery on, the bases that the window needs, and
+ * the log from the oldest one's mark. A base is noted only where more log than
+ * a gap lies between it and the one before, and after a day only where four
+ * gaps do; so rebuilding reads at most about so much, and the nodes that bases
+ * alone hold are what tidying rewrote: a constant times the changes. The log is
+ * shared: with recovery on for one table it is kept for all. A checkpoint
+ * leaves segments behind; those still needed it puts into the catalog, so that
+ * memory need not know them and a marking finds them. The sweep takes bases and
+ * segments out of the catalog again.
+ *
+ * A base's key names the LSN of the change that switched recovery on. Switching
+ * it off and on again starts anew: bases of before are never looked at, and
+ * swept away. */
+
+#define DYNBI_BASE_KEY_BYTES 25u
+#define DYNBI_DAY_MS ((uint64_t)86400000u)
+#define DYNBI_OLD_BASE_MS DYNBI_DAY_MS
+#define DYNBI_OLD_BASE_GAPS 4u
+
+/* Log that may lie between two bases. */
+static uint64_t dynbi_history_gap(const dynb *db)
+{
+    return 2 * db->generation_max;
+}
+
+static void dynbi_base_key(uint8_t key[DYNBI_BASE_KEY_BYTES], const dynbi_table *table,
+                           uint64_t folded_lsn)
+{
+    key[0] = 'P';
+    dynbi_store64_be(key + 1, table->id);
+    dynbi_store64_be(key + 9, table->recovery_lsn);
+    dynbi_store64_be(key + 17, folded_lsn);
+}
+
+/* Finds, among a table's bases in the catalog, the newest whose last change is
+ * not after time_ms, or with is_oldest the oldest of all. */
+static dynb_rc dynbi_base_find(dynb *db, const dynbi_table *table, uint64_t time_ms,
+                               int is_oldest, dynbi_base *out, int *is_there, dynb_error *err)
+{
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    const dynbi_change *record;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynb_rc rc;
+    *is_there = 0;
+    dynbi_base_key(key, table, is_oldest ? 0 : ~(uint64_t)0);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, !is_oldest, err);
+    while (rc == DYNB_OK && !*is_there && (record = dynbi_merge_current(&merge)) != NULL) {
+        if (record->key_size != sizeof key || memcmp(record->key, key, 17) != 0)
+            break;
+        if (!record->is_tombstone) {
+            rc = dynbi_base_read(NULL, record, out, err);
+            *is_there = rc == DYNB_OK && (is_oldest || out->snapshot.folded_time_ms <= time_ms);
+            if (*is_there)
+                rc = dynbi_base_read(&db->allocator, record, out, err);
+        }
+        if (rc == DYNB_OK && !*is_there)
+            rc = dynbi_merge_next(&merge, err);
+    }
+    dynbi_merge_free(&merge);
+    *is_there = *is_there && rc == DYNB_OK;
+    return rc;
+}
+
+/* Adds a put (value not NULL) or a delete of a record to the transaction. */
+static dynb_rc dynbi_history_change(dynb *db, const uint8_t *key, size_t key_size,
+                                    const dynbi_buffer *value, dynb_error *err)
+{
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.is_tombstone = value == NULL;
+    if (value) {
+        change.value = value->bytes;
+        change.value_size = (uint32_t)value->used_bytes;
+    }
+    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Starts a record in db->value. */
+static void dynbi_history_record(dynb *db, dynbi_coder *coder)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    db->value.used_bytes = 0;
+    coder->out = &db->value;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Notes a table's snapshot as a base, in the transaction that folds its oldest
+ * generation onto it; unless the base before is near enough. */
+static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    dynbi_base base, last;
+    dynbi_coder coder;
+    int is_there;
+    dynb_rc rc;
+    if (!table->recovery_days || !oldest)
+        return DYNB_OK;
+    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (is_there)
+        dynbi_snapshot_free(&db->allocator, &last.snapshot);
+    if (is_there && oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db))
+        return DYNB_OK;
+    base.mark = oldest->first_mark;
+    base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
+    dynbi_table_snapshot(table, &base.snapshot);
+    dynbi_history_record(db, &coder);
+    dynbi_code_place(&coder, &base);
+    dynbi_code_snapshot(&coder, NULL, &base.snapshot);
+    if (coder.is_broken)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    dynbi_base_key(key, table, table->folded_lsn);
+    return dynbi_history_change(db, key, sizeof key, &db->value, err);
+}
+
+/* The log is needed from here on for rebuilding the past; ~0: it is not. */
+static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
+{
+    uint32_t i;
+    *pos = ~(uint64_t)0;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        const dynbi_generation *oldest = dynbi_table_oldest(table);
+        uint64_t from = oldest ? oldest->first_mark.pos : db->log.tail.pos;
+        dynbi_base base;
+        int is_there;
+        dynb_rc rc;
+        if (!table->recovery_days)
+            continue;
+        rc = dynbi_base_find(db, table, 0, 1, &base, &is_there, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (is_there) {
+            from = base.mark.pos < from ? base.mark.pos : from;
+            dynbi_snapshot_free(&db->allocator, &base.snapshot);
+        }
+        *pos = from < *pos ? from : *pos;
+    }
+    return DYNB_OK;
+}
+
+/* Puts the segments that a checkpoint at `mark` leaves behind, and that are
+ * needed, into the catalog. */
+static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
+{
+    const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
+    uint64_t keep_pos;
+    uint32_t i;
+    dynb_rc rc = dynbi_history_keep_pos(db, &keep_pos, err);
+    if (rc != DYNB_OK || keep_pos >= first_pos)
+        return rc;
+    rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
+        dynbi_segment segment = db->log.segments[i];
+        dynbi_coder coder;
+        uint8_t key[9];
+        if (dynbi_segment_end(&db->log, &segment) <= keep_pos)
+            continue;
+        key[0] = 'L';
+        dynbi_store64_be(key + 1, segment.first_pos);
+        dynbi_history_record(db, &coder);
+        dynbi_code_extent(&coder, &segment);
+        rc = coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
+                             : dynbi_history_change(db, key, sizeof key, &db->value, err);
+    }
+    return rc == DYNB_OK && db->op_count ? dynbi_change_commit(db, DYNB_BUFFERED, err) : rc;
+}
+
+/* The window of a table with recovery on. */
+static uint64_t dynbi_history_earliest(const dynb_table_description *table, uint64_t now_ms)
+{
+    const uint64_t period_ms = table->recovery_period_days * DYNBI_DAY_MS;
+    uint64_t from = now_ms > period_ms ? now_ms - period_ms : 0;
+    return from > table->recovery_from_ms ? from : table->recovery_from_ms;
+}
+
+static uint64_t dynbi_history_latest(const dynb *db, const dynb_table_description *table,
+                                     uint64_t now_ms)
+{
+    const uint64_t lag_ms = db->config.recovery_lag_ms;
+    uint64_t to = now_ms > lag_ms ? now_ms - lag_ms : 0;
+    uint64_t from = dynbi_history_earliest(table, now_ms);
+    return to > from ? to : from;
+}
+
+static dynb_rc dynbi_history_settings(const dynbi_table *table, dynb_table_description *out,
+                                      dynb_error *err)
+{
+    uint64_t id;
+    return dynbi_settings_read(table->settings, table->settings_size, &id, out, NULL, err);
+}
+
+static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuous_backups *out,
+                                      dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(db);
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->is_enabled = 1;
+    out->recovery_is_enabled = table.recovery_period_days != 0;
+    if (!out->recovery_is_enabled)
+        return DYNB_OK;
+    out->recovery_period_days = table.recovery_period_days;
+    out->earliest_restorable_ms = dynbi_history_earliest(&table, now_ms);
+    out->latest_restorable_ms = dynbi_history_latest(db, &table, now_ms);
+    return DYNB_OK;
+}
+
+/* Switches recovery on or off, or changes its period. What has once fallen out
+ * of the window, also by a shorter period, does not come back. */
+static dynb_rc dynbi_history_update(dynb *db, const dynb_update_continuous_backups_input *input,
+                                    dynb_error *err)
+{
+    const uint32_t days = input->choose_period ? (uint32_t)input->recovery_period_days
+                                               : DYNB_RECOVERY_DAYS_MAX;
+    dynb_table_description table;
+    dynbi_table *found;
+    uint64_t now_ms, from;
+    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    now_ms = dynbi_store_time(db);
+    if (!input->point_in_time_recovery) {
+        if (!table.recovery_period_days)
+            return DYNB_OK;
+        table.recovery_period_days = 0;
+        table.recovery_from_ms = table.recovery_lsn = 0;
+    } else if (!table.recovery_period_days) {
+        table.recovery_period_days = days;
+        table.recovery_from_ms = now_ms;
+        table.recovery_lsn = db->log.tail.lsn + 1;
+    } else {
+        if (table.recovery_period_days == days)
+            return DYNB_OK;
+        from = dynbi_history_earliest(&table, now_ms);
+        table.recovery_period_days = days;
+        table.recovery_from_ms = from;
+        table.recovery_from_ms = dynbi_history_earliest(&table, now_ms);
+    }
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- deleting tables --- */
+
+/* Adds the backup that stays of a deleted table to the transaction. */
+static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    char name[DYNB_NAME_MAX + 32];
+    dynb_backup_description details;
+    dynbi_change change;
+    const uint8_t weight = 0;
+    uint8_t at[9];
+    dynb_rc rc;
+    memset(&details, 0, sizeof details);
+    memset(&change, 0, sizeof change);
+    (void)dynbi_format(name, sizeof name, "%s$DeletedTableBackup", table->name);
+    details.backup_name = name;
+    details.type = DYNB_BACKUP_SYSTEM;
+    details.created_at_ms = dynbi_backup_time(db);
+    details.expires_at_ms = details.created_at_ms + DYNB_SYSTEM_BACKUP_DAYS * DYNBI_DAY_MS;
+    rc = dynbi_backup_add(db, table, &details, err); /* may move it on a little */
+    if (rc != DYNB_OK)
+        return rc;
+    at[0] = 'X'; /* the backup's key stands in db->key */
+    dynbi_store64_be(at + 1, details.expires_at_ms);
+    db->value.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
+        !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    change.key = db->value.bytes;
+    change.key_size = (uint32_t)db->value.used_bytes;
+    change.value = &weight;
+    change.value_size = 1;
+    rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+    if (rc == DYNB_OK && (!db->sweep_due_ms || details.expires_at_ms < db->sweep_due_ms))
+        db->sweep_due_ms = details.expires_at_ms;
+    return rc;
+}
+
+static dynb_rc dynbi_history_delete_table(dynb *db, const char *name, dynb_table_description *out,
+                                          dynb_result *result, dynb_error *err)
+{
+    dynbi_table *table;
+    int has_history;
+    dynb_rc rc = dynbi_table_delete_begin(db, name, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    has_history = table->recovery_days != 0;
+    if (has_history)
+        rc = dynbi_history_last_backup(db, table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_delete_end(db, table, out, result, err);
+    if (rc == DYNB_OK && has_history)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- retention --- */
+
+static dynb_rc dynbi_retention_update(dynb *db, const char *name,
+                                      const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&table.retention, 0, sizeof table.retention);
+    if (rule)
+        table.retention = *rule;
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- sweep: taking what has had its time out of the catalog ---
+ *
+ * Walks parts of the catalog, a bounded number of records a step, and deletes
+ * what is not wanted any more, a bounded number a frame: expired backups, bases
+ * no window needs, log no base needs, backups no rule wants. It goes through
+ * when something happened that may have made work for it, and when the time
+ * has come that the walk before named. Nothing is noted about how far it got: a
+ * crash makes it begin again. */
+
+#define DYNBI_SWEEP_LOOKS 256u
+#define DYNBI_SWEEP_DELETES 64u
+
+typedef enum dynbi_sweep_phase {
+    DYNBI_SWEEP_NONE = 0,
+    DYNBI_SWEEP_EXPIRED,
+    DYNBI_SWEEP_BASES,
+    DYNBI_SWEEP_LOG,
+    DYNBI_SWEEP_BACKUPS
+} dynbi_sweep_phase;
+
+typedef struct dynbi_sweep {
+    dynbi_sweep_phase phase;
+    int is_begun;    /* of this phase: `at` says where to go on ... */
+    int is_ended;    /* ... or nothing is left of it */
+    dynbi_buffer at; /* key to go on with, included */
+    uint64_t now_ms;
+    uint64_t due_ms; /* the earliest time to sweep again; 0: none */
+    /* bases: the one before, of the same table, that stays */
+    int has_older;
+    uint8_t older_key[DYNBI_BASE_KEY_BYTES];
+    uint64_t older_pos;
+    uint64_t keep_pos; /* log */
+    /* backups of one table, newest first */
+    uint64_t table_id;
+    dynb_backup_retention rule;
+    uint32_t seen_count;
+    uint32_t hour_count;
+    uint32_t day_count;
+    uint64_t hour;
+    uint64_t day;
+} dynbi_sweep;
+
+static void dynbi_sweep_note_due(dynbi_sweep *sweep, uint64_t due_ms)
+{
+    if (!sweep->due_ms || due_ms < sweep->due_ms)
+        sweep->due_ms = due_ms;
+}
+
+/* What a phase does with a record. *ends: nothing further is of interest. */
+static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    uint64_t expires_at_ms;
+    dynb_rc rc;
+    if (record->key_size < 10)
+        return dynbi_record_broken(err);
+    expires_at_ms = dynbi_load64_be(record->key + 1);
+    if (expires_at_ms > sweep->now_ms) {
+        dynbi_sweep_note_due(sweep, expires_at_ms);
+        *ends = 1;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_change(db, record->key + 9, record->key_size - 9, NULL, err);
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                int *ends, dynb_error *err)
+{
+    dynb_table_description settings;
+    const dynbi_table *table;
+    dynbi_base base;
+    uint64_t earliest, gap = dynbi_history_gap(db);
+    int goes = 0;
+    dynb_rc rc;
+    (void)ends;
+    if (record->key_size != DYNBI_BASE_KEY_BYTES)
+        return dynbi_record_broken(err);
+    table = dynbi_store_find_id(db, dynbi_load64_be(record->key + 1));
+    if (!table || table->is_dropped || !table->recovery_days ||
+        table->recovery_lsn != dynbi_load64_be(record->key + 9))
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    rc = dynbi_base_read(NULL, record, &base, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(table, &settings, err);
+    if (rc != DYNB_OK)
+        return rc;
+    earliest = dynbi_history_earliest(&settings, sweep->now_ms);
+    if (sweep->has_older && memcmp(sweep->older_key, record->key, 17) != 0)
+        sweep->has_older = 0;
+    if (base.mark.time_ms + DYNBI_OLD_BASE_MS < sweep->now_ms)
+        gap *= DYNBI_OLD_BASE_GAPS;
+    if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
+        rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
+    else if (sweep->has_older)
+        goes = base.mark.pos - sweep->older_pos <= gap;
+    if (table->folded_time_ms <= earliest)
+        goes = 1; /* the live snapshot will do */
+    if (rc == DYNB_OK && goes)
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    sweep->has_older = 1;
+    memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
+    sweep->older_pos = base.mark.pos;
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_segment(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(record, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    *ends = dynbi_segment_end(&db->log, &segment) > sweep->keep_pos;
+    return *ends ? DYNB_OK : dynbi_history_change(db, record->key, record->key_size, NULL, err);
+}
+
+/* Nonzero: a count of the rule wants the backup. */
+static int dynbi_sweep_wants(dynbi_sweep *sweep, uint64_t created_at_ms)
+{
+    const dynb_backup_retention *rule = &sweep->rule;
+    const uint64_t hour = created_at_ms / 3600000u, day = created_at_ms / DYNBI_DAY_MS;
+    int is_wanted = !rule->keep_last && !rule->keep_hourly && !rule->keep_daily;
+    is_wanted |= sweep->seen_count < rule->keep_last;
+    if (sweep->hour_count < rule->keep_hourly && (!sweep->hour_count || hour != sweep->hour)) {
+        sweep->hour = hour;
+        ++sweep->hour_count;
+        is_wanted = 1;
+    }
+    if (sweep->day_count < rule->keep_daily && (!sweep->day_count || day != sweep->day)) {
+        sweep->day = day;
+        ++sweep->day_count;
+        is_wanted = 1;
+    }
+    return is_wanted;
+}
+
+static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_change *change,
+                                  int *ends, dynb_error *err)
+{
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    const uint64_t max_age_ms = sweep->rule.max_age_ms;
+    dynb_backup_description details;
+    dynbi_record record;
+    dynbi_coder coder;
+    int is_wanted;
+    dynb_rc rc;
+    *ends = !table || table->is_dropped ||
+            change->key_size != table->name_length + 2u + DYNBI_BACKUP_ID_SIZE ||
+            memcmp(change->key + 1, table->name, table->name_length) != 0;
+    if (*ends)
+        return DYNB_OK;
+    rc = dynbi_record_split(change->value, change->value_size, 1, &record, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&coder, 0, sizeof coder);
+    memset(&details, 0, sizeof details);
+    coder.at = record.details;
+    coder.end = record.details + record.details_size;
+    dynbi_code_details(&coder, &details);
+    if (coder.is_broken)
+        return dynbi_record_broken(err);
+    if (details.type == DYNB_BACKUP_SYSTEM || details.status != DYNB_BACKUP_AVAILABLE)
+        return DYNB_OK;
+    is_wanted = dynbi_sweep_wants(sweep, details.created_at_ms);
+    if (max_age_ms && is_wanted && sweep->seen_count) {
+        is_wanted = sweep->now_ms - details.created_at_ms <= max_age_ms;
+        if (is_wanted)
+            dynbi_sweep_note_due(sweep, details.created_at_ms + max_age_ms + 1);
+    }
+    return sweep->seen_count++ == 0 || is_wanted /* the newest stays, whatever the rule */
+               ? DYNB_OK
+               : dynbi_history_change(db, change->key, change->key_size, NULL, err);
+}
+
+/* The next live table with a rule, after the one at hand; NULL: no more. */
+static const dynbi_table *dynbi_sweep_next_table(const dynb *db, const dynbi_sweep *sweep)
+{
+    const dynbi_table *best = NULL;
+    uint32_t i;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        if (table->has_retention && table->id > sweep->table_id && (!best || table->id < best->id))
+            best = table;
+    }
+    return best;
+}
+
+/* Goes over to the next part of the catalog. */
+static dynb_rc dynbi_sweep_advance(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    const dynbi_table *table = NULL;
+    dynb_table_description settings;
+    dynb_rc rc = DYNB_OK;
+    uint32_t i;
+    sweep->is_begun = sweep->is_ended = 0;
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        sweep->phase = (dynbi_sweep_phase)(sweep->phase + 1);
+    if (sweep->phase == DYNBI_SWEEP_LOG) {
+        for (i = 0; i < db->live_count; ++i) {
+            if (db->tables[i]->recovery_days)
+                dynbi_sweep_note_due(sweep, sweep->now_ms + db->tables[i]->recovery_days *
+                                                                DYNBI_DAY_MS / 64);
+        }
+    }
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        return DYNB_OK;
+    table = dynbi_sweep_next_table(db, sweep);
+    if (!table) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_due_ms = sweep->due_ms;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_settings(table, &settings, err);
+    sweep->table_id = table->id;
+    sweep->rule = settings.retention;
+    sweep->seen_count = sweep->hour_count = sweep->day_count = 0;
+    return rc;
+}
+
+/* Where a phase starts: db->key. Backups are walked from the newest. */
+static dynb_rc dynbi_sweep_seek(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge, dynb_error *err)
+{
+    static const char kinds[] = {0, 'X', 'P', 'L', 'B'};
+    const int backwards = sweep->phase == DYNBI_SWEEP_BACKUPS;
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    int is_ok = 1;
+    if (!sweep->is_begun) {
+        sweep->at.used_bytes = 0;
+        is_ok = dynbi_buffer_append(&sweep->at, &kinds[sweep->phase], 1);
+        if (backwards && table)
+            is_ok = is_ok && dynbi_buffer_append(&sweep->at, table->name, table->name_length) &&
+                    dynbi_buffer_append(&sweep->at, "\1", 1);
+    }
+    if (!is_ok)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    sweep->is_begun = 1;
+    return dynbi_merge_seek(merge, sweep->at.bytes, (uint32_t)sweep->at.used_bytes, backwards,
+                            err);
+}
+
+/* Looks at records of the phase; deletions go into the transaction. */
+static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge,
+                                uint32_t *looks, int *ends, dynb_error *err)
+{
+    static dynb_rc (*const look_fn[])(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                      int *ends, dynb_error *err) = {
+        NULL, dynbi_sweep_expired, dynbi_sweep_base, dynbi_sweep_segment, dynbi_sweep_backup};
+    const uint8_t kind = sweep->at.bytes[0];
+    const dynbi_change *record = NULL;
+    dynb_rc rc = DYNB_OK;
+    while (rc == DYNB_OK && !*ends) {
+        record = dynbi_merge_current(merge);
+        *ends = !record || record->key[0] != kind;
+        if (*ends || *looks == 0 || db->op_count >= DYNBI_SWEEP_DELETES)
+            break;
+        if (!record->is_tombstone) {
+            --*looks;
+            rc = look_fn[sweep->phase](db, sweep, record, ends, err);
+        }
+        if (rc == DYNB_OK && !*ends)
+            rc = dynbi_merge_next(merge, err);
+    }
+    if (rc != DYNB_OK || *ends)
+        return rc;
+    sweep->at.used_bytes = 0; /* backwards: up to this key, which is to be included */
+    if (!dynbi_buffer_append(&sweep->at, record->key, record->key_size) ||
+        (sweep->phase == DYNBI_SWEEP_BACKUPS && !dynbi_buffer_append(&sweep->at, "", 1)))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return rc;
+}
+
+/* looks_up_time zero: what the log tells of it will do. */
+static int dynbi_sweep_is_due(const dynb *db, int looks_up_time)
+{
+    return db->sweep_is_due ||
+           (db->sweep_due_ms && db->sweep_due_ms <= (looks_up_time ? dynbi_store_time(db)
+                                                                   : db->log.tail.time_ms));
+}
+
+/* Looks at some records, and deletes what is not wanted in one frame. After a
+ * failure the sweep begins again. */
+static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    uint32_t looks = DYNBI_SWEEP_LOOKS;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_NONE) {
+        dynbi_buffer at = sweep->at;
+        memset(sweep, 0, sizeof *sweep);
+        sweep->at = at;
+        sweep->is_ended = 1;
+        sweep->now_ms = dynbi_store_time(db);
+        db->sweep_is_due = 0;
+        db->sweep_due_ms = 0;
+    }
+    while (rc == DYNB_OK && looks > 0 && db->op_count < DYNBI_SWEEP_DELETES) {
+        dynbi_merge merge;
+        dynbi_view view;
+        if (sweep->is_ended && db->op_count && sweep->phase == DYNBI_SWEEP_BASES)
+            break; /* the next phase looks at what is left of them */
+        if (sweep->is_ended)
+            rc = dynbi_sweep_advance(db, sweep, err);
+        if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_LOG)
+            rc = dynbi_history_keep_pos(db, &sweep->keep_pos, err);
+        if (rc != DYNB_OK || sweep->phase == DYNBI_SWEEP_NONE)
+            break;
+        dynbi_table_view(&db->catalog, 0, &view);
+        rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_seek(db, sweep, &merge, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_walk(db, sweep, &merge, &looks, &sweep->is_ended, err);
+        dynbi_merge_free(&merge);
+        if (!sweep->is_ended)
+            break;
+    }
+    if (rc == DYNB_OK && db->op_count)
+        rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
+    if (rc != DYNB_OK) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_is_due = 1;
+    }
     return rc;
 }
 
@@ -13810,6 +14813,7 @@ typedef struct dynbi_worker {
     dynbi_view mark_view;
     dynbi_merge mark;
     dynbi_count count;
+    dynbi_sweep sweep;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
@@ -13957,17 +14961,6 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
 
 /* --- run: the oldest generation becomes the newest run --- */
 
-/* The oldest generation that holds changes; *is_last_one: there is no newer. */
-static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
-{
-    dynbi_generation *generation = table->newest, *oldest = NULL;
-    for (; generation; generation = generation->next) {
-        if (generation->entry_count)
-            oldest = generation;
-    }
-    return oldest;
-}
-
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
@@ -14086,6 +15079,8 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK && !table->is_dropped)
         rc = dynbi_publish_table(db, table, snapshot, err);
+    if (rc == DYNB_OK && !table->is_dropped && newest_lsn > table->folded_lsn)
+        rc = dynbi_history_note(db, table, err);
     for (i = 0; rc == DYNB_OK && table->pending_count && i < db->pending_count; ++i) {
         const dynbi_pending *pending = &db->pending[i];
         int is_complete = dynbi_publish_completes(db, table, newest_lsn, pending->lsn);
@@ -14109,6 +15104,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         dynbi_runs_free(&db->allocator, &table->sets[0]);
         table->sets[0] = runs;
         table->folded_lsn = snapshot->folded_lsn;
+        table->folded_time_ms = snapshot->folded_time_ms;
         dynbi_table_drop_folded(db, table);
     } else {
         rc = dynbi_change_commit(db, durability, err);
@@ -14144,6 +15140,7 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     }
     dynbi_table_snapshot(table, &snapshot);
     snapshot.folded_lsn = job->to_lsn;
+    snapshot.folded_time_ms = job->view.newest->last_time_ms;
     if (!dynbi_runs_replace(&db->allocator, &table->sets[0], 0, 0, &run, &snapshot.sets[0]))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     rc = dynbi_publish(db, table, &snapshot, err);
@@ -14283,6 +15280,9 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     const dynbi_runs *runs = &catalog->sets[0];
     dynbi_root older;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
+    dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_keep_log(db, &mark, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_flush(&db->log, err);
     if (rc != DYNB_OK)
@@ -14298,7 +15298,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     job->super.sequence += 1;
     job->super.durable_lsn = db->log.tail.lsn;
     job->super.page_count = db->pages.page_count;
-    job->super.log_mark = dynbi_checkpoint_mark(db);
+    job->super.log_mark = mark;
     job->super.log_segment = *dynbi_log_segment_at(&db->log, job->super.log_mark.pos);
     job->super.catalog_lsn = db->log.tail.lsn;
     db->checkpoint_lsn = db->log.tail.lsn;
@@ -14796,6 +15796,10 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
     dynb_rc rc = DYNB_OK;
     if (may_tidy)
         worker->tidy_lacked = 0;
+    if (worker->sweep.phase || dynbi_sweep_is_due(db, 1)) {
+        *has_worked = 1;
+        return dynbi_sweep_step(db, &worker->sweep, err);
+    }
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
         dynbi_table *table = db->tables[i];
         if (table->is_damaged)
@@ -14977,6 +15981,7 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     worker->db = db;
     worker->allocator.resize_fn = dynbi_worker_resize;
     worker->allocator.ctx = worker;
+    worker->sweep.at.allocator = &db->allocator;
     for (i = 0; i < DYNBI_FOLD_SLOTS; ++i) {
         worker->job[i].db = db;
         worker->job[i].slot = i;
@@ -14998,9 +16003,410 @@ static void dynbi_worker_close(dynb *db)
     dynbi_count_end(worker);
     if (worker->is_marking)
         dynbi_mark_stop(worker, 0);
+    dynbi_buffer_free(&worker->sweep.at);
     dynbi_reader_free(&worker->reader);
     dynbi_free(&db->allocator, worker, sizeof *worker);
     db->worker = NULL;
+}
+
+/* --- restoring to a point in time ---
+ *
+ * One call under the lock: the newest base that is not after the time, then the
+ * table's changes in the log from there, gathered in a generation of its own
+ * that becomes a run whenever it is full, then one frame with the new table.
+ * Until that frame nothing refers to what was written, so a crash or a failure
+ * leaves nothing behind but pages that the next marking frees. */
+
+typedef struct dynbi_rebuild {
+    dynb *db;
+    const dynbi_table *source;
+    uint64_t time_ms;
+    dynbi_base base; /* its snapshot becomes the new table's */
+    dynbi_generation *generation;
+    dynbi_log log; /* the part being read */
+    dynbi_log_scan scan;
+} dynbi_rebuild;
+
+static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
+{
+    dynb *db = rebuild->db;
+    dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
+    dynbi_generation_free(rebuild->generation);
+    dynbi_log_scan_free(&rebuild->scan);
+    dynbi_free(&db->allocator, rebuild->log.segments,
+               rebuild->log.segment_capacity * sizeof(dynbi_segment));
+    db->op_count = 0;
+}
+
+/* A fixed-size device keeps room for what must go on. */
+static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
+{
+    dynb *db = (dynb *)ctx;
+    uint32_t free_count = dynbi_pages_free_count(&db->pages);
+    if (!db->disk.device.resize_fn && free_count < page_count + dynbi_store_headroom(db))
+        return DYNBI_PAGE_NONE;
+    return dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+}
+
+/* Takes over the live snapshot if it is not after the time; else finds a base
+ * in the catalog. */
+static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    const dynbi_table *table = rebuild->source;
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    dynb *db = rebuild->db;
+    dynbi_base *base = &rebuild->base;
+    uint32_t set;
+    int is_there;
+    dynb_rc rc;
+    if (table->folded_time_ms > rebuild->time_ms) {
+        rc = dynbi_base_find(db, table, rebuild->time_ms, 0, base, &is_there, err);
+        if (rc == DYNB_OK && !is_there)
+            rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
+        return rc;
+    }
+    dynbi_table_snapshot(table, &base->snapshot);
+    memset(base->snapshot.sets, 0, sizeof base->snapshot.sets);
+    base->mark = oldest ? oldest->first_mark : db->log.tail;
+    base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        if (!dynbi_runs_copy(&db->allocator, &table->sets[set], &base->snapshot.sets[set]))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    }
+    return DYNB_OK;
+}
+
+/* Folds one set of the generation to a tree. */
+static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynbi_root *root,
+                                      dynb_error *err)
+{
+    const dynbi_runs *runs = &rebuild->base.snapshot.sets[set];
+    dynb *db = rebuild->db;
+    uint64_t chunk = db->memory.budget_bytes / 64;
+    dynbi_fold fold;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynbi_root nothing;
+    uint32_t i;
+    int is_done;
+    dynb_rc rc;
+    memset(&nothing, 0, sizeof nothing);
+    memset(&fold, 0, sizeof fold);
+    memset(&view, 0, sizeof view);
+    view.newest = rebuild->generation;
+    view.set = set;
+    fold.allocator = &db->allocator;
+    fold.reader = &db->reader;
+    fold.drop_tombstones = 1;
+    for (i = 0; i < runs->count; ++i)
+        fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
+    fold.output.disk = &db->disk;
+    fold.output.node_bytes = db->node_bytes;
+    chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
+    fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+    fold.output.allocate_fn = dynbi_rebuild_allocate;
+    fold.output.ctx = db;
+    fold.next_fn = dynbi_merge_feed;
+    fold.next_ctx = &merge;
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&fold, &nothing, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_finish(&fold, root, err);
+    if (fold.write_failed)
+        rc = dynbi_disk_fail(&db->disk, err);
+    db->written_bytes += fold.written_bytes;
+    dynbi_fold_free(&fold);
+    dynbi_merge_free(&merge);
+    return rc;
+}
+
+/* Makes what was gathered the newest run of each set. */
+static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    dynbi_generation *generation = rebuild->generation;
+    dynb *db = rebuild->db;
+    uint32_t set;
+    dynb_rc rc = DYNB_OK;
+    if (!generation || !generation->entry_count)
+        return DYNB_OK;
+    for (set = 0; rc == DYNB_OK && set < DYNBI_SETS; ++set) {
+        dynbi_runs runs;
+        dynbi_run run;
+        memset(&run, 0, sizeof run);
+        run.from_lsn = snapshot->folded_lsn;
+        run.to_lsn = generation->last_lsn;
+        rc = dynbi_rebuild_fold_set(rebuild, set, &run.root, err);
+        if (rc == DYNB_OK &&
+            !dynbi_runs_replace(&db->allocator, &snapshot->sets[set], 0, 0, &run, &runs))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc != DYNB_OK)
+            break;
+        if (runs.count == 1) {
+            run.is_counted = 1;
+            run.item_delta = run.root.entry_count;
+            run.byte_delta = run.root.byte_count;
+            runs.run[0] = run;
+        }
+        dynbi_runs_free(&db->allocator, &snapshot->sets[set]);
+        snapshot->sets[set] = runs;
+    }
+    snapshot->folded_lsn = generation->last_lsn;
+    snapshot->folded_time_ms = generation->last_time_ms;
+    dynbi_generation_free(generation);
+    rebuild->generation = NULL;
+    return rc;
+}
+
+/* Room for a frame's changes of the table; what was gathered makes way. */
+static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
+                                     dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc = DYNB_OK;
+    uint32_t attempt;
+    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max)
+        rc = dynbi_rebuild_fold(rebuild, err);
+    for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
+        if (!rebuild->generation)
+            rebuild->generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+        if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
+            return DYNB_OK;
+        rc = dynbi_rebuild_fold(rebuild, err);
+    }
+    return rc == DYNB_OK ? dynbi_fail(err, DYNB_NO_MEMORY,
+                                      "no memory to replay %u bytes of changes", bytes)
+                         : rc;
+}
+
+static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *frame,
+                                   dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    uint64_t bytes = 0;
+    uint32_t i, count = 0;
+    dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
+    for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
+        if (db->ops[i].table != rebuild->source)
+            continue;
+        bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
+        ++count;
+    }
+    if (rc != DYNB_OK || !count)
+        return rc;
+    rc = dynbi_rebuild_reserve(rebuild, count, bytes, err);
+    if (rc != DYNB_OK)
+        return rc;
+    for (i = 0; i < db->op_count; ++i) {
+        const dynbi_op *op = &db->ops[i];
+        dynbi_change change;
+        if (op->table != rebuild->source)
+            continue;
+        change.key = frame->payload + op->key_pos;
+        change.key_size = op->key_size;
+        change.value = change.key + op->key_size;
+        change.value_size = op->value_size;
+        change.is_tombstone = op->is_tombstone;
+        dynbi_generation_put(rebuild->generation, op->set, &change);
+    }
+    rebuild->generation->last_lsn = frame->lsn;
+    rebuild->generation->last_time_ms = frame->time_ms;
+    return DYNB_OK;
+}
+
+/* Reads the log from the base's mark on. */
+static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_log *log = &rebuild->log;
+    dynbi_log_scan *scan = &rebuild->scan;
+    dynbi_frame frame;
+    int is_good, is_end = 0;
+    dynb_rc rc;
+    log->disk = &db->disk;
+    log->allocator = &db->allocator;
+    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
+    log->buffer_bytes = db->log.buffer_bytes;
+    dynbi_scan_start(db, scan, log);
+    scan->at = rebuild->base.mark;
+    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
+    scan->end_pos = db->log.tail.pos;
+    scan->verify = scan->follow = scan->any_chain = 1;
+    if (scan->at.pos == scan->end_pos)
+        return DYNB_OK;
+    rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
+    if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+    if (rc != DYNB_OK)
+        return rc;
+    scan->next = log->segments[0] = rebuild->base.segment;
+    rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
+    scan->any_chain = 0;
+    is_end = !is_good;
+    while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
+        rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
+        if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)
+            break;
+        if (frame.kind == DYNBI_FRAME_CHANGES)
+            rc = dynbi_rebuild_frame(rebuild, &frame, err);
+        dynbi_log_trim(log, dynbi_log_segment_at(log, scan->at.pos)->first_pos);
+    }
+    if (rc == DYNB_OK && is_end)
+        rc = dynbi_fail(err, DYNB_CORRUPT,
+                        "the log kept for table %s is damaged after change %u",
+                        rebuild->source->name, scan->at.lsn);
+    return rc;
+}
+
+/* Logs the new table: the source's settings as they are now, but those that no
+ * restore brings back. */
+static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
+                                 dynb_table_description *table, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    char uuid[DYNBI_UUID_SIZE], label[32];
+    uint64_t items, bytes;
+    dynb_rc rc = DYNB_OK;
+    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
+        snapshot->item_count = items;
+        snapshot->size_bytes = bytes;
+    }
+    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
+        return dynbi_disk_fail(&db->disk, err);
+    dynbi_restore_settings(table, name);
+    dynbi_table_baptize(db, table, uuid, label);
+    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
+    return rc == DYNB_OK ? dynbi_change_commit(db, db->config.durability, err) : rc;
+}
+
+/* The source of a restore, by whichever of the two names it was given. */
+static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynbi_table **source, dynb_error *err)
+{
+    const char *arn = input->source_table_arn, *at = arn, *part, *name;
+    size_t length, i;
+    if (!arn)
+        return dynbi_table_find(db, input->source_table_name, DYNB_TABLE_NOT_FOUND, source, err);
+    for (i = 0; i < 4; ++i)
+        (void)dynbi_arn_part(&at, ':', &part);
+    length = dynbi_arn_part(&at, ':', &part);
+    if (dynbi_text_starts(arn, "arn:") && length == 12 &&
+        !dynbi_part_is(part, length, db->account))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "This action is only supported by accounts that match the resource "
+                          "owner\342\200\231s account.");
+    if (!dynbi_text_starts(arn, "arn:") ||
+        dynbi_table_name(db, arn, &name, &length, NULL) != DYNB_OK)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: sourceTableArn is not a "
+                          "valid ARN");
+    *source = dynbi_store_find_table(db, name, length);
+    return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
+}
+
+/* Contract 1.6: the source, recovery, the time, the target, in this order. */
+static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *table, dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(rebuild->db);
+    uint64_t earliest, latest;
+    dynb *db = rebuild->db;
+    dynbi_table *source;
+    char text[3][32];
+    dynb_rc rc = dynbi_rebuild_source(db, input, &source, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(source, table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!source->recovery_days)
+        return dynbi_fail(err, DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+                          "Point in time recovery is not enabled for table '%s'", source->name);
+    earliest = dynbi_history_earliest(table, now_ms);
+    latest = dynbi_history_latest(db, table, now_ms);
+    rebuild->source = source;
+    rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
+    if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
+        dynbi_time_text(rebuild->time_ms, text[0]);
+        dynbi_time_text(earliest, text[1]);
+        dynbi_time_text(latest, text[2]);
+        return dynbi_fail(err, DYNB_INVALID_RESTORE_TIME,
+                          "RestoreDateTime '%tZ' must be within EarliestRestorableDateTime '%tZ' "
+                          "and LatestRestorableDateTime '%tZ'",
+                          text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
+                          text[2], dynbi_length(text[2]) - 4);
+    }
+    if (dynbi_store_find_table(db, input->target_table_name,
+                               dynbi_length(input->target_table_name)))
+        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s",
+                          input->target_table_name);
+    if (db->live_count >= 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
+                                 dynb_table_description *out, dynb_result *result,
+                                 dynb_error *err)
+{
+    const char *name = input->target_table_name;
+    dynb_table_description table;
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    memset(&rebuild, 0, sizeof rebuild);
+    rebuild.db = db;
+    rc = dynbi_rebuild_check(&rebuild, input, &table, err);
+    if (rc == DYNB_OK && out)
+        rc = dynbi_result_reserve(result, &db->memory.outer,
+                                  dynbi_describe_room(rebuild.source->settings_size + 512u,
+                                                      dynbi_length(name)) +
+                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
+                                  err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_start(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_replay(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_fold(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_log(&rebuild, name, &table, err);
+    if (rc == DYNB_OK && out) {
+        const dynbi_table *made = dynbi_store_find_table(db, name, dynbi_length(name));
+        char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+        size_t length = dynbi_table_arn(db, rebuild.source->name, arn, sizeof arn);
+        rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+        out->item_count = made->item_count;
+        out->size_bytes = made->size_bytes;
+        out->status = DYNB_TABLE_CREATING;
+        out->restoring = 1;
+        out->restore_source_table_arn = dynbi_result_text(result, arn, length);
+        out->restored_at_ms = rebuild.time_ms;
+    }
+    dynbi_rebuild_free(&rebuild);
+    return rc;
+}
+
+/* A table restored while a checkpoint is being made would be behind its cut and
+ * before its marking: the checkpoint comes first. */
+static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
+{
+    dynb_rc rc = DYNB_OK;
+    int has_worked;
+    dynbi_worker_still(db);
+    while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
+        rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
+    return rc;
 }
 
 /* --- starting a store --- */
@@ -15179,6 +16585,43 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb
     }
 }
 
+/* A base's trees, or a kept segment's pages. */
+static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    dynb *db = check->db;
+    dynbi_segment segment;
+    dynbi_snapshot snapshot;
+    dynbi_root pages;
+    uint32_t set, i;
+    dynb_rc rc = DYNB_OK;
+    memset(&snapshot, 0, sizeof snapshot);
+    memset(&pages, 0, sizeof pages);
+    (void)dynbi_format(check->where, sizeof check->where, "the history, key %s%016x",
+                       entry->key[0] == 'P' ? "P" : "L",
+                       entry->key_size < 9 ? (uint64_t)0 : dynbi_load64_be(entry->key + 1));
+    if (entry->key[0] == 'L') {
+        rc = dynbi_segment_read(entry, &segment, err);
+        pages.page = segment.page;
+        pages.page_count = segment.page_count;
+        if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, pages.page, pages.page_count))
+            (void)dynbi_audit_pages(check, &pages);
+        else
+            dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    rc = dynbi_record_snapshot(&db->allocator, entry, &snapshot, err);
+    if (rc == DYNB_CORRUPT) {
+        dynbi_audit_problem(check, rc, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
+            rc = dynbi_audit_tree(check, &snapshot.sets[set].run[i].root, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
 static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_error *err)
 {
     dynbi_audit *check = (dynbi_audit *)ctx;
@@ -15190,7 +16633,12 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    dynb_rc rc = DYNB_OK;
+    if (entry->key[0] == 'X')
+        return rc;
+    if (entry->key[0] == 'L' || entry->key[0] == 'P')
+        return dynbi_audit_history(check, entry, err);
+    rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
     if (rc == DYNB_OK && is_backup)
         rc = dynbi_details_read(&record, &details, err);
     if (rc == DYNB_OK)
@@ -15488,7 +16936,8 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
 static int dynbi_api_has_work(const dynb *db)
 {
     return db->frozen_count > 0 || db->tidy_is_due || db->worker->job[1].kind ||
-           db->worker->is_marking || dynbi_checkpoint_is_due(db, 0);
+           db->worker->is_marking || db->worker->sweep.phase ||
+           dynbi_sweep_is_due(db, 0) || dynbi_checkpoint_is_due(db, 0);
 }
 
 #if defined(DYNBACKUP_PTHREADS)
@@ -16119,7 +17568,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
     rc = dynbi_api_check_out(out, result, err);
     if (rc == DYNB_OK) {
         do
-            rc = dynbi_table_delete(db, table, out, result, err);
+            rc = dynbi_history_delete_table(db, table, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
@@ -16516,6 +17965,160 @@ DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_inp
     return dynbi_api_leave(db, rc);
 }
 
+/* --- continuous backups --- */
+
+DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                  dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
+}
+
+static dynb_rc dynbi_api_check_period(const dynb_update_continuous_backups_input *input,
+                                      dynb_error *err)
+{
+    const int32_t days = input->recovery_period_days;
+    const uint64_t size = days < 0 ? (uint64_t)0 - (uint64_t)(int64_t)days : (uint64_t)days;
+    if (!input->choose_period)
+        return DYNB_OK;
+    if (days < 1 || days > DYNB_RECOVERY_DAYS_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s%u' at "
+                          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to "
+                          "satisfy constraint: Member must have value %s",
+                          days < 0 ? "-" : "", size,
+                          days < 1 ? "greater than or equal to 1" : "less than or equal to 35");
+    if (!input->point_in_time_recovery)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling "
+                          "point-in-time recovery.");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
+                                                const dynb_update_continuous_backups_input *input,
+                                                dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!input)
+        return dynbi_api_null(err, "input");
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_period(input, err);
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_history_update(db, input, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    if (rc == DYNB_OK && out)
+        rc = dynbi_history_describe(db, input->table, out, err);
+    return dynbi_api_leave(db, rc);
+}
+
+/* What can be said without a look at the tables. */
+static dynb_rc dynbi_api_check_restore(const dynb_restore_to_time_input *input, dynb_error *err)
+{
+    dynb_rc rc = dynbi_name_check(input->target_table_name,
+                                  dynbi_length(input->target_table_name), "targetTableName", err);
+    if (rc == DYNB_OK && input->source_table_name && !input->source_table_arn)
+        rc = dynbi_name_check(input->source_table_name, dynbi_length(input->source_table_name),
+                              "sourceTableName", err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!input->source_table_name && !input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "The parameter 'TableName' is required but was not present in the "
+                          "request");
+    if (input->source_table_name && input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Must provide exactly one of: sourceTableArn, "
+                          "sourceTableName");
+    if (input->use_latest_time && input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime "
+                          "cannot be set for point-in-time restore request. Please specify only "
+                          "one of them");
+    if (!input->use_latest_time && !input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Either one of RestoreDateTime or "
+                          "UseLatestRestorableTime must be specified, but not both");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
+                                                     const dynb_restore_to_time_input *input,
+                                                     dynb_table_description *out,
+                                                     dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!input || !input->target_table_name)
+        return dynbi_api_null(err, !input ? "input" : "input.target_table_name");
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_out(out, result, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_api_check_restore(input, err);
+    if (rc == DYNB_OK) {
+        do {
+            rc = dynbi_rebuild_prepare(db, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_rebuild_run(db, input, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
+    }
+    if (rc != DYNB_OK && out)
+        memset(out, 0, sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                              const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (rule && (rule->keep_last == DYNB_UNLIMITED || rule->keep_hourly == DYNB_UNLIMITED ||
+                 rule->keep_daily == DYNB_UNLIMITED))
+        rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "a count of the rule is too large");
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_retention_update(db, table, rule, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                dynb_backup_retention *out, dynb_error *err)
+{
+    dynb_table_description settings;
+    dynbi_table *found;
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_table_find(db, table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &settings, err);
+    if (rc == DYNB_OK)
+        *out = settings.retention;
+    return dynbi_api_leave(db, rc);
+}
+
 /* --- looking inside --- */
 
 DYNB_API dynb_rc dynb_inspect_log(dynb *db,
@@ -16552,6 +18155,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_ARN_ROOM
 #undef DYNBI_ASSERT
 #undef DYNBI_BACKUP_ID_SIZE
+#undef DYNBI_BASE_KEY_BYTES
 #undef DYNBI_BASE_RATIO
 #undef DYNBI_BUILD_ORDINAL
 #undef DYNBI_BUILD_ROOM
@@ -16561,6 +18165,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CHUNK_HEADER
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
+#undef DYNBI_DAY_MS
 #undef DYNBI_ENCODING_MAX_BYTES
 #undef DYNBI_EPOCHS_TRIED
 #undef DYNBI_FANOUT_MIN
@@ -16589,6 +18194,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_NUMBER_MAX
 #undef DYNBI_NUMBER_PAIRS_MAX
 #undef DYNBI_OFF_MAX
+#undef DYNBI_OLD_BASE_GAPS
+#undef DYNBI_OLD_BASE_MS
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
@@ -16608,6 +18215,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUMS_DIFFER
 #undef DYNBI_SUPERBLOCK_BYTES
 #undef DYNBI_SUPERBLOCK_TEXT
+#undef DYNBI_SWEEP_DELETES
+#undef DYNBI_SWEEP_LOOKS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_UUID_SIZE
