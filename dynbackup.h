@@ -1018,9 +1018,9 @@ typedef struct dynb_difference_page {
  * Returns: VALIDATION (the keys of the two are not the same; a backup's ARN),
  *   BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, ACCESS_DENIED, INVALID_ARGUMENT,
  *   NO_MEMORY, IO_FAILED, CORRUPT.
- * Cost: proportional to what was written between the two, whatever the size of
- *   the table: trees and nodes that both share are skipped unread; and to all
- *   items where nothing is shared. Threads: any. Source: ours. */
+ * Cost: proportional to what was written, or folded together, between the two,
+ *   whatever the size of the table: trees and nodes that both share are skipped
+ *   unread; that of two scans at most. Threads: any. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
                                               dynb_difference_page *out, dynb_result *result,
                                               dynb_error *err);
@@ -9074,10 +9074,11 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
  *
  * A key that no unpaired source holds, and that the two of each pair hold alike
  * or not at all, is answered alike by both views: the first source of one list
- * that holds it is paired with the first of the other that does. So only the
- * keys of unpaired sources, and those at which a pair differs, are looked up in
- * both views. A pair is walked side by side; a subtree that both trees share is
- * passed over unread, which is what makes the cost that of the changes.
+ * that holds it is paired with the first of the other that does. So candidates
+ * are only the keys of unpaired sources, and those at which a pair differs. A
+ * pair is walked side by side; a subtree that both trees share is passed over
+ * unread, which is what makes the cost that of the changes. What a source that
+ * stands at a candidate says of it is at hand; the others are looked into.
  */
 
 /* One tree of a pair. The element at hand is an entry of the open leaf, or a
@@ -9276,33 +9277,54 @@ typedef struct dynbi_alone {
     const dynbi_root *root;
 } dynbi_alone;
 
+/* One source of one view: alone, or half of a pair, or else in both views. */
+typedef struct dynbi_slot {
+    const dynbi_generation *generation; /* NULL: a run */
+    const dynbi_root *root;
+    uint32_t alone; /* index + 1, or 0 */
+    uint32_t pair;  /* likewise */
+} dynbi_slot;
+
+/* As many as there are of each kind. */
+typedef struct dynbi_compare_counts {
+    uint32_t alone;
+    uint32_t pair;
+    uint32_t slot[2];
+} dynbi_compare_counts;
+
 typedef struct dynbi_compare {
     const dynb_allocator *allocator;
     dynbi_reader *reader;
     const dynbi_view *view[2]; /* the caller's, unchanged meanwhile */
-    dynbi_alone *alone;
-    uint32_t alone_count;
-    uint32_t alone_capacity;
+    dynbi_alone *alone;        /* NULL: matching only counts */
     dynbi_pair *pair;
-    uint32_t pair_count;
-    uint32_t pair_capacity;
+    dynbi_slot *slot[2];       /* of each view, newest first; one piece of memory */
+    dynbi_compare_counts used;
+    dynbi_compare_counts capacity;
     dynbi_buffer key; /* the candidate at hand */
     int is_at;
 } dynbi_compare;
 
+/* All three lists in one piece. */
+static size_t dynbi_compare_bytes(const dynbi_compare_counts *counts)
+{
+    return counts->pair * sizeof(dynbi_pair) + counts->alone * sizeof(dynbi_alone) +
+           ((size_t)counts->slot[0] + counts->slot[1]) * sizeof(dynbi_slot);
+}
+
 static void dynbi_compare_free(dynbi_compare *compare)
 {
     uint32_t i;
-    for (i = 0; i < compare->alone_count; ++i) {
+    for (i = 0; compare->pair && i < compare->used.alone; ++i) {
         if (compare->alone[i].source.is_tree)
             dynbi_tree_cursor_free(&compare->alone[i].source.tree);
     }
-    for (i = 0; i < compare->pair_count; ++i) {
+    for (i = 0; compare->pair && i < compare->used.pair; ++i) {
         dynbi_walk_free(&compare->pair[i].walk[0]);
         dynbi_walk_free(&compare->pair[i].walk[1]);
     }
-    dynbi_free(compare->allocator, compare->alone, compare->alone_capacity * sizeof(dynbi_alone));
-    dynbi_free(compare->allocator, compare->pair, compare->pair_capacity * sizeof(dynbi_pair));
+    if (compare->pair)
+        dynbi_free(compare->allocator, compare->pair, dynbi_compare_bytes(&compare->capacity));
     dynbi_buffer_free(&compare->key);
     memset(compare, 0, sizeof *compare);
 }
@@ -9321,34 +9343,53 @@ static const dynbi_generation *dynbi_compare_common(const dynbi_view *a, const d
     return NULL;
 }
 
-static void dynbi_compare_add(dynbi_compare *compare, const dynbi_generation *generation,
-                              const dynbi_root *root)
+/* Adds a source to a view's list; NULL while only counting. */
+static dynbi_slot *dynbi_compare_slot(dynbi_compare *compare, uint32_t side,
+                                      const dynbi_generation *generation, const dynbi_run *run)
 {
-    dynbi_alone *alone;
-    if (root && !root->page)
-        return;
-    if (compare->alone) { /* NULL: only counting */
-        alone = &compare->alone[compare->alone_count];
-        memset(alone, 0, sizeof *alone);
-        alone->generation = generation;
-        alone->root = root;
-        alone->source.is_tree = root != NULL;
-        if (root)
-            dynbi_tree_cursor_init(&alone->source.tree, compare->reader);
+    dynbi_slot *slot = NULL;
+    if (compare->pair) {
+        slot = &compare->slot[side][compare->used.slot[side]];
+        memset(slot, 0, sizeof *slot);
+        slot->generation = generation;
+        slot->root = run ? &run->root : NULL;
     }
-    ++compare->alone_count;
+    ++compare->used.slot[side];
+    return slot;
 }
 
-static void dynbi_compare_add_pair(dynbi_compare *compare, const dynbi_root *a,
-                                   const dynbi_root *b)
+static void dynbi_compare_add_alone(dynbi_compare *compare, uint32_t side,
+                                    const dynbi_generation *generation, const dynbi_run *run)
 {
-    if (compare->pair) {
-        dynbi_pair *pair = &compare->pair[compare->pair_count];
-        memset(pair, 0, sizeof *pair);
-        dynbi_walk_init(&pair->walk[0], compare->reader, a);
-        dynbi_walk_init(&pair->walk[1], compare->reader, b);
+    dynbi_slot *slot = dynbi_compare_slot(compare, side, generation, run);
+    if (slot) {
+        dynbi_alone *alone = &compare->alone[compare->used.alone];
+        memset(alone, 0, sizeof *alone);
+        alone->generation = generation;
+        alone->root = slot->root;
+        alone->source.is_tree = run != NULL;
+        if (run)
+            dynbi_tree_cursor_init(&alone->source.tree, compare->reader);
+        slot->alone = compare->used.alone + 1;
     }
-    ++compare->pair_count;
+    ++compare->used.alone;
+}
+
+/* Two runs that start alike; one and the same needs no walk. */
+static void dynbi_compare_add_both(dynbi_compare *compare, const dynbi_run *a, const dynbi_run *b)
+{
+    dynbi_slot *slot_a = dynbi_compare_slot(compare, 0, NULL, a);
+    dynbi_slot *slot_b = dynbi_compare_slot(compare, 1, NULL, b);
+    if (dynbi_root_is_same(&a->root, &b->root))
+        return;
+    if (slot_a && slot_b) {
+        dynbi_pair *pair = &compare->pair[compare->used.pair];
+        memset(pair, 0, sizeof *pair);
+        dynbi_walk_init(&pair->walk[0], compare->reader, &a->root);
+        dynbi_walk_init(&pair->walk[1], compare->reader, &b->root);
+        slot_a->pair = slot_b->pair = compare->used.pair + 1;
+    }
+    ++compare->used.pair;
 }
 
 /* Pairs the sources off, or counts what that would give. */
@@ -9356,24 +9397,22 @@ static void dynbi_compare_match(dynbi_compare *compare)
 {
     const dynbi_generation *common = dynbi_compare_common(compare->view[0], compare->view[1]);
     const dynbi_runs *a = &compare->view[0]->runs, *b = &compare->view[1]->runs;
-    uint32_t i, j = 0;
-    for (i = 0; i < 2; ++i) {
-        const dynbi_generation *generation = compare->view[i]->newest;
+    uint32_t side, i = 0, j = 0;
+    memset(&compare->used, 0, sizeof compare->used);
+    for (side = 0; side < 2; ++side) {
+        const dynbi_generation *generation = compare->view[side]->newest;
         for (; generation != common; generation = generation->next)
-            dynbi_compare_add(compare, generation, NULL);
+            dynbi_compare_add_alone(compare, side, generation, NULL);
+        for (; generation; generation = generation->next)
+            (void)dynbi_compare_slot(compare, side, generation, NULL);
     }
-    i = 0;
     while (i < a->count || j < b->count) {
-        if (j == b->count || (i < a->count && a->run[i].from_lsn > b->run[j].from_lsn)) {
-            dynbi_compare_add(compare, NULL, &a->run[i++].root);
-        } else if (i == a->count || a->run[i].from_lsn < b->run[j].from_lsn) {
-            dynbi_compare_add(compare, NULL, &b->run[j++].root);
-        } else {
-            if (!dynbi_root_is_same(&a->run[i].root, &b->run[j].root))
-                dynbi_compare_add_pair(compare, &a->run[i].root, &b->run[j].root);
-            ++i;
-            ++j;
-        }
+        if (j == b->count || (i < a->count && a->run[i].from_lsn > b->run[j].from_lsn))
+            dynbi_compare_add_alone(compare, 0, NULL, &a->run[i++]);
+        else if (i == a->count || a->run[i].from_lsn < b->run[j].from_lsn)
+            dynbi_compare_add_alone(compare, 1, NULL, &b->run[j++]);
+        else
+            dynbi_compare_add_both(compare, &a->run[i++], &b->run[j++]);
     }
 }
 
@@ -9382,7 +9421,6 @@ static void dynbi_compare_match(dynbi_compare *compare)
 static dynb_rc dynbi_compare_init(dynbi_compare *compare, dynbi_reader *reader,
                                   const dynbi_view *from, const dynbi_view *to, dynb_error *err)
 {
-    uint32_t alone_count, pair_count;
     memset(compare, 0, sizeof *compare);
     compare->allocator = reader->allocator;
     compare->reader = reader;
@@ -9390,20 +9428,17 @@ static dynb_rc dynbi_compare_init(dynbi_compare *compare, dynbi_reader *reader,
     compare->view[1] = to;
     compare->key.allocator = reader->allocator;
     dynbi_compare_match(compare);
-    alone_count = compare->alone_count;
-    pair_count = compare->pair_count;
-    compare->alone_count = compare->pair_count = 0;
-    if (alone_count)
-        compare->alone = (dynbi_alone *)dynbi_allocate(compare->allocator,
-                                                       alone_count * sizeof(dynbi_alone));
-    compare->alone_capacity = compare->alone ? alone_count : 0;
-    if (pair_count)
-        compare->pair = (dynbi_pair *)dynbi_allocate(compare->allocator,
-                                                     pair_count * sizeof(dynbi_pair));
-    compare->pair_capacity = compare->pair ? pair_count : 0;
-    if (compare->alone_capacity != alone_count || compare->pair_capacity != pair_count)
+    compare->capacity = compare->used;
+    if (dynbi_compare_bytes(&compare->capacity) == 0)
+        return DYNB_OK; /* nothing was ever written to either */
+    compare->pair = (dynbi_pair *)dynbi_allocate(compare->allocator,
+                                                 dynbi_compare_bytes(&compare->capacity));
+    if (!compare->pair)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to compare %u sources",
-                          (uint64_t)alone_count + pair_count);
+                          (uint64_t)compare->used.slot[0] + compare->used.slot[1]);
+    compare->alone = (dynbi_alone *)(void *)(compare->pair + compare->capacity.pair);
+    compare->slot[0] = (dynbi_slot *)(void *)(compare->alone + compare->capacity.alone);
+    compare->slot[1] = compare->slot[0] + compare->capacity.slot[0];
     dynbi_compare_match(compare);
     return DYNB_OK;
 }
@@ -9414,7 +9449,7 @@ static dynb_rc dynbi_compare_choose(dynbi_compare *compare, int is_first, dynb_e
     const uint8_t *best = NULL;
     size_t best_size = 0;
     uint32_t i;
-    for (i = 0; i < compare->alone_count; ++i) {
+    for (i = 0; i < compare->used.alone; ++i) {
         const dynbi_source *source = &compare->alone[i].source;
         if (source->has_change && (!best || dynbi_key_compare(source->change.key,
                                                               source->change.key_size, best,
@@ -9423,7 +9458,7 @@ static dynb_rc dynbi_compare_choose(dynbi_compare *compare, int is_first, dynb_e
             best_size = source->change.key_size;
         }
     }
-    for (i = 0; i < compare->pair_count; ++i) {
+    for (i = 0; i < compare->used.pair; ++i) {
         const dynbi_buffer *key = compare->pair[i].key;
         if (key && (!best || dynbi_key_compare(key->bytes, key->used_bytes, best,
                                                best_size) < 0)) {
@@ -9448,7 +9483,7 @@ static dynb_rc dynbi_compare_seek(dynbi_compare *compare, const uint8_t *key, ui
     const uint32_t set = compare->view[0]->set;
     uint32_t i, side;
     dynb_rc rc = DYNB_OK;
-    for (i = 0; rc == DYNB_OK && i < compare->alone_count; ++i) {
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
         dynbi_alone *alone = &compare->alone[i];
         if (alone->root)
             rc = dynbi_tree_seek(&alone->source.tree, alone->root, key, key_size, 0, err);
@@ -9457,7 +9492,7 @@ static dynb_rc dynbi_compare_seek(dynbi_compare *compare, const uint8_t *key, ui
                                   key_size);
         dynbi_source_load(&alone->source);
     }
-    for (i = 0; rc == DYNB_OK && i < compare->pair_count; ++i) {
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
         dynbi_pair *pair = &compare->pair[i];
         for (side = 0; rc == DYNB_OK && side < 2; ++side)
             rc = dynbi_walk_seek(&pair->walk[side], key, key_size, err);
@@ -9473,14 +9508,14 @@ static dynb_rc dynbi_compare_next(dynbi_compare *compare, dynb_error *err)
     const dynbi_buffer *key = &compare->key;
     uint32_t i;
     dynb_rc rc = DYNB_OK;
-    for (i = 0; rc == DYNB_OK && i < compare->alone_count; ++i) {
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
         dynbi_source *source = &compare->alone[i].source;
         if (source->has_change &&
             dynbi_key_compare(source->change.key, source->change.key_size, key->bytes,
                               key->used_bytes) == 0)
             rc = dynbi_source_move(source, 0, err);
     }
-    for (i = 0; rc == DYNB_OK && i < compare->pair_count; ++i) {
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
         const dynbi_buffer *at = compare->pair[i].key;
         if (at && dynbi_key_compare(at->bytes, at->used_bytes, key->bytes, key->used_bytes) == 0)
             rc = dynbi_pair_next(&compare->pair[i], key, err);
@@ -9488,7 +9523,7 @@ static dynb_rc dynbi_compare_next(dynbi_compare *compare, dynb_error *err)
     return rc == DYNB_OK ? dynbi_compare_choose(compare, 0, err) : rc;
 }
 
-/* A candidate looked up in both views; [0] the old. A tombstone counts as not
+/* What both views hold for a candidate; [0] the old. A tombstone counts as not
  * there. After DYNB_OK: close it. */
 typedef struct dynbi_both {
     dynbi_found found[2];
@@ -9503,6 +9538,75 @@ static void dynbi_both_close(dynbi_reader *reader, dynbi_both *both)
     }
 }
 
+static int dynbi_compare_is_at(const dynbi_compare *compare, const uint8_t *key, size_t key_size)
+{
+    return dynbi_key_compare(key, key_size, compare->key.bytes, compare->key.used_bytes) == 0;
+}
+
+/* What a source says of the candidate without being looked into: *found. Zero:
+ * it may hold it, but does not stand there. */
+static int dynbi_slot_tell(const dynbi_compare *compare, const dynbi_slot *slot, uint32_t side,
+                           dynbi_found *found)
+{
+    if (slot->alone) {
+        const dynbi_source *source = &compare->alone[slot->alone - 1].source;
+        const dynbi_change *change = &source->change;
+        found->is_there = source->has_change &&
+                          dynbi_compare_is_at(compare, change->key, change->key_size);
+        found->value = change->value;
+        found->value_size = change->value_size;
+        found->is_tombstone = change->is_tombstone;
+        return 1;
+    }
+    if (slot->pair) {
+        const dynbi_pair *pair = &compare->pair[slot->pair - 1];
+        const dynbi_walk *walk = &pair->walk[side];
+        if (!pair->key || !dynbi_compare_is_at(compare, pair->key->bytes, pair->key->used_bytes))
+            return 0; /* both hold it alike, or not at all */
+        found->is_there = walk->is_at && !walk->subtree.page &&
+                          dynbi_compare_is_at(compare, walk->key.bytes, walk->key.used_bytes);
+        found->value = walk->entry.value;
+        found->value_size = walk->entry.value_size;
+        found->is_tombstone = walk->entry.is_tombstone;
+        return 1;
+    }
+    return 0;
+}
+
+/* What one view holds for the candidate. */
+static dynb_rc dynbi_compare_get(const dynbi_compare *compare, uint32_t side, dynbi_found *found,
+                                 dynb_error *err)
+{
+    const dynbi_buffer *key = &compare->key;
+    const uint32_t key_size = (uint32_t)key->used_bytes;
+    uint32_t i;
+    found->is_there = 0;
+    for (i = 0; i < compare->used.slot[side] && !found->is_there; ++i) {
+        const dynbi_slot *slot = &compare->slot[side][i];
+        dynb_rc rc;
+        if (dynbi_slot_tell(compare, slot, side, found))
+            continue;
+        if (slot->generation) {
+            const dynbi_entry *entry = dynbi_generation_get(
+                slot->generation, compare->view[side]->set, key->bytes, key_size);
+            if (entry) {
+                found->value = dynbi_entry_value(entry);
+                found->value_size = entry->value_size;
+                found->is_tombstone = entry->is_tombstone;
+                found->is_there = 1;
+            }
+            continue;
+        }
+        rc = dynbi_tree_get(compare->reader, slot->root, key->bytes, key_size, found, err);
+        if (rc != DYNB_OK) {
+            memset(found, 0, sizeof *found);
+            return rc;
+        }
+    }
+    found->is_there = found->is_there && !found->is_tombstone;
+    return DYNB_OK;
+}
+
 /* *differs: the views do, at the candidate. */
 static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both, int *differs,
                                   dynb_error *err)
@@ -9511,14 +9615,8 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
     uint32_t i;
     dynb_rc rc = DYNB_OK;
     memset(both, 0, sizeof *both);
-    for (i = 0; rc == DYNB_OK && i < 2; ++i) {
-        dynbi_found *found = &both->found[i];
-        rc = dynbi_view_get(compare->reader, compare->view[i], compare->key.bytes,
-                            (uint32_t)compare->key.used_bytes, found, err);
-        if (rc != DYNB_OK)
-            memset(found, 0, sizeof *found);
-        found->is_there = found->is_there && !found->is_tombstone;
-    }
+    for (i = 0; rc == DYNB_OK && i < 2; ++i)
+        rc = dynbi_compare_get(compare, i, &both->found[i], err);
     *differs = was->is_there != is->is_there ||
                (was->is_there && dynbi_key_compare(was->value, was->value_size, is->value,
                                                    is->value_size) != 0);
