@@ -967,6 +967,18 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
                                                                 dynb_result *result,
                                                                 dynb_error *err);
 
+/* Restores several backups, all or none, as one log record: with backups of one
+ * marker (dynb_create_backups) a consistent cut across tables comes back as
+ * such, and no crash leaves a part of it.
+ * inputs: input_count >= 1, with different targets. out: input_count
+ * descriptions, or NULL.
+ * Returns: as dynb_restore_table_from_backup; VALIDATION also for a target that
+ *   is named twice, and for more than a log record holds (256 MiB).
+ * Cost: one log record. Threads: any. Source: ours; AWS has nothing alike. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
+    dynb *db, const dynb_restore_input *inputs, uint32_t input_count, dynb_table_description *out,
+    dynb_result *result, dynb_error *err);
+
 /* ----------------------------------------- reading and comparing backups -- */
 
 /* What to read: a live table or a backup. Zero it, then set one member. */
@@ -10315,7 +10327,8 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
- * A table's number is the LSN of the frame that created it, never used again.
+ * A table's number is the LSN of the frame that created it and, above bit 52,
+ * its place among the tables created by that frame; never used again.
  *
  * Recovery: (1) the superblock; (2) the log, its end found, catalog changes
  * applied; (3) pages marked from all roots; (4) the other changes that no
@@ -10774,6 +10787,20 @@ static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     memcpy(out->sets, table->sets, sizeof out->sets);
+}
+
+#define DYNBI_TABLE_LSN_BITS 52u
+
+/* The number of the index-th table that the next frame creates. */
+static uint64_t dynbi_table_number(uint64_t last_lsn, uint32_t index)
+{
+    return (last_lsn + 1) | (uint64_t)index << DYNBI_TABLE_LSN_BITS;
+}
+
+/* The LSN of the frame that created a table. */
+static uint64_t dynbi_table_lsn(const dynbi_table *table)
+{
+    return table->id & (((uint64_t)1 << DYNBI_TABLE_LSN_BITS) - 1);
 }
 
 static void dynbi_table_view(const dynbi_table *table, uint32_t set, dynbi_view *view)
@@ -12739,8 +12766,9 @@ static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
 
 /* --- control plane --- */
 
-/* Logs a table's record, made of settings in db->value and a snapshot. */
-static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+/* Adds a table's record, made of settings in db->value and a snapshot, to the
+ * transaction. */
+static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
                                const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynbi_record record;
@@ -12753,8 +12781,6 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     rc = dynbi_record_make(&db->record, &record, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, name, name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
     if (rc != DYNB_OK)
         return rc;
     change.key = db->key.bytes;
@@ -12762,6 +12788,14 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Logs one table's record. */
+static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+                               const dynbi_snapshot *snapshot, dynb_error *err)
+{
+    dynb_rc rc = dynbi_change_begin(db, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, name_length, snapshot, err) : rc;
 }
 
 /* Gives a new table its identity. */
@@ -12806,7 +12840,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     snapshot.folded_lsn = db->log.tail.lsn;
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), &table, tags,
+                             tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
@@ -14493,28 +14528,27 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->settings.deletion_protection = 0;
 }
 
-static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_backup_description *backup,
-                                 const dynbi_snapshot *snapshot, dynb_error *err)
+/* Adds the index-th table of a restore to the transaction, with the backup's
+ * snapshot. */
+static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t index,
+                                       const dynb_backup_description *backup,
+                                       const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynb_table_description table = backup->source;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_rc rc;
     dynbi_restore_settings(&table, name);
     dynbi_table_baptize(db, &table, uuid, label);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, NULL, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_commit(db, db->config.durability, err);
-    return rc;
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
+                             NULL, 0, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
 }
 
-static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
-                                    dynb_table_description *out, dynb_result *result,
-                                    dynb_error *err)
+/* Checks one restore and adds it; *room grows by what its description takes. */
+static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint32_t index,
+                                 size_t *room, dynb_error *err)
 {
     const char *name = input->target_table_name;
-    size_t length = dynbi_length(name), room;
     dynb_backup_description backup;
     dynb_result source;
     dynbi_backup_name parsed;
@@ -14534,38 +14568,78 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "Invalid Request: sseSpecificationOverride must be provided for "
                         "cross-region restores");
-    if (rc == DYNB_OK && dynbi_store_find_table(db, name, length))
+    if (rc == DYNB_OK && dynbi_store_find_table(db, name, dynbi_length(name)))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
-    if (rc == DYNB_OK && db->live_count >= 2500)
-        rc = dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                        "Subscriber limit exceeded: there are 2500 tables already");
-    room = rc == DYNB_OK ? dynbi_describe_room((size_t)record.settings_size + 512, length) +
-                               dynbi_length(backup.backup_arn) +
-                               dynbi_length(backup.source.table_arn) + 64
-                         : 0;
+    if (rc == DYNB_OK)
+        *room += dynbi_describe_room((size_t)record.settings_size + 512, dynbi_length(name)) +
+                 2 * dynbi_length(input->backup_arn) + 64;
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_add_table(db, name, index, &backup, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    dynb_result_free(&source);
+    return rc;
+}
+
+/* Describes a table just restored; the room was reserved. */
+static dynb_rc dynbi_restore_describe(const dynb *db, const dynb_restore_input *input,
+                                      dynb_table_description *out, dynb_result *result,
+                                      dynb_error *err)
+{
+    const char *name = input->target_table_name, *arn = input->backup_arn;
+    const dynbi_table *table = dynbi_store_find_table(db, name, dynbi_length(name));
+    dynb_rc rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
+    size_t table_arn_length = 0; /* what stands before the backup's own part */
+    while (!dynbi_text_starts(arn + table_arn_length, "/backup/"))
+        ++table_arn_length;
+    out->item_count = table->item_count;
+    out->size_bytes = table->size_bytes;
+    out->status = DYNB_TABLE_CREATING;
+    out->restoring = 1;
+    out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
+    out->restore_source_table_arn = dynbi_result_text(result, arn, table_arn_length);
+    out->restored_at_ms = db->log.tail.time_ms;
+    return rc;
+}
+
+/* Targets are new, and each is named once. */
+static dynb_rc dynbi_restore_check(const dynb *db, const dynb_restore_input *inputs,
+                                   uint32_t count, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 1; i < count; ++i) {
+        for (j = 0; j < i; ++j) {
+            if (dynbi_text_equal(inputs[i].target_table_name, inputs[j].target_table_name))
+                return dynbi_fail(err, DYNB_VALIDATION, "table %s is named twice",
+                                  inputs[i].target_table_name);
+        }
+    }
+    if (db->live_count + (uint64_t)count > 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, uint32_t count,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    size_t room = 0;
+    uint32_t i;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        rc = dynbi_restore_add(db, &inputs[i], i, &room, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_check(db, inputs, count, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
     if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_store_begin_writing(db, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_restore_log(db, name, &backup, &snapshot, err);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    if (rc == DYNB_OK && out) {
-        const dynbi_table *table = dynbi_store_find_table(db, name, length);
-        const char *arn = backup.backup_arn, *table_arn = backup.source.table_arn;
-        rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
-        out->item_count = table->item_count;
-        out->size_bytes = table->size_bytes;
-        out->status = DYNB_TABLE_CREATING;
-        out->restoring = 1;
-        out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
-        out->restore_source_table_arn = dynbi_result_text(result, table_arn,
-                                                          dynbi_length(table_arn));
-        out->restored_at_ms = db->log.tail.time_ms;
-    }
-    dynb_result_free(&source);
+        rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && out && i < count; ++i)
+        rc = dynbi_restore_describe(db, &inputs[i], &out[i], result, err);
     return rc;
 }
 
@@ -15636,7 +15710,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
         }
         /* a restored table that was not written since shares all its runs:
          * folding them would copy it */
-        if (may_tidy && table->folded_lsn >= table->id &&
+        if (may_tidy && table->folded_lsn >= dynbi_table_lsn(table) &&
             dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
             dynbi_tidy_fits(db, table, first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
@@ -17316,35 +17390,52 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     return dynbi_api_leave(db, rc);
 }
 
-DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_input *input,
-                                                dynb_table_description *out, dynb_result *result,
-                                                dynb_error *err)
+static dynb_rc dynbi_api_check_restore(const dynb_restore_input *input, dynb_error *err)
 {
-    size_t length;
+    const size_t length = dynbi_length(input->target_table_name);
+    if (length == 0)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "TableName must be at least 3 characters long and at most 255 "
+                          "characters long");
+    return dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+}
+
+DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_input *inputs,
+                                                  uint32_t input_count,
+                                                  dynb_table_description *out,
+                                                  dynb_result *result, dynb_error *err)
+{
+    uint32_t i;
     dynb_rc rc;
     if (out)
-        memset(out, 0, sizeof *out);
-    if (!input || !input->target_table_name)
-        return dynbi_api_null(err, !input ? "input" : "input.target_table_name");
+        memset(out, 0, input_count * sizeof *out);
+    if (!inputs || !input_count)
+        return dynbi_api_null(err, "input");
+    for (i = 0; i < input_count; ++i) {
+        if (!inputs[i].target_table_name)
+            return dynbi_api_null(err, "input.target_table_name");
+    }
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
-    length = dynbi_length(input->target_table_name);
-    if (rc == DYNB_OK && length == 0)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "TableName must be at least 3 characters long and at most 255 characters "
-                        "long");
-    if (rc == DYNB_OK)
-        rc = dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+    for (i = 0; rc == DYNB_OK && i < input_count; ++i)
+        rc = dynbi_api_check_restore(&inputs[i], err);
     if (rc == DYNB_OK) {
         do
-            rc = dynbi_backup_restore(db, input, out, result, err);
+            rc = dynbi_backup_restore(db, inputs, input_count, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
-        memset(out, 0, sizeof *out);
+        memset(out, 0, input_count * sizeof *out);
     return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_input *input,
+                                                dynb_table_description *out, dynb_result *result,
+                                                dynb_error *err)
+{
+    return dynb_restore_tables_from_backups(db, input, 1, out, result, err);
 }
 
 /* --- looking inside --- */
@@ -17438,6 +17529,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUMS_DIFFER
 #undef DYNBI_SUPERBLOCK_BYTES
 #undef DYNBI_SUPERBLOCK_TEXT
+#undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_UUID_SIZE

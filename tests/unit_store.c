@@ -598,7 +598,7 @@ static void test_memory(void)
     MUST(dynb_wait_idle(s.db, &kit_err));
     restore.backup_arn = arn;
     restore.target_table_name = "Second";
-    SWEEP_MEMORY(&s, dynbi_backup_restore(s.db, &restore, &about, &s.result, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_backup_restore(s.db, &restore, 1, &about, &s.result, &kit_err));
     SWEEP_MEMORY(&s, dynbi_audit_run(s.db, NULL, NULL, NULL, &kit_err));
     SWEEP_MEMORY(&s, dynbi_scrub_run(s.db, &kit_err));
     SWEEP_MEMORY(&s, dynbi_backup_delete(s.db, arn, NULL, NULL, &kit_err));
