@@ -833,7 +833,7 @@ typedef enum dynb_sort_condition {
 } dynb_sort_condition;
 
 typedef struct dynb_query_input {
-    const char *table;         /* name or ARN */
+    const char *table;         /* name or ARN; NULL: see backup_arn */
     dynb_value partition_key;  /* a view, e.g. dynb_item_get(item, "Id") */
     dynb_sort_condition condition;
     dynb_value sort_from;      /* the operand, BETWEEN's lower one */
@@ -841,14 +841,16 @@ typedef struct dynb_query_input {
     int descending;            /* nonzero: ScanIndexForward false */
     uint32_t limit;            /* items at most; 0: no limit but the 1 MB page */
     dynb_item start_after;     /* last_key of the page before; bytes NULL: start */
+    const char *backup_arn;    /* with table NULL: inside this backup */
 } dynb_query_input;
 
 typedef struct dynb_scan_input {
-    const char *table;     /* name or ARN */
+    const char *table;     /* name or ARN; NULL: see backup_arn */
     uint32_t limit;        /* as for queries */
     dynb_item start_after; /* as for queries */
     uint32_t segment;       /* 0..total_segments-1 */
     uint32_t total_segments; /* 0 or 1: the whole table; at most 1,000,000 */
+    const char *backup_arn;  /* with table NULL: inside this backup */
 } dynb_scan_input;
 
 typedef struct dynb_page {
@@ -859,7 +861,8 @@ typedef struct dynb_page {
 
 /* The items of one partition in order of the sort key: N by value, S and B by
  * bytes. At most limit items or 1 MB, then last_key is set.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT;
+ *   inside a backup also what dynb_get_item_at returns.
  * Cost: O(log n + items). Threads: any. Source: API Query. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_query(dynb *db, const dynb_query_input *input,
                                             dynb_page *out, dynb_result *result, dynb_error *err);
@@ -990,6 +993,76 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
                                                                 dynb_table_description *out,
                                                                 dynb_result *result,
                                                                 dynb_error *err);
+
+/* Restores several backups, all or none, as one log record: with backups of one
+ * marker (dynb_create_backups) a consistent cut across tables comes back as
+ * such, and no crash leaves a part of it.
+ * inputs: input_count >= 1, with different targets. out: input_count
+ * descriptions, or NULL.
+ * Returns: as dynb_restore_table_from_backup; VALIDATION also for a target that
+ *   is named twice, and for more than a log record holds (256 MiB).
+ * Cost: one log record. Threads: any. Source: ours; AWS has nothing alike. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
+    dynb *db, const dynb_restore_input *inputs, uint32_t input_count, dynb_table_description *out,
+    dynb_result *result, dynb_error *err);
+
+/* ----------------------------------------- reading and comparing backups -- */
+
+/* What to read: a live table or a backup. Zero it, then set one member. */
+typedef struct dynb_source {
+    const char *table;      /* name or ARN; NULL: see backup_arn */
+    const char *backup_arn; /* with table NULL: a backup, also while CREATING */
+} dynb_source;
+
+/* Gets the item with that key out of a backup, without restoring it, or out of
+ * a live table. (dynb_query and dynb_scan do the same: give them backup_arn.)
+ * key: an item of just the key attributes. out->bytes is NULL when there is
+ * none.
+ * Returns: BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, VALIDATION (the ARN; the key
+ *   does not match the schema), ACCESS_DENIED, INVALID_ARGUMENT (both a table
+ *   and a backup, or neither), NO_MEMORY, IO_FAILED, CORRUPT.
+ * Cost: as dynb_get_item; the first look into a backup reads its record, too.
+ * Threads: any. Source: ours; AWS reads only what is restored. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source,
+                                                  dynb_item key, dynb_item *out,
+                                                  dynb_result *result, dynb_error *err);
+
+typedef struct dynb_compare_input {
+    dynb_source from;      /* where the old images come from ... */
+    dynb_source to;        /* ... and the new ones */
+    uint32_t limit;        /* differences at most; 0: no limit but the bytes */
+    uint32_t limit_bytes;  /* of old and new images; 0: 1 MiB; one difference
+                            * always fits */
+    dynb_item start_after; /* last_key of the page before; bytes NULL: start */
+} dynb_compare_input;
+
+/* An item that is not the same in both: added where old_item.bytes is NULL,
+ * removed where new_item.bytes is NULL, else changed. */
+typedef struct dynb_difference {
+    dynb_item old_item;
+    dynb_item new_item;
+} dynb_difference;
+
+typedef struct dynb_difference_page {
+    const dynb_difference *differences;
+    uint32_t count;     /* may be 0 though last_key is set: go on */
+    dynb_item last_key; /* bytes NULL: no more; else start_after of the next page */
+} dynb_difference_page;
+
+/* What changed? The items that differ between two snapshots, in order of their
+ * keys: two backups, a backup and a live table, or two live tables, with the
+ * same key schema. Items are compared by what they hold: one that was put
+ * again unchanged, or changed and changed back, does not differ.
+ * Each page is exact; between pages a live table may change, a backup does not.
+ * Returns: VALIDATION (the keys of the two are not the same; a backup's ARN),
+ *   BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, ACCESS_DENIED, INVALID_ARGUMENT,
+ *   NO_MEMORY, IO_FAILED, CORRUPT.
+ * Cost: proportional to what was written, or folded together, between the two,
+ *   whatever the size of the table: trees and nodes that both share are skipped
+ *   unread; that of two scans at most. Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
+                                              dynb_difference_page *out, dynb_result *result,
+                                              dynb_error *err);
 
 /* ------------------------------------------------- continuous backups -- */
 
@@ -8804,7 +8877,7 @@ static void dynbi_generation_next(dynbi_generation_cursor *cursor)
  * the oldest run has no tombstones to keep.
  *
  * Needs: TREE, GENERATION   Used by: STORE, TABLE, BACKUP
- * Exports: dynbi_runs_*, dynbi_view_get, dynbi_merge_*
+ * Exports: dynbi_runs_*, dynbi_view_get, dynbi_merge_*, dynbi_compare_*
  * On error: what reading trees gives.
  * ======================================================================== */
 
@@ -9173,6 +9246,571 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
     *has_change = rc == DYNB_OK && current;
     if (*has_change)
         *change = *current;
+    return rc;
+}
+
+/* --- compare: the keys at which two views may differ ---
+ *
+ * Both views are lists of sources, newest first: generations, then runs. Pair
+ * them off without crossings: what both lists have itself (the same generation,
+ * a run with the same root) and runs that start at the same LSN, for a fold
+ * keeps where its oldest run starts:
+ *
+ *     old   [90..95]   [40..90] ---- [0..40]
+ *                          |            |         | same root: skipped
+ *     new        [40..110] +            +         - only a start in common:
+ *                  pair: walked        same       walked side by side
+ *
+ * A key that no unpaired source holds, and that the two of each pair hold alike
+ * or not at all, is answered alike by both views: the first source of one list
+ * that holds it is paired with the first of the other that does. So candidates
+ * are only the keys of unpaired sources, and those at which a pair differs. A
+ * pair is walked side by side; a subtree that both trees share is passed over
+ * unread, which is what makes the cost that of the changes. What a source that
+ * stands at a candidate says of it is at hand; the others are looked into.
+ */
+
+/* One tree of a pair. The element at hand is an entry of the open leaf, or a
+ * subtree that is not opened yet. */
+typedef struct dynbi_walk {
+    dynbi_reader *reader;
+    dynbi_root root;
+    dynbi_root way[DYNBI_LEVELS]; /* way[level]: the node opened at that level */
+    uint32_t index[DYNBI_LEVELS]; /* the element of it on the way */
+    uint32_t level;     /* of the open node, which the element is of */
+    dynbi_node node;    /* pinned while range.bytes is not NULL */
+    dynbi_root subtree; /* the element, if it is one: page not 0 */
+    dynbi_buffer key;   /* the element's first; empty for the root */
+    dynbi_leaf_entry entry;
+    int is_at; /* zero: at the end */
+} dynbi_walk;
+
+static void dynbi_walk_init(dynbi_walk *walk, dynbi_reader *reader, const dynbi_root *root)
+{
+    memset(walk, 0, sizeof *walk);
+    walk->reader = reader;
+    walk->root = *root;
+    walk->key.allocator = reader->allocator;
+}
+
+static void dynbi_walk_leave(dynbi_walk *walk)
+{
+    if (walk->node.range.bytes)
+        dynbi_node_close(walk->reader, &walk->node);
+}
+
+static void dynbi_walk_free(dynbi_walk *walk)
+{
+    dynbi_walk_leave(walk);
+    dynbi_buffer_free(&walk->key);
+}
+
+/* Takes in the element that index[level] of the open node is. */
+static dynb_rc dynbi_walk_land(dynbi_walk *walk, dynb_error *err)
+{
+    const uint32_t index = walk->index[walk->level];
+    dynb_rc rc = dynbi_node_key_copy(&walk->node, index, &walk->key, err);
+    memset(&walk->subtree, 0, sizeof walk->subtree);
+    if (rc != DYNB_OK)
+        return rc;
+    if (walk->level > 0)
+        dynbi_node_child(&walk->node, index, &walk->subtree);
+    else
+        dynbi_node_leaf_entry(&walk->node, index, &walk->entry);
+    walk->is_at = 1;
+    return DYNB_OK;
+}
+
+/* Opens the subtree at hand: its first element is the one at hand now. */
+static dynb_rc dynbi_walk_open(dynbi_walk *walk, dynb_error *err)
+{
+    dynb_rc rc;
+    DYNBI_ASSERT(walk->is_at && walk->subtree.page);
+    if (walk->subtree.level >= DYNBI_LEVELS)
+        return dynbi_node_corrupt(walk->reader, &walk->subtree, err);
+    dynbi_walk_leave(walk);
+    walk->level = walk->subtree.level;
+    walk->way[walk->level] = walk->subtree;
+    walk->index[walk->level] = 0;
+    rc = dynbi_node_open(walk->reader, &walk->subtree, &walk->node, err);
+    return rc == DYNB_OK ? dynbi_walk_land(walk, err) : rc;
+}
+
+/* On to the next element: of the open node, else of the nearest above that has
+ * one. The root itself has none after it. */
+static dynb_rc dynbi_walk_next(dynbi_walk *walk, dynb_error *err)
+{
+    walk->is_at = 0;
+    if (!walk->node.range.bytes)
+        return DYNB_OK;
+    while (++walk->index[walk->level] == walk->node.entry_count) {
+        dynb_rc rc;
+        dynbi_walk_leave(walk);
+        if (walk->level == walk->root.level)
+            return DYNB_OK;
+        ++walk->level;
+        rc = dynbi_node_open(walk->reader, &walk->way[walk->level], &walk->node, err);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    return dynbi_walk_land(walk, err);
+}
+
+/* Goes to the root as a whole, or to the first entry >= key. */
+static dynb_rc dynbi_walk_seek(dynbi_walk *walk, const uint8_t *key, uint32_t key_size,
+                               dynb_error *err)
+{
+    int is_equal;
+    dynb_rc rc = DYNB_OK;
+    dynbi_walk_leave(walk);
+    walk->key.used_bytes = 0;
+    walk->subtree = walk->root;
+    walk->is_at = walk->root.page != 0;
+    if (!key || !walk->is_at)
+        return DYNB_OK;
+    while (rc == DYNB_OK && walk->subtree.page) {
+        rc = dynbi_walk_open(walk, err);
+        if (rc == DYNB_OK && walk->level > 0) {
+            walk->index[walk->level] = dynbi_node_child_for(&walk->node, key, key_size);
+            rc = dynbi_walk_land(walk, err);
+        }
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    walk->index[0] = dynbi_node_search(&walk->node, key, key_size, &is_equal);
+    if (walk->index[0] < walk->node.entry_count)
+        return dynbi_walk_land(walk, err);
+    --walk->index[0]; /* all of this leaf is before the key */
+    return dynbi_walk_next(walk, err);
+}
+
+/* Two trees walked side by side. */
+typedef struct dynbi_pair {
+    dynbi_walk walk[2];
+    const dynbi_buffer *key; /* where they differ; NULL: nowhere any more */
+} dynbi_pair;
+
+/* Who moves: negative the first, positive the second, zero both. */
+static int dynbi_pair_order(const dynbi_walk *a, const dynbi_walk *b)
+{
+    if (!a->is_at || !b->is_at)
+        return a->is_at ? -1 : 1;
+    return dynbi_key_compare(a->key.bytes, a->key.used_bytes, b->key.bytes, b->key.used_bytes);
+}
+
+static int dynbi_walk_is_alike(const dynbi_walk *a, const dynbi_walk *b)
+{
+    return a->entry.is_tombstone == b->entry.is_tombstone &&
+           dynbi_key_compare(a->entry.value, a->entry.value_size, b->entry.value,
+                             b->entry.value_size) == 0;
+}
+
+static int dynbi_root_is_same(const dynbi_root *a, const dynbi_root *b)
+{
+    return a->page == b->page && a->sum == b->sum && a->level == b->level;
+}
+
+/* From where the pair stands, finds the first key at which it differs. */
+static dynb_rc dynbi_pair_find(dynbi_pair *pair, dynb_error *err)
+{
+    dynbi_walk *a = &pair->walk[0], *b = &pair->walk[1];
+    dynb_rc rc = DYNB_OK;
+    pair->key = NULL;
+    while (rc == DYNB_OK && (a->is_at || b->is_at)) {
+        const int order = dynbi_pair_order(a, b);
+        dynbi_walk *first = order <= 0 ? a : b;
+        int is_same = order == 0;
+        if (is_same && a->subtree.page && b->subtree.page &&
+            !dynbi_root_is_same(&a->subtree, &b->subtree)) {
+            first = a->subtree.level >= b->subtree.level ? a : b;
+            is_same = 0;
+        } else if (is_same && !a->subtree.page != !b->subtree.page) {
+            first = a->subtree.page ? a : b;
+            is_same = 0;
+        } else if (is_same && !a->subtree.page) {
+            is_same = dynbi_walk_is_alike(a, b);
+        }
+        if (is_same) {
+            rc = dynbi_walk_next(a, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_walk_next(b, err);
+        } else if (first->subtree.page) {
+            rc = dynbi_walk_open(first, err);
+        } else {
+            pair->key = &first->key;
+            return DYNB_OK;
+        }
+    }
+    return rc;
+}
+
+/* Moves on from `key`, which is where the pair differs. */
+static dynb_rc dynbi_pair_next(dynbi_pair *pair, const dynbi_buffer *key, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < 2; ++i) {
+        dynbi_walk *walk = &pair->walk[i];
+        if (walk->is_at && !walk->subtree.page &&
+            dynbi_key_compare(walk->key.bytes, walk->key.used_bytes, key->bytes,
+                              key->used_bytes) == 0)
+            rc = dynbi_walk_next(walk, err);
+    }
+    return rc == DYNB_OK ? dynbi_pair_find(pair, err) : rc;
+}
+
+/* A source that only one of the views has. */
+typedef struct dynbi_alone {
+    dynbi_source source;
+    const dynbi_generation *generation; /* NULL: a run */
+    const dynbi_root *root;
+} dynbi_alone;
+
+/* One source of one view: alone, or half of a pair, or else in both views. */
+typedef struct dynbi_slot {
+    const dynbi_generation *generation; /* NULL: a run */
+    const dynbi_root *root;
+    uint32_t alone; /* index + 1, or 0 */
+    uint32_t pair;  /* likewise */
+} dynbi_slot;
+
+/* As many as there are of each kind. */
+typedef struct dynbi_compare_counts {
+    uint32_t alone;
+    uint32_t pair;
+    uint32_t slot[2];
+} dynbi_compare_counts;
+
+typedef struct dynbi_compare {
+    const dynb_allocator *allocator;
+    dynbi_reader *reader;
+    const dynbi_view *view[2]; /* the caller's, unchanged meanwhile */
+    dynbi_alone *alone;        /* NULL: matching only counts */
+    dynbi_pair *pair;
+    dynbi_slot *slot[2];       /* of each view, newest first; one piece of memory */
+    dynbi_compare_counts used;
+    dynbi_compare_counts capacity;
+    dynbi_buffer key; /* the candidate at hand */
+    int is_at;
+} dynbi_compare;
+
+/* All three lists in one piece. */
+static size_t dynbi_compare_bytes(const dynbi_compare_counts *counts)
+{
+    return counts->pair * sizeof(dynbi_pair) + counts->alone * sizeof(dynbi_alone) +
+           ((size_t)counts->slot[0] + counts->slot[1]) * sizeof(dynbi_slot);
+}
+
+static void dynbi_compare_free(dynbi_compare *compare)
+{
+    uint32_t i;
+    for (i = 0; compare->pair && i < compare->used.alone; ++i) {
+        if (compare->alone[i].source.is_tree)
+            dynbi_tree_cursor_free(&compare->alone[i].source.tree);
+    }
+    for (i = 0; compare->pair && i < compare->used.pair; ++i) {
+        dynbi_walk_free(&compare->pair[i].walk[0]);
+        dynbi_walk_free(&compare->pair[i].walk[1]);
+    }
+    if (compare->pair)
+        dynbi_free(compare->allocator, compare->pair, dynbi_compare_bytes(&compare->capacity));
+    dynbi_buffer_free(&compare->key);
+    memset(compare, 0, sizeof *compare);
+}
+
+/* The first generation that both views have, and with it all older ones; NULL:
+ * none. */
+static const dynbi_generation *dynbi_compare_common(const dynbi_view *a, const dynbi_view *b)
+{
+    const dynbi_generation *at, *other;
+    for (at = a->newest; at; at = at->next) {
+        for (other = b->newest; other; other = other->next) {
+            if (at == other)
+                return at;
+        }
+    }
+    return NULL;
+}
+
+/* Adds a source to a view's list; NULL while only counting. */
+static dynbi_slot *dynbi_compare_slot(dynbi_compare *compare, uint32_t side,
+                                      const dynbi_generation *generation, const dynbi_run *run)
+{
+    dynbi_slot *slot = NULL;
+    if (compare->pair) {
+        slot = &compare->slot[side][compare->used.slot[side]];
+        memset(slot, 0, sizeof *slot);
+        slot->generation = generation;
+        slot->root = run ? &run->root : NULL;
+    }
+    ++compare->used.slot[side];
+    return slot;
+}
+
+static void dynbi_compare_add_alone(dynbi_compare *compare, uint32_t side,
+                                    const dynbi_generation *generation, const dynbi_run *run)
+{
+    dynbi_slot *slot = dynbi_compare_slot(compare, side, generation, run);
+    if (slot) {
+        dynbi_alone *alone = &compare->alone[compare->used.alone];
+        memset(alone, 0, sizeof *alone);
+        alone->generation = generation;
+        alone->root = slot->root;
+        alone->source.is_tree = run != NULL;
+        if (run)
+            dynbi_tree_cursor_init(&alone->source.tree, compare->reader);
+        slot->alone = compare->used.alone + 1;
+    }
+    ++compare->used.alone;
+}
+
+/* Two runs that start alike; one and the same needs no walk. */
+static void dynbi_compare_add_both(dynbi_compare *compare, const dynbi_run *a, const dynbi_run *b)
+{
+    dynbi_slot *slot_a = dynbi_compare_slot(compare, 0, NULL, a);
+    dynbi_slot *slot_b = dynbi_compare_slot(compare, 1, NULL, b);
+    if (dynbi_root_is_same(&a->root, &b->root))
+        return;
+    if (slot_a && slot_b) {
+        dynbi_pair *pair = &compare->pair[compare->used.pair];
+        memset(pair, 0, sizeof *pair);
+        dynbi_walk_init(&pair->walk[0], compare->reader, &a->root);
+        dynbi_walk_init(&pair->walk[1], compare->reader, &b->root);
+        slot_a->pair = slot_b->pair = compare->used.pair + 1;
+    }
+    ++compare->used.pair;
+}
+
+/* Pairs the sources off, or counts what that would give. */
+static void dynbi_compare_match(dynbi_compare *compare)
+{
+    const dynbi_generation *common = dynbi_compare_common(compare->view[0], compare->view[1]);
+    const dynbi_runs *a = &compare->view[0]->runs, *b = &compare->view[1]->runs;
+    uint32_t side, i = 0, j = 0;
+    memset(&compare->used, 0, sizeof compare->used);
+    for (side = 0; side < 2; ++side) {
+        const dynbi_generation *generation = compare->view[side]->newest;
+        for (; generation != common; generation = generation->next)
+            dynbi_compare_add_alone(compare, side, generation, NULL);
+        for (; generation; generation = generation->next)
+            (void)dynbi_compare_slot(compare, side, generation, NULL);
+    }
+    while (i < a->count || j < b->count) {
+        if (j == b->count || (i < a->count && a->run[i].from_lsn > b->run[j].from_lsn))
+            dynbi_compare_add_alone(compare, 0, NULL, &a->run[i++]);
+        else if (i == a->count || a->run[i].from_lsn < b->run[j].from_lsn)
+            dynbi_compare_add_alone(compare, 1, NULL, &b->run[j++]);
+        else
+            dynbi_compare_add_both(compare, &a->run[i++], &b->run[j++]);
+    }
+}
+
+/* Prepares comparing two views; then seek. After a failure: free it all the
+ * same. */
+static dynb_rc dynbi_compare_init(dynbi_compare *compare, dynbi_reader *reader,
+                                  const dynbi_view *from, const dynbi_view *to, dynb_error *err)
+{
+    memset(compare, 0, sizeof *compare);
+    compare->allocator = reader->allocator;
+    compare->reader = reader;
+    compare->view[0] = from;
+    compare->view[1] = to;
+    compare->key.allocator = reader->allocator;
+    dynbi_compare_match(compare);
+    compare->capacity = compare->used;
+    if (dynbi_compare_bytes(&compare->capacity) == 0)
+        return DYNB_OK; /* nothing was ever written to either */
+    compare->pair = (dynbi_pair *)dynbi_allocate(compare->allocator,
+                                                 dynbi_compare_bytes(&compare->capacity));
+    if (!compare->pair)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to compare %u sources",
+                          (uint64_t)compare->used.slot[0] + compare->used.slot[1]);
+    compare->alone = (dynbi_alone *)(void *)(compare->pair + compare->capacity.pair);
+    compare->slot[0] = (dynbi_slot *)(void *)(compare->alone + compare->capacity.alone);
+    compare->slot[1] = compare->slot[0] + compare->capacity.slot[0];
+    dynbi_compare_match(compare);
+    return DYNB_OK;
+}
+
+/* Takes the least key of all sources as the candidate. */
+static dynb_rc dynbi_compare_choose(dynbi_compare *compare, int is_first, dynb_error *err)
+{
+    const uint8_t *best = NULL;
+    size_t best_size = 0;
+    uint32_t i;
+    for (i = 0; i < compare->used.alone; ++i) {
+        const dynbi_source *source = &compare->alone[i].source;
+        if (source->has_change && (!best || dynbi_key_compare(source->change.key,
+                                                              source->change.key_size, best,
+                                                              best_size) < 0)) {
+            best = source->change.key;
+            best_size = source->change.key_size;
+        }
+    }
+    for (i = 0; i < compare->used.pair; ++i) {
+        const dynbi_buffer *key = compare->pair[i].key;
+        if (key && (!best || dynbi_key_compare(key->bytes, key->used_bytes, best,
+                                               best_size) < 0)) {
+            best = key->bytes;
+            best_size = key->used_bytes;
+        }
+    }
+    compare->is_at = best != NULL;
+    if (best && !is_first && dynbi_key_compare(best, best_size, compare->key.bytes,
+                                                 compare->key.used_bytes) <= 0)
+        return dynbi_fail(err, DYNB_CORRUPT, "the keys of a tree are out of order");
+    compare->key.used_bytes = 0;
+    if (best && !dynbi_buffer_append(&compare->key, best, best_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return DYNB_OK;
+}
+
+/* Places it at the first candidate >= key; key NULL: at the first. */
+static dynb_rc dynbi_compare_seek(dynbi_compare *compare, const uint8_t *key, uint32_t key_size,
+                                  dynb_error *err)
+{
+    const uint32_t set = compare->view[0]->set;
+    uint32_t i, side;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
+        dynbi_alone *alone = &compare->alone[i];
+        if (alone->root)
+            rc = dynbi_tree_seek(&alone->source.tree, alone->root, key, key_size, 0, err);
+        else
+            dynbi_generation_seek(&alone->source.generation, alone->generation, set, key,
+                                  key_size);
+        dynbi_source_load(&alone->source);
+    }
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
+        dynbi_pair *pair = &compare->pair[i];
+        for (side = 0; rc == DYNB_OK && side < 2; ++side)
+            rc = dynbi_walk_seek(&pair->walk[side], key, key_size, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_pair_find(pair, err);
+    }
+    return rc == DYNB_OK ? dynbi_compare_choose(compare, 1, err) : rc;
+}
+
+/* On to the next candidate. */
+static dynb_rc dynbi_compare_next(dynbi_compare *compare, dynb_error *err)
+{
+    const dynbi_buffer *key = &compare->key;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
+        dynbi_source *source = &compare->alone[i].source;
+        if (source->has_change &&
+            dynbi_key_compare(source->change.key, source->change.key_size, key->bytes,
+                              key->used_bytes) == 0)
+            rc = dynbi_source_move(source, 0, err);
+    }
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
+        const dynbi_buffer *at = compare->pair[i].key;
+        if (at && dynbi_key_compare(at->bytes, at->used_bytes, key->bytes, key->used_bytes) == 0)
+            rc = dynbi_pair_next(&compare->pair[i], key, err);
+    }
+    return rc == DYNB_OK ? dynbi_compare_choose(compare, 0, err) : rc;
+}
+
+/* What both views hold for a candidate; [0] the old. A tombstone counts as not
+ * there. After DYNB_OK: close it. */
+typedef struct dynbi_both {
+    dynbi_found found[2];
+} dynbi_both;
+
+static void dynbi_both_close(dynbi_reader *reader, dynbi_both *both)
+{
+    uint32_t i;
+    for (i = 0; i < 2; ++i) {
+        if (both->found[i].leaf.range.bytes)
+            dynbi_node_close(reader, &both->found[i].leaf);
+    }
+}
+
+static int dynbi_compare_is_at(const dynbi_compare *compare, const uint8_t *key, size_t key_size)
+{
+    return dynbi_key_compare(key, key_size, compare->key.bytes, compare->key.used_bytes) == 0;
+}
+
+/* What a source says of the candidate without being looked into: *found. Zero:
+ * it may hold it, but does not stand there. */
+static int dynbi_slot_tell(const dynbi_compare *compare, const dynbi_slot *slot, uint32_t side,
+                           dynbi_found *found)
+{
+    if (slot->alone) {
+        const dynbi_source *source = &compare->alone[slot->alone - 1].source;
+        const dynbi_change *change = &source->change;
+        found->is_there = source->has_change &&
+                          dynbi_compare_is_at(compare, change->key, change->key_size);
+        found->value = change->value;
+        found->value_size = change->value_size;
+        found->is_tombstone = change->is_tombstone;
+        return 1;
+    }
+    if (slot->pair) {
+        const dynbi_pair *pair = &compare->pair[slot->pair - 1];
+        const dynbi_walk *walk = &pair->walk[side];
+        if (!pair->key || !dynbi_compare_is_at(compare, pair->key->bytes, pair->key->used_bytes))
+            return 0; /* both hold it alike, or not at all */
+        found->is_there = walk->is_at && !walk->subtree.page &&
+                          dynbi_compare_is_at(compare, walk->key.bytes, walk->key.used_bytes);
+        found->value = walk->entry.value;
+        found->value_size = walk->entry.value_size;
+        found->is_tombstone = walk->entry.is_tombstone;
+        return 1;
+    }
+    return 0;
+}
+
+/* What one view holds for the candidate. */
+static dynb_rc dynbi_compare_get(const dynbi_compare *compare, uint32_t side, dynbi_found *found,
+                                 dynb_error *err)
+{
+    const dynbi_buffer *key = &compare->key;
+    const uint32_t key_size = (uint32_t)key->used_bytes;
+    uint32_t i;
+    found->is_there = 0;
+    for (i = 0; i < compare->used.slot[side] && !found->is_there; ++i) {
+        const dynbi_slot *slot = &compare->slot[side][i];
+        dynb_rc rc;
+        if (dynbi_slot_tell(compare, slot, side, found))
+            continue;
+        if (slot->generation) {
+            const dynbi_entry *entry = dynbi_generation_get(
+                slot->generation, compare->view[side]->set, key->bytes, key_size);
+            if (entry) {
+                found->value = dynbi_entry_value(entry);
+                found->value_size = entry->value_size;
+                found->is_tombstone = entry->is_tombstone;
+                found->is_there = 1;
+            }
+            continue;
+        }
+        rc = dynbi_tree_get(compare->reader, slot->root, key->bytes, key_size, found, err);
+        if (rc != DYNB_OK) {
+            memset(found, 0, sizeof *found);
+            return rc;
+        }
+    }
+    found->is_there = found->is_there && !found->is_tombstone;
+    return DYNB_OK;
+}
+
+/* *differs: the views do, at the candidate. */
+static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both, int *differs,
+                                  dynb_error *err)
+{
+    const dynbi_found *was = &both->found[0], *is = &both->found[1];
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    memset(both, 0, sizeof *both);
+    for (i = 0; rc == DYNB_OK && i < 2; ++i)
+        rc = dynbi_compare_get(compare, i, &both->found[i], err);
+    *differs = was->is_there != is->is_there ||
+               (was->is_there && dynbi_key_compare(was->value, was->value_size, is->value,
+                                                   is->value_size) != 0);
+    if (rc != DYNB_OK)
+        dynbi_both_close(compare->reader, both);
     return rc;
 }
 
@@ -9926,7 +10564,8 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  *     backup  0 | varint size, details | varint size, settings | snapshot
  *     segment 0 | varints page, page_count
  *     base    0 | varints of its segment and mark | snapshot
- * A table's number is the LSN of the frame that created it, never used again.
+ * A table's number is the LSN of the frame that created it and, above bit 52,
+ * its place among the tables created by that frame; never used again.
  *
  * Recovery: (1) the superblock; (2) the log, its end found, catalog changes
  * applied; (3) pages marked from all roots; (4) the other changes that no
@@ -10018,6 +10657,16 @@ typedef struct dynbi_superblock {
     dynbi_root catalog_root;
 } dynbi_superblock;
 
+#define DYNBI_OPENED 4u /* backups kept open for reading; two at least */
+
+/* A backup being read, as a table of its own that nobody writes. */
+typedef struct dynbi_opened {
+    char *arn; /* NULL: the place is free */
+    size_t arn_size;
+    dynbi_table *table;
+    uint64_t used_at;
+} dynbi_opened;
+
 struct dynbi_worker; /* section 24 */
 
 struct dynb {
@@ -10065,6 +10714,11 @@ struct dynb {
     dynbi_buffer key;   /* scratch of one call */
     dynbi_buffer value; /* likewise */
     dynbi_buffer record; /* likewise, for catalog records */
+
+    dynbi_opened opened[DYNBI_OPENED]; /* good while catalog_changes is ... */
+    uint64_t opened_at;                /* ... this; all are dropped else */
+    uint64_t opened_clock;
+    uint64_t catalog_changes; /* put in place since open */
 
     uint64_t throttle_ms; /* CreateBackup's token bucket */
     uint64_t throttle_tokens;
@@ -10516,6 +11170,20 @@ static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
     memcpy(out->sets, table->sets, sizeof out->sets);
 }
 
+#define DYNBI_TABLE_LSN_BITS 52u
+
+/* The number of the index-th table that the next frame creates. */
+static uint64_t dynbi_table_number(uint64_t last_lsn, uint32_t index)
+{
+    return (last_lsn + 1) | (uint64_t)index << DYNBI_TABLE_LSN_BITS;
+}
+
+/* The LSN of the frame that created a table. */
+static uint64_t dynbi_table_lsn(const dynbi_table *table)
+{
+    return table->id & (((uint64_t)1 << DYNBI_TABLE_LSN_BITS) - 1);
+}
+
 static void dynbi_table_view(const dynbi_table *table, uint32_t set, dynbi_view *view)
 {
     view->newest = table->newest;
@@ -10773,6 +11441,20 @@ static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
 {
     dynbi_free(&db->allocator, db->uncounted[index].key, db->uncounted[index].size);
     db->uncounted[index] = db->uncounted[--db->uncounted_count];
+}
+
+static void dynbi_opened_drop(dynb *db, dynbi_opened *opened)
+{
+    dynbi_table_free(db, opened->table);
+    dynbi_free(&db->allocator, opened->arn, opened->arn_size);
+    memset(opened, 0, sizeof *opened);
+}
+
+static void dynbi_store_drop_opened(dynb *db)
+{
+    uint32_t i;
+    for (i = 0; i < DYNBI_OPENED; ++i)
+        dynbi_opened_drop(db, &db->opened[i]);
 }
 
 /* --- pages and space --- */
@@ -11297,6 +11979,7 @@ static void dynbi_apply_catalog(dynb *db, dynbi_op *op, const uint8_t *base)
         dynbi_store_set_pending(db, staged);
     else
         dynbi_store_set_table(db, staged);
+    ++db->catalog_changes;
     dynbi_staged_free(db, op);
 }
 
@@ -12066,6 +12749,7 @@ static dynb_rc dynbi_store_seal(dynb *db, dynb_error *err)
 static void dynbi_store_free(dynb *db)
 {
     uint32_t i;
+    dynbi_store_drop_opened(db);
     for (i = 0; i < db->op_count; ++i)
         dynbi_staged_free(db, &db->ops[i]);
     for (i = 0; i < db->table_count; ++i)
@@ -12507,8 +13191,9 @@ static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
 
 /* --- control plane --- */
 
-/* Logs a table's record, made of settings in db->value and a snapshot. */
-static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+/* Adds a table's record, made of settings in db->value and a snapshot, to the
+ * transaction. */
+static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
                                const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynbi_record record;
@@ -12521,8 +13206,6 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     rc = dynbi_record_make(&db->record, &record, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, name, name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
     if (rc != DYNB_OK)
         return rc;
     change.key = db->key.bytes;
@@ -12530,6 +13213,14 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Logs one table's record. */
+static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+                               const dynbi_snapshot *snapshot, dynb_error *err)
+{
+    dynb_rc rc = dynbi_change_begin(db, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, name_length, snapshot, err) : rc;
 }
 
 /* Gives a new table its identity. */
@@ -12574,7 +13265,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     snapshot.folded_lsn = db->log.tail.lsn;
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), &table, tags,
+                             tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
@@ -12840,17 +13532,30 @@ static dynb_rc dynbi_tags_list(dynb *db, const char *arn, const dynb_tag **tags,
 
 /* --- items: writing --- */
 
-/* Copies what a view holds for db->key as an item into the result. */
-static dynb_rc dynbi_item_read(dynb *db, const dynbi_table *table, dynb_item *out,
+/* What is read: a view, with the table it is of for its keys and its name. */
+typedef struct dynbi_place {
+    const dynbi_table *table;
+    dynbi_view view;
+} dynbi_place;
+
+/* A live table as it is now. */
+static dynbi_place dynbi_place_of(const dynbi_table *table)
+{
+    dynbi_place place;
+    place.table = table;
+    dynbi_table_view(table, 0, &place.view);
+    return place;
+}
+
+/* Copies what a place holds for db->key as an item into the result. */
+static dynb_rc dynbi_item_read(dynb *db, const dynbi_place *place, dynb_item *out,
                                dynb_result *result, dynb_error *err)
 {
     const uint32_t key_size = (uint32_t)db->key.used_bytes;
+    const dynbi_table *table = place->table;
     dynbi_found found;
-    dynbi_view view;
     size_t size;
-    dynb_rc rc;
-    dynbi_table_view(table, 0, &view);
-    rc = dynbi_view_get(&db->reader, &view, db->key.bytes, key_size, &found, err);
+    dynb_rc rc = dynbi_view_get(&db->reader, &place->view, db->key.bytes, key_size, &found, err);
     if (rc != DYNB_OK || !found.is_there)
         return rc;
     if (!found.is_tombstone) {
@@ -12926,8 +13631,10 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     dynb_rc rc = dynbi_table_find(db, write->table, DYNB_OK, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_item_encode(db, table, write->item, write->is_delete, err);
-    if (rc == DYNB_OK && options && options->return_old)
-        rc = dynbi_item_read(db, table, old, result, err);
+    if (rc == DYNB_OK && options && options->return_old) {
+        const dynbi_place place = dynbi_place_of(table);
+        rc = dynbi_item_read(db, &place, old, result, err);
+    }
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK)
@@ -13030,14 +13737,11 @@ static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t wri
     return dynbi_item_commit(db, options, err);
 }
 
-static dynb_rc dynbi_item_get(dynb *db, const char *name, dynb_item key, dynb_item *out,
+static dynb_rc dynbi_item_get(dynb *db, const dynbi_place *place, dynb_item key, dynb_item *out,
                               dynb_result *result, dynb_error *err)
 {
-    dynbi_table *table;
-    dynb_rc rc = dynbi_table_find(db, name, DYNB_OK, &table, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_item_encode(db, table, key, 1, err);
-    return rc == DYNB_OK ? dynbi_item_read(db, table, out, result, err) : rc;
+    dynb_rc rc = dynbi_item_encode(db, place->table, key, 1, err);
+    return rc == DYNB_OK ? dynbi_item_read(db, place, out, result, err) : rc;
 }
 
 /* --- items: query and scan --- */
@@ -13208,15 +13912,13 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
     return rc;
 }
 
-static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_table *table,
-                             dynbi_view *view)
+static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_place *place)
 {
     memset(read, 0, sizeof *read);
     read->from.allocator = &db->allocator;
     read->to.allocator = &db->allocator;
-    read->table = table;
-    dynbi_table_view(table, 0, view);
-    read->view = view;
+    read->table = place->table;
+    read->view = &place->view;
 }
 
 static void dynbi_range_free(dynbi_range_read *read)
@@ -13294,15 +13996,13 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
     return DYNB_OK;
 }
 
-static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_page *out,
+static dynb_rc dynbi_table_query(dynb *db, const dynbi_place *place,
+                                 const dynb_query_input *input, dynb_page *out,
                                  dynb_result *result, dynb_error *err)
 {
+    const dynbi_table *table = place->table;
     dynbi_range_read read;
-    dynbi_table *table;
-    dynbi_view view;
-    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
-    if (rc != DYNB_OK)
-        return rc;
+    dynb_rc rc;
     if (input->condition != DYNB_SORT_ANY && table->schema.part_count < 2)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Query condition missed key schema element: table %s has no sort key",
@@ -13311,7 +14011,7 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeyConditionExpression: Incorrect operand type for operator "
                           "or function; operator or function: begins_with, operand type: N");
-    dynbi_range_init(db, &read, table, &view);
+    dynbi_range_init(db, &read, place);
     read.descending = input->descending;
     read.limit = input->limit;
     rc = dynbi_query_range(input, &read, err);
@@ -13323,16 +14023,12 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
     return rc;
 }
 
-static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
-                                dynb_result *result, dynb_error *err)
+static dynb_rc dynbi_table_scan(dynb *db, const dynbi_place *place, const dynb_scan_input *input,
+                                dynb_page *out, dynb_result *result, dynb_error *err)
 {
     dynbi_range_read read;
-    dynbi_table *table;
-    dynbi_view view;
-    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
-    if (rc != DYNB_OK)
-        return rc;
-    dynbi_range_init(db, &read, table, &view);
+    dynb_rc rc = DYNB_OK;
+    dynbi_range_init(db, &read, place);
     read.limit = input->limit;
     read.segment = input->segment;
     read.total_segments = input->total_segments > 1 ? input->total_segments : 0;
@@ -13342,6 +14038,176 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
         rc = dynbi_range_run(db, &read, out, result, err);
     dynbi_range_free(&read);
     return rc;
+}
+
+/* --- items: comparing --- */
+
+#define DYNBI_COMPARE_LOOKS 65536u /* candidates a page looks at: the lock is held meanwhile */
+
+/* Adds one image to the page: its size, 4 bytes, then its own; size 0: none. */
+static dynb_rc dynbi_difference_add(const dynbi_place *place, const dynbi_buffer *key,
+                                    const dynbi_found *found, dynb_result *result,
+                                    dynb_error *err)
+{
+    const dynbi_schema *schema = &place->table->schema;
+    const uint32_t key_size = (uint32_t)key->used_bytes;
+    size_t bound = found->is_there
+                       ? dynbi_item_restored_bound(schema, key_size, found->value_size)
+                       : 0;
+    size_t needed = result->used_bytes + 4 + bound, size = 0;
+    dynb_rc rc = DYNB_OK;
+    if (needed > result->capacity_bytes)
+        rc = dynbi_result_grow(result, needed + needed / 2 + 4096, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (found->is_there) {
+        size = dynbi_item_restore(schema, key->bytes, key_size, found->value, found->value_size,
+                                  result->memory + result->used_bytes + 4);
+        if (!size)
+            return dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged",
+                              place->table->name);
+    }
+    dynbi_store32(result->memory + result->used_bytes, (uint32_t)size);
+    result->used_bytes += 4 + size;
+    return DYNB_OK;
+}
+
+/* Puts the array of differences behind the images gathered, then the last key,
+ * which is in db->key if there is one. */
+static dynb_rc dynbi_difference_finish(dynb *db, const dynbi_place *place, uint32_t count,
+                                       dynb_difference_page *out, dynb_result *result,
+                                       dynb_error *err)
+{
+    const dynbi_schema *schema = &place->table->schema;
+    size_t key_bound = dynbi_item_restored_bound(schema, db->key.used_bytes, 16);
+    size_t used = (result->used_bytes + 7) & ~(size_t)7, pos = 0;
+    size_t needed = used + count * sizeof(dynb_difference) + key_bound + 16;
+    dynb_difference *differences;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    if (needed > result->capacity_bytes)
+        rc = dynbi_result_grow(result, needed, err);
+    if (rc != DYNB_OK)
+        return rc;
+    result->used_bytes = used;
+    differences = (dynb_difference *)dynbi_result_take(result, count * sizeof *differences);
+    for (i = 0; i < 2 * count; ++i) {
+        dynb_item *item = i % 2 ? &differences[i / 2].new_item : &differences[i / 2].old_item;
+        item->size_bytes = dynbi_load32(result->memory + pos);
+        item->bytes = item->size_bytes ? result->memory + pos + 4 : NULL;
+        pos += 4 + (size_t)item->size_bytes;
+    }
+    out->differences = differences;
+    out->count = count;
+    if (db->key.used_bytes) {
+        uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
+        size_t size = dynbi_key_item(schema, db->key.bytes, db->key.used_bytes, to);
+        if (!size)
+            return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
+                              place->table->name);
+        out->last_key.bytes = to;
+        out->last_key.size_bytes = (uint32_t)size;
+    }
+    return DYNB_OK;
+}
+
+/* Gathers differences from where `compare` stands. *count of them; db->key is
+ * left empty at the end of all, else at the last key looked at. */
+static dynb_rc dynbi_difference_gather(dynb *db, dynbi_compare *compare, const dynbi_place *place,
+                                       const dynb_compare_input *input, uint32_t *count,
+                                       dynb_result *result, dynb_error *err)
+{
+    const size_t limit = input->limit_bytes ? input->limit_bytes : DYNB_PAGE_MAX_BYTES;
+    uint32_t looks;
+    dynb_rc rc = DYNB_OK;
+    db->key.used_bytes = 0;
+    for (looks = 0; rc == DYNB_OK && compare->is_at; ++looks) {
+        const size_t before = result->used_bytes;
+        dynbi_both both;
+        int differs = 0;
+        if (looks == DYNBI_COMPARE_LOOKS || (*count && *count == input->limit))
+            return DYNB_OK;
+        rc = dynbi_compare_look(compare, &both, &differs, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (differs) {
+            rc = dynbi_difference_add(&place[0], &compare->key, &both.found[0], result, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_difference_add(&place[1], &compare->key, &both.found[1], result, err);
+            if (rc == DYNB_OK && *count && result->used_bytes - 8 * (*count + 1) > limit) {
+                result->used_bytes = before; /* one too many: the next page's first */
+                dynbi_both_close(&db->reader, &both);
+                return DYNB_OK;
+            }
+            ++*count;
+        }
+        dynbi_both_close(&db->reader, &both);
+        db->key.used_bytes = 0;
+        if (rc == DYNB_OK &&
+            !dynbi_buffer_append(&db->key, compare->key.bytes, compare->key.used_bytes))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        if (rc == DYNB_OK)
+            rc = dynbi_compare_next(compare, err);
+    }
+    if (rc == DYNB_OK)
+        db->key.used_bytes = 0;
+    return rc;
+}
+
+/* Puts the key to go on after in db->key, as the first that can come. */
+static dynb_rc dynbi_difference_resume(dynb *db, const dynbi_place *place, dynb_item start_after,
+                                       dynb_error *err)
+{
+    dynb_rc rc;
+    db->key.used_bytes = 0;
+    if (!start_after.bytes)
+        return DYNB_OK;
+    rc = dynb_item_check(start_after, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_encode(&place->table->schema, start_after, 1, &db->key, err);
+    if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, "", 1))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return rc;
+}
+
+static int dynbi_schema_is_same(const dynbi_schema *a, const dynbi_schema *b)
+{
+    uint32_t i;
+    for (i = 0; i < a->part_count && i < b->part_count; ++i) {
+        const dynbi_key_part *x = &a->part[i], *y = &b->part[i];
+        if (x->type != y->type || x->name_length != y->name_length ||
+            memcmp(x->name, y->name, x->name_length) != 0)
+            return 0;
+    }
+    return a->part_count == b->part_count;
+}
+
+/* One page of what differs between place[0], the old one, and place[1]. */
+static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
+                                    const dynb_compare_input *input, dynb_difference_page *out,
+                                    dynb_result *result, dynb_error *err)
+{
+    dynbi_compare compare;
+    uint32_t count = 0;
+    dynb_rc rc;
+    if (!dynbi_schema_is_same(&place[0].table->schema, &place[1].table->schema))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "tables %s and %s have different key schemas; what can be compared is "
+                          "two backups of one table, the table, and tables restored from them",
+                          place[0].table->name, place[1].table->name);
+    rc = dynbi_difference_resume(db, place, input->start_after, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_compare_init(&compare, &db->reader, &place[0].view, &place[1].view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_result_reserve(result, &db->memory.outer, 1024, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_compare_seek(&compare, db->key.used_bytes ? db->key.bytes : NULL,
+                                (uint32_t)db->key.used_bytes, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_difference_gather(db, &compare, place, input, &count, result, err);
+    dynbi_compare_free(&compare);
+    return rc == DYNB_OK ? dynbi_difference_finish(db, place, count, out, result, err) : rc;
 }
 
 /* ===========================================================================
@@ -13909,6 +14775,153 @@ static dynb_rc dynbi_backup_list_run(dynb *db, const dynb_list_backups_input *in
     return rc;
 }
 
+/* --- reading inside backups --- */
+
+/* A backup that is still to be built: its table's runs, and of its changes in
+ * memory those up to the marker, after which a new generation began. */
+static void dynbi_pending_place(const dynbi_pending *pending, dynbi_place *out)
+{
+    const dynbi_generation *generation;
+    *out = dynbi_place_of(pending->table);
+    generation = out->view.newest;
+    while (generation && (generation->entry_count == 0 || generation->first_lsn > pending->lsn))
+        generation = generation->next;
+    DYNBI_ASSERT(!generation || generation->last_lsn <= pending->lsn);
+    out->view.newest = generation;
+}
+
+/* Makes a table of the backup's record. */
+static dynb_rc dynbi_opened_fill(dynb *db, dynbi_opened *opened, const char *arn, size_t arn_size,
+                                 const dynbi_record *record, dynb_error *err)
+{
+    dynb_rc rc = dynbi_table_make(db, record, &opened->table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    opened->arn = (char *)dynbi_allocate(&db->allocator, arn_size);
+    if (!opened->arn) {
+        dynbi_table_free(db, opened->table);
+        memset(opened, 0, sizeof *opened);
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup's name");
+    }
+    opened->arn_size = arn_size;
+    memcpy(opened->arn, arn, arn_size);
+    return DYNB_OK;
+}
+
+/* The place of a backup among those open, or the one to use for it: free, or
+ * unused longest. All are dropped when the catalog has changed: a deleted
+ * backup's nodes may be gone. */
+static dynbi_opened *dynbi_opened_find(dynb *db, const char *arn, size_t arn_size)
+{
+    dynbi_opened *oldest = &db->opened[0];
+    uint32_t i;
+    if (db->opened_at != db->catalog_changes) {
+        dynbi_store_drop_opened(db);
+        db->opened_at = db->catalog_changes;
+    }
+    for (i = 0; i < DYNBI_OPENED; ++i) {
+        dynbi_opened *opened = &db->opened[i];
+        if (opened->arn_size == arn_size && memcmp(opened->arn, arn, arn_size) == 0)
+            return opened;
+        if (opened->used_at < oldest->used_at)
+            oldest = opened;
+    }
+    dynbi_opened_drop(db, oldest);
+    return oldest;
+}
+
+static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, dynb_error *err)
+{
+    const size_t arn_size = dynbi_length(arn) + 1;
+    dynbi_opened *opened = dynbi_opened_find(db, arn, arn_size);
+    dynbi_backup_name name;
+    dynbi_record record;
+    uint32_t pending;
+    int is_our_region;
+    dynb_rc rc;
+    if (!opened->arn) {
+        rc = dynbi_backup_parse(db, arn, &name, &is_our_region, err);
+        if (rc != DYNB_OK)
+            return rc;
+        pending = dynbi_store_find_pending(db, db->key.bytes, db->key.used_bytes);
+        if (pending < db->pending_count) {
+            dynbi_pending_place(&db->pending[pending], out);
+            return DYNB_OK;
+        }
+        rc = dynbi_backup_read(db, arn, &record, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_opened_fill(db, opened, arn, arn_size, &record, err);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    opened->used_at = ++db->opened_clock;
+    *out = dynbi_place_of(opened->table);
+    return DYNB_OK;
+}
+
+/* Finds what a source names: the one way from a name to what is read. A place
+ * is good until the lock is given up; code as for dynbi_table_find. */
+static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, dynb_rc code,
+                                  dynbi_place *out, dynb_error *err)
+{
+    dynbi_table *table;
+    dynb_rc rc;
+    if (!source->table == !source->backup_arn)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          source->table ? "table and backup_arn are both given; leave one NULL"
+                                        : "table is NULL; give a name or an ARN, or backup_arn "
+                                          "where there is one");
+    if (source->backup_arn)
+        return dynbi_backup_place(db, source->backup_arn, out, err);
+    rc = dynbi_table_find(db, source->table, code, &table, err);
+    if (rc == DYNB_OK)
+        *out = dynbi_place_of(table);
+    return rc;
+}
+
+static dynb_rc dynbi_source_get(dynb *db, const dynb_source *source, dynb_item key,
+                                dynb_item *out, dynb_result *result, dynb_error *err)
+{
+    dynbi_place place;
+    dynb_rc rc = dynbi_source_place(db, source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_item_get(db, &place, key, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_query(dynb *db, const dynb_query_input *input, dynb_page *out,
+                                  dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    dynbi_place place;
+    dynb_rc rc;
+    source.table = input->table;
+    source.backup_arn = input->backup_arn;
+    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_table_query(db, &place, input, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
+                                 dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    dynbi_place place;
+    dynb_rc rc;
+    source.table = input->table;
+    source.backup_arn = input->backup_arn;
+    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_table_scan(db, &place, input, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
+                                    dynb_difference_page *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    dynbi_place place[2];
+    dynb_rc rc = dynbi_source_place(db, &input->from, DYNB_RESOURCE_NOT_FOUND, &place[0], err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &input->to, DYNB_RESOURCE_NOT_FOUND, &place[1], err);
+    return rc == DYNB_OK ? dynbi_places_compare(db, place, input, out, result, err) : rc;
+}
+
 /* --- deleting and restoring --- */
 
 static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_description *out,
@@ -13965,28 +14978,27 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     dynbi_forget_recovery(table);
 }
 
-static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_backup_description *backup,
-                                 const dynbi_snapshot *snapshot, dynb_error *err)
+/* Adds the index-th table of a restore to the transaction, with the backup's
+ * snapshot. */
+static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t index,
+                                       const dynb_backup_description *backup,
+                                       const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynb_table_description table = backup->source;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_rc rc;
     dynbi_restore_settings(&table, name);
     dynbi_table_baptize(db, &table, uuid, label);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, NULL, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_commit(db, db->config.durability, err);
-    return rc;
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
+                             NULL, 0, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
 }
 
-static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
-                                    dynb_table_description *out, dynb_result *result,
-                                    dynb_error *err)
+/* Checks one restore and adds it; *room grows by what its description takes. */
+static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint32_t index,
+                                 size_t *room, dynb_error *err)
 {
     const char *name = input->target_table_name;
-    size_t length = dynbi_length(name), room;
     dynb_backup_description backup;
     dynb_result source;
     dynbi_backup_name parsed;
@@ -14006,38 +15018,78 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "Invalid Request: sseSpecificationOverride must be provided for "
                         "cross-region restores");
-    if (rc == DYNB_OK && dynbi_store_find_table(db, name, length))
+    if (rc == DYNB_OK && dynbi_store_find_table(db, name, dynbi_length(name)))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
-    if (rc == DYNB_OK && db->live_count >= 2500)
-        rc = dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                        "Subscriber limit exceeded: there are 2500 tables already");
-    room = rc == DYNB_OK ? dynbi_describe_room((size_t)record.settings_size + 512, length) +
-                               dynbi_length(backup.backup_arn) +
-                               dynbi_length(backup.source.table_arn) + 64
-                         : 0;
+    if (rc == DYNB_OK)
+        *room += dynbi_describe_room((size_t)record.settings_size + 512, dynbi_length(name)) +
+                 2 * dynbi_length(input->backup_arn) + 64;
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_add_table(db, name, index, &backup, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    dynb_result_free(&source);
+    return rc;
+}
+
+/* Describes a table just restored; the room was reserved. */
+static dynb_rc dynbi_restore_describe(const dynb *db, const dynb_restore_input *input,
+                                      dynb_table_description *out, dynb_result *result,
+                                      dynb_error *err)
+{
+    const char *name = input->target_table_name, *arn = input->backup_arn;
+    const dynbi_table *table = dynbi_store_find_table(db, name, dynbi_length(name));
+    dynb_rc rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
+    size_t table_arn_length = 0; /* what stands before the backup's own part */
+    while (!dynbi_text_starts(arn + table_arn_length, "/backup/"))
+        ++table_arn_length;
+    out->item_count = table->item_count;
+    out->size_bytes = table->size_bytes;
+    out->status = DYNB_TABLE_CREATING;
+    out->restoring = 1;
+    out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
+    out->restore_source_table_arn = dynbi_result_text(result, arn, table_arn_length);
+    out->restored_at_ms = db->log.tail.time_ms;
+    return rc;
+}
+
+/* Targets are new, and each is named once. */
+static dynb_rc dynbi_restore_check(const dynb *db, const dynb_restore_input *inputs,
+                                   uint32_t count, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 1; i < count; ++i) {
+        for (j = 0; j < i; ++j) {
+            if (dynbi_text_equal(inputs[i].target_table_name, inputs[j].target_table_name))
+                return dynbi_fail(err, DYNB_VALIDATION, "table %s is named twice",
+                                  inputs[i].target_table_name);
+        }
+    }
+    if (db->live_count + (uint64_t)count > 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, uint32_t count,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    size_t room = 0;
+    uint32_t i;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        rc = dynbi_restore_add(db, &inputs[i], i, &room, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_check(db, inputs, count, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
     if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_store_begin_writing(db, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_restore_log(db, name, &backup, &snapshot, err);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    if (rc == DYNB_OK && out) {
-        const dynbi_table *table = dynbi_store_find_table(db, name, length);
-        const char *arn = backup.backup_arn, *table_arn = backup.source.table_arn;
-        rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
-        out->item_count = table->item_count;
-        out->size_bytes = table->size_bytes;
-        out->status = DYNB_TABLE_CREATING;
-        out->restoring = 1;
-        out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
-        out->restore_source_table_arn = dynbi_result_text(result, table_arn,
-                                                          dynbi_length(table_arn));
-        out->restored_at_ms = db->log.tail.time_ms;
-    }
-    dynb_result_free(&source);
+        rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && out && i < count; ++i)
+        rc = dynbi_restore_describe(db, &inputs[i], &out[i], result, err);
     return rc;
 }
 
@@ -15812,7 +16864,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
         }
         /* a restored table that was not written since shares all its runs:
          * folding them would copy it */
-        if (may_tidy && table->folded_lsn >= table->id &&
+        if (may_tidy && table->folded_lsn >= dynbi_table_lsn(table) &&
             dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
             dynbi_tidy_fits(db, table, first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
@@ -15907,7 +16959,8 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
         worker->space_is_short = 0;
     }
     if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
-        dynbi_pool_trim(&db->pool); /* caches are worth less than going on */
+        dynbi_store_drop_opened(db); /* caches are worth less than going on */
+        dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
         dynbi_job_end(&worker->job[1]); /* can be begun again */
@@ -17064,6 +18117,7 @@ static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
     if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
     if (rc == DYNB_NO_MEMORY) { /* caches go first */
+        dynbi_store_drop_opened(db);
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
     }
@@ -17713,22 +18767,31 @@ DYNB_API dynb_rc dynb_delete_item(dynb *db, const char *table, dynb_item key,
     return dynbi_api_write(db, &write, options, old, result, err);
 }
 
-DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
-                               dynb_result *result, dynb_error *err)
+DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
+                                  dynb_item *out, dynb_result *result, dynb_error *err)
 {
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!result || !key.bytes)
-        return dynbi_api_null(err, !result ? "result" : "key.bytes");
+    if (!source || !result || !key.bytes)
+        return dynbi_api_null(err, !source ? "source" : !result ? "result" : "key.bytes");
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
     do
-        rc = dynbi_item_get(db, table, key, out, result, err);
+        rc = dynbi_source_get(db, source, key, out, result, err);
     while (dynbi_api_again(db, rc, err));
     return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
+                               dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    memset(&source, 0, sizeof source);
+    source.table = table;
+    return dynb_get_item_at(db, &source, key, out, result, err);
 }
 
 DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t write_count,
@@ -17775,7 +18838,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.condition is not one of its values");
     else
         do
-            rc = dynbi_table_query(db, input, out, result, err);
+            rc = dynbi_source_query(db, input, out, result, err);
         while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
@@ -17807,8 +18870,28 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
                         (uint64_t)input->segment, (uint64_t)input->total_segments);
     else
         do
-            rc = dynbi_table_scan(db, input, out, result, err);
+            rc = dynbi_source_scan(db, input, out, result, err);
         while (dynbi_api_again(db, rc, err));
+    if (rc != DYNB_OK)
+        memset(out, 0, sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
+                              dynb_difference_page *out, dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    if (!input || !result)
+        return dynbi_api_null(err, !input ? "input" : "result");
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    do
+        rc = dynbi_source_compare(db, input, out, result, err);
+    while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -17934,35 +19017,52 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     return dynbi_api_leave(db, rc);
 }
 
-DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_input *input,
-                                                dynb_table_description *out, dynb_result *result,
-                                                dynb_error *err)
+static dynb_rc dynbi_api_check_restore(const dynb_restore_input *input, dynb_error *err)
 {
-    size_t length;
+    const size_t length = dynbi_length(input->target_table_name);
+    if (length == 0)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "TableName must be at least 3 characters long and at most 255 "
+                          "characters long");
+    return dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+}
+
+DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_input *inputs,
+                                                  uint32_t input_count,
+                                                  dynb_table_description *out,
+                                                  dynb_result *result, dynb_error *err)
+{
+    uint32_t i;
     dynb_rc rc;
     if (out)
-        memset(out, 0, sizeof *out);
-    if (!input || !input->target_table_name)
-        return dynbi_api_null(err, !input ? "input" : "input.target_table_name");
+        memset(out, 0, input_count * sizeof *out);
+    if (!inputs || !input_count)
+        return dynbi_api_null(err, "input");
+    for (i = 0; i < input_count; ++i) {
+        if (!inputs[i].target_table_name)
+            return dynbi_api_null(err, "input.target_table_name");
+    }
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
-    length = dynbi_length(input->target_table_name);
-    if (rc == DYNB_OK && length == 0)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "TableName must be at least 3 characters long and at most 255 characters "
-                        "long");
-    if (rc == DYNB_OK)
-        rc = dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+    for (i = 0; rc == DYNB_OK && i < input_count; ++i)
+        rc = dynbi_api_check_restore(&inputs[i], err);
     if (rc == DYNB_OK) {
         do
-            rc = dynbi_backup_restore(db, input, out, result, err);
+            rc = dynbi_backup_restore(db, inputs, input_count, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
-        memset(out, 0, sizeof *out);
+        memset(out, 0, input_count * sizeof *out);
     return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_input *input,
+                                                dynb_table_description *out, dynb_result *result,
+                                                dynb_error *err)
+{
+    return dynb_restore_tables_from_backups(db, input, 1, out, result, err);
 }
 
 /* --- continuous backups --- */
@@ -18025,7 +19125,7 @@ DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
 }
 
 /* What can be said without a look at the tables. */
-static dynb_rc dynbi_api_check_restore(const dynb_restore_to_time_input *input, dynb_error *err)
+static dynb_rc dynbi_api_check_rebuild(const dynb_restore_to_time_input *input, dynb_error *err)
 {
     dynb_rc rc = dynbi_name_check(input->target_table_name,
                                   dynbi_length(input->target_table_name), "targetTableName", err);
@@ -18069,7 +19169,7 @@ DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
         return rc;
     rc = dynbi_api_check_out(out, result, err);
     if (rc == DYNB_OK)
-        rc = dynbi_api_check_restore(input, err);
+        rc = dynbi_api_check_rebuild(input, err);
     if (rc == DYNB_OK) {
         do {
             rc = dynbi_rebuild_prepare(db, err);
@@ -18163,6 +19263,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
+#undef DYNBI_COMPARE_LOOKS
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS
@@ -18196,6 +19297,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_OFF_MAX
 #undef DYNBI_OLD_BASE_GAPS
 #undef DYNBI_OLD_BASE_MS
+#undef DYNBI_OPENED
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
@@ -18217,6 +19319,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUPERBLOCK_TEXT
 #undef DYNBI_SWEEP_DELETES
 #undef DYNBI_SWEEP_LOOKS
+#undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_UUID_SIZE

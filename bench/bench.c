@@ -448,6 +448,9 @@ struct engine_stat {
 /* Called for each item of a scan, in the engine's order. */
 typedef void visit_fn(void *ctx, const uint8_t *key, const uint8_t *value);
 
+/* Called for each item that two backups do not have alike; NULL: not there. */
+typedef void differ_fn(void *ctx, const uint8_t *key, const uint8_t *was, const uint8_t *is);
+
 /* What an engine has to do to be measured. Functions end the program when they
  * fail: nothing is measured on an engine that does not work. Only
  * backup_done_fn is called by another thread than the rest. */
@@ -477,6 +480,11 @@ struct engine {
     void (*settle_fn)(void *store); /* until no background work is left */
     void (*stat_fn)(void *store, struct engine_stat *stat);
     void (*check_fn)(void *store); /* whole-store check */
+    /* the value inside a backup, valid until the next call, or NULL */
+    const uint8_t *(*get_inside_fn)(void *store, const char *id, const uint8_t *key);
+    /* each difference of two backups; the values, old and new, or NULL */
+    void (*compare_fn)(void *store, const char *from_id, const char *to_id, differ_fn *differ,
+                       void *ctx);
 };
 
 /* ---------------------------------------------------------- dynbackup -- */
@@ -750,12 +758,56 @@ static void ours_check(void *store)
     must(dynb_check(o->db, NULL, ours_problem, NULL, &o->err), &o->err, "dynb_check");
 }
 
+static const uint8_t *ours_get_inside(void *store, const char *id, const uint8_t *key)
+{
+    struct ours *o = store;
+    dynb_source source;
+    dynb_item item;
+    dynb_item wanted = ours_encode(o, key, NULL);
+    memset(&source, 0, sizeof source);
+    source.backup_arn = id;
+    must(dynb_get_item_at(o->db, &source, wanted, &item, &o->result, &o->err), &o->err,
+         "dynb_get_item_at");
+    return item.bytes ? ours_value(dynb_item_get(item, "val"), VALUE_BYTES) : NULL;
+}
+
+static void ours_compare(void *store, const char *from_id, const char *to_id, differ_fn *differ,
+                         void *ctx)
+{
+    struct ours *o = store;
+    dynb_compare_input input;
+    dynb_difference_page page;
+    dynb_result results[2];
+    memset(&input, 0, sizeof input);
+    memset(results, 0, sizeof results);
+    input.from.backup_arn = from_id;
+    input.to.backup_arn = to_id;
+    for (unsigned turn = 0;; turn ^= 1u) {
+        must(dynb_compare(o->db, &input, &page, &results[turn], &o->err), &o->err,
+             "dynb_compare");
+        for (uint32_t i = 0; i < page.count; ++i) {
+            const dynb_difference *d = &page.differences[i];
+            dynb_item any = d->new_item.bytes ? d->new_item : d->old_item;
+            differ(ctx, ours_value(dynb_item_get(any, "id"), KEY_BYTES),
+                   d->old_item.bytes ? ours_value(dynb_item_get(d->old_item, "val"), VALUE_BYTES)
+                                     : NULL,
+                   d->new_item.bytes ? ours_value(dynb_item_get(d->new_item, "val"), VALUE_BYTES)
+                                     : NULL);
+        }
+        if (!page.last_key.bytes)
+            break;
+        input.start_after = page.last_key;
+    }
+    dynb_result_free(&results[0]);
+    dynb_result_free(&results[1]);
+}
+
 static const struct engine engine_ours = {
     "dynbackup",      ours_open,        ours_close,         ours_create_table, ours_delete_table,
     ours_put,         ours_put_batch,   ours_get,           ours_scan,         ours_sync,
-    ours_marker,      ours_backup_done, ours_restore,       ours_delete_backup,
-    ours_list_backups, ours_keep_past,  ours_restore_past,  ours_settle,       ours_stat,
-    ours_check,
+    ours_marker,       ours_backup_done, ours_restore,      ours_delete_backup,
+    ours_list_backups, ours_keep_past,   ours_restore_past, ours_settle,
+    ours_stat,         ours_check,       ours_get_inside,   ours_compare,
 };
 
 static const struct engine *const engines[] = {&engine_ours};
@@ -1304,6 +1356,59 @@ static double backup_after(struct run *r, const char *label, uint64_t changed, d
     return restore_ms;
 }
 
+/* Gets inside a backup of the table as it is, in turns with gets from the table,
+ * which then has the same trees. */
+static void case_get_inside(struct run *r, const char *id)
+{
+    const unsigned turns = 10, gets = 20000;
+    double taken[2] = {0, 0};
+    uint8_t key[KEY_BYTES];
+    for (unsigned turn = 0; turn < 2 * turns; ++turn) {
+        uint64_t start = now_ns();
+        for (unsigned i = 0; i < gets; ++i) {
+            uint64_t index = random_below(&r->random, r->items);
+            make_key(index, key);
+            check_value(index, r->versions[index],
+                        turn % 2 ? r->engine->get_inside_fn(r->store, id, key)
+                                 : r->engine->get_fn(r->store, TABLE, key));
+        }
+        taken[turn % 2] += (double)(now_ns() - start) / 1e9;
+    }
+    record_info("get inside a backup", "/s", turns * (double)gets / taken[1]);
+    record("get inside a backup: rate / live rate", "ratio", taken[0] / taken[1],
+           AT_LEAST, 0.95);
+}
+
+struct differences {
+    uint64_t count, same_count, missing_count;
+};
+
+static void count_difference(void *ctx, const uint8_t *key, const uint8_t *was, const uint8_t *is)
+{
+    struct differences *d = ctx;
+    (void)key;
+    ++d->count;
+    d->missing_count += !was || !is;
+    d->same_count += was && is && memcmp(was, is, VALUE_BYTES) == 0;
+}
+
+static void case_compare(struct run *r, const char *from_id, const char *to_id, uint64_t changed)
+{
+    double ms[5];
+    current_case = "compare";
+    for (unsigned i = 0; i < 5; ++i) {
+        struct differences d = {0, 0, 0};
+        uint64_t start = now_ns();
+        r->engine->compare_fn(r->store, from_id, to_id, count_difference, &d);
+        ms[i] = (double)(now_ns() - start) / 1e6;
+        if (d.count != changed || d.same_count || d.missing_count)
+            die("two backups differ in %" PRIu64 " items, not in %" PRIu64, d.count, changed);
+    }
+    record_info("compare, 0.1 % changed: the first time", "ms", ms[0]);
+    record("compare, 0.1 % changed", "ms", median_of(ms, 5),
+           r->items >= 1000000 ? AT_MOST : NO_TARGET, 10);
+}
+
 static void case_backup(struct run *r)
 {
     static const struct {
@@ -1316,9 +1421,13 @@ static void case_backup(struct run *r)
     current_case = "backup";
     quiesce(r);
     memcpy(r->marked, r->versions, r->items * sizeof *r->versions);
-    for (unsigned i = 0; i < 4; ++i)
+    for (unsigned i = 0; i < 4; ++i) {
         restores[i] = backup_after(r, shares[i].label, r->items * shares[i].per_mille / 1000,
                                    shares[i].target_ms, ids[i]);
+        if (i == 0)
+            case_get_inside(r, ids[0]);
+    }
+    case_compare(r, ids[0], ids[1], r->items / 1000);
     current_case = "restore of an older backup";
     restores[4] = restore_checked(r, ids[0], r->marked);
     record("restore to first get", "ms", median_of(restores, 5), AT_MOST, 5);

@@ -320,6 +320,39 @@ run_list <<'LIST'
 1 facts.dynb restore nothing Elsewhere
   ! dynb: no backup has the name or id "nothing" ("backups" lists them)
 0 facts.dynb delete Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}'
+
+# What changed, and reading at a backup.
+0 facts.dynb diff alone Elements
+  = - {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+0 facts.dynb put Elements '{"Period":{"N":"1"},"Number":{"N":"2"},"Name":{"S":"Helium"}}'
+0 facts.dynb put Elements '{"Period":{"N":"8"},"Number":{"N":"119"}}'
+0 facts.dynb diff alone Elements --limit 2
+  = - {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+  = - {"Category":{"S":"noble gas"},"Discovered":{"N":"1868"},"Group":{"N":"18"},"Name":{"S":"helium"},"Number":{"N":"2"},"Period":{"N":"1"},"Symbol":{"S":"He"},"Weight":{"N":"4.0026"}}
+  = + {"Name":{"S":"Helium"},"Number":{"N":"2"},"Period":{"N":"1"}}
+0 facts.dynb diff Elements Elements
+2 facts.dynb diff Elements
+  ~ usage: dynb FILE diff TABLE|BACKUP TABLE|BACKUP [--limit N]
+1 facts.dynb diff Elements nothing
+  ! dynb: no backup has the name or id "nothing" ("backups" lists them)
+1 facts.dynb diff Elements Planets
+  ~ dynb: ValidationException: tables Elements and Planets have different key schemas
+0 facts.dynb get Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}' --at alone
+  = {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+1 facts.dynb get Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}'
+  ! dynb: Elements has no item with that key
+0 facts.dynb get Moons '{"Planet":{"S":"Earth"},"Name":{"S":"Moon"}}' --at both
+  = {"Discovered":{"S":"ancient"},"Name":{"S":"Moon"},"PeriodDays":{"N":"27.3217"},"Planet":{"S":"Earth"},"RadiusKm":{"N":"1737"}}
+1 facts.dynb get Moons '{"Planet":{"S":"Earth"},"Name":{"S":"Moon"}}' --at alone
+  ! dynb: no backup has the name or id "alone" ("backups" lists them)
+0 facts.dynb query Elements 1 --at alone --grid
+  = Period  Number  Category   Discovered  Group  Name      Symbol  Weight
+  =      1       1  nonmetal         1766      1  hydrogen  H        1.008
+  =      1       2  noble gas        1868     18  helium    He      4.0026
+0 facts.dynb query Elements 8 --at alone
+0 facts.dynb scan Elements --at alone --limit 1 --grid
+  = Period  Number  Category  Discovered  Group  Name      Symbol  Weight
+  =      1       1  nonmetal        1766      1  hydrogen  H        1.008
 0 facts.dynb restore alone Elements-then
   = restored 118 items into Elements-then
 1 facts.dynb restore alone Elements
