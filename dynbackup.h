@@ -10193,8 +10193,7 @@ static dynb_rc dynbi_log_mark_durable(dynbi_log *log, dynb_error *err)
     uint8_t head[DYNBI_FRAME_HEAD_BYTES];
     uint64_t disk_pos;
     if (dynbi_log_row(log, log->tail.pos, &disk_pos) < sizeof head) {
-        if (log->reserved_count == 0)
-            return DYNB_OK;
+        DYNBI_ASSERT(log->reserved_count > 0);
         disk_pos = (uint64_t)log->reserved[0].page * log->disk->page_bytes +
                    DYNBI_SEGMENT_HEAD_BYTES;
     }

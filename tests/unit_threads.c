@@ -383,6 +383,43 @@ static void test_slowing(void)
     store_end(&s);
 }
 
+/* Waits until the builder sleeps without a limit in time, that many naps later
+ * than `naps`; the naps there were. */
+static unsigned await_sleep(store *s, unsigned naps)
+{
+    unsigned count = 0;
+    int is_so = 0;
+    while (!is_so) {
+        sched_yield();
+        dynbi_lock(s->db);
+        calls_lock();
+        count = calls.builder_timed_waits;
+        calls_unlock();
+        is_so = s->db->worker->sleeps && count >= naps;
+        dynbi_unlock(s->db);
+    }
+    return count;
+}
+
+/* While changes come the builder naps, and nobody wakes it; once none has come
+ * for some naps it sleeps, and the next change does. */
+static void test_sleep(void)
+{
+    store s;
+    unsigned naps = 0, turn;
+    begin_with_table(&s, 4 << 20);
+    for (turn = 0; turn < 3; ++turn) {
+        naps = await_sleep(&s, naps);
+        CHECK_INT(kit_get(s.db, "Table", "a"), turn ? 1 : -1);
+        dynbi_lock(s.db);
+        CHECK(s.db->worker->sleeps && !s.db->worker->is_called); /* reads do not wake it */
+        dynbi_unlock(s.db);
+        MUST(kit_put(s.db, "Table", "a", 1));
+        naps = await_sleep(&s, naps + DYNBI_NAPS);
+    }
+    store_end(&s);
+}
+
 int main(void)
 {
     pthread_mutex_init(&calls.lock, NULL);
@@ -394,6 +431,7 @@ int main(void)
     test_builder_fails(1);
     test_stop_while_waiting();
     test_slowing();
+    test_sleep();
     return check_report("unit_threads");
 }
 #endif
