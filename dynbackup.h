@@ -193,6 +193,10 @@ typedef struct dynb_error {
 #define DYNB_NUMBER_DIGITS_MAX 38
 #define DYNB_NUMBER_TEXT_SIZE 172 /* the longest number, its sign, point and NUL */
 #define DYNB_TAGS_MAX 50
+#define DYNB_GLOBAL_INDEXES_MAX 20
+#define DYNB_LOCAL_INDEXES_MAX 5
+#define DYNB_NON_KEY_ATTRIBUTES_MAX 20        /* of one index */
+#define DYNB_PROJECTED_ATTRIBUTES_MAX 100     /* of all indexes of a table */
 #define DYNB_PAGE_MAX_BYTES 1048576 /* query and scan stop at 1 MB */
 #define DYNB_BACKUPS_PAGE_MAX 100
 #define DYNB_UNLIMITED 0xffffffffu
@@ -610,6 +614,42 @@ typedef struct dynb_table_settings {
     int deletion_protection;
 } dynb_table_settings;
 
+/* What an index holds of an item beside the keys of index and table. */
+typedef enum dynb_projection {
+    DYNB_PROJECT_ALL = 0,
+    DYNB_PROJECT_KEYS_ONLY,
+    DYNB_PROJECT_INCLUDE /* and the non-key attributes named */
+} dynb_projection;
+
+typedef enum dynb_index_status {
+    DYNB_INDEX_CREATING = 0, /* being filled; not to be read yet */
+    DYNB_INDEX_UPDATING,
+    DYNB_INDEX_DELETING,
+    DYNB_INDEX_ACTIVE
+} dynb_index_status;
+
+/* A secondary index. An item is in it if it has all of the index's keys. */
+typedef struct dynb_index {
+    const char *index_name; /* 3..255 of [a-zA-Z0-9_.-] */
+    dynb_key_attribute partition_key; /* of a local index: the table's */
+    dynb_key_attribute sort_key;      /* name NULL: none (global indexes only) */
+    dynb_projection projection;
+    const char *const *non_key_attributes; /* INCLUDE only: 1 to 20 */
+    uint32_t non_key_attribute_count;
+    dynb_throughput provisioned; /* global indexes of a PROVISIONED table: both
+                                  * >= 1, else 0 */
+    dynb_throughput on_demand;   /* global indexes: maxima; 0: not set */
+} dynb_index;
+
+typedef struct dynb_index_description {
+    dynb_index index;
+    const char *index_arn;
+    dynb_index_status status;
+    int backfilling;     /* nonzero: the items there were are being put in */
+    uint64_t item_count; /* as for the table */
+    uint64_t size_bytes; /* of the projected items */
+} dynb_index_description;
+
 typedef struct dynb_create_table_input {
     const char *table_name;
     dynb_key_attribute partition_key;
@@ -617,6 +657,15 @@ typedef struct dynb_create_table_input {
     dynb_table_settings settings;
     const dynb_tag *tags;
     uint32_t tag_count; /* at most 50 */
+    /* NULL: none; a list that is given must not be empty */
+    const dynb_index *global_indexes; /* at most 20 */
+    uint32_t global_index_count;
+    const dynb_index *local_indexes; /* at most 5 */
+    uint32_t local_index_count;
+    /* NULL, or as on the wire: names and types of exactly the attributes that
+     * are keys of table and indexes, whose own types may then be left out */
+    const dynb_key_attribute *attribute_definitions;
+    uint32_t attribute_definition_count;
 } dynb_create_table_input;
 
 /* What DescribeTable tells. All pointers are into the dynb_result of the
@@ -639,6 +688,10 @@ typedef struct dynb_table_description {
     const char *restore_source_backup_arn;
     const char *restore_source_table_arn;
     uint64_t restored_at_ms;
+    const dynb_index_description *global_indexes; /* in order of creation */
+    uint32_t global_index_count;
+    const dynb_index_description *local_indexes;
+    uint32_t local_index_count;
 } dynb_table_description;
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
@@ -680,16 +733,40 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_tables(dynb *db, const char *start_af
 #define DYNB_CHANGE_ENCRYPTION 8u          /* encryption, kms_key_arn */
 #define DYNB_CHANGE_TABLE_CLASS 16u        /* table_class */
 #define DYNB_CHANGE_DELETION_PROTECTION 32u /* deletion_protection */
+#define DYNB_CHANGE_INDEXES 64u             /* index_updates */
+
+typedef enum dynb_index_action {
+    DYNB_CREATE_INDEX = 0,
+    DYNB_UPDATE_INDEX, /* provisioned, on_demand */
+    DYNB_DELETE_INDEX
+} dynb_index_action;
+
+/* A change of a global index. */
+typedef struct dynb_index_update {
+    dynb_index_action action;
+    dynb_index index; /* UPDATE: name and throughput; DELETE: the name */
+} dynb_index_update;
 
 typedef struct dynb_update_table_input {
     const char *table; /* name or ARN */
     uint32_t change;   /* DYNB_CHANGE_* added up; at least one */
     dynb_table_settings settings;
+    const dynb_index_update *index_updates; /* at most one creates or deletes */
+    uint32_t index_update_count;
+    /* as for dynb_create_table; may name the table's own keys, too */
+    const dynb_key_attribute *attribute_definitions;
+    uint32_t attribute_definition_count;
 } dynb_update_table_input;
 
-/* Changes recorded settings; items are untouched.
+/* Changes recorded settings; adds, changes and removes global indexes; items
+ * are untouched.
+ * After: a new index is CREATING: from now on every write keeps it, and the
+ *   builder puts in the items there were, then it is ACTIVE. Items whose
+ *   attributes do not fit its keys are left out. A removed one is DELETING
+ *   until no backup that is being built needs it, then gone.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a rule of UpdateTable, with AWS's
- *   message), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
+ *   message), LIMIT_EXCEEDED (indexes; one creation or deletion at a time),
+ *   RESOURCE_IN_USE, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6,
  * 5. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *input,
@@ -814,6 +891,9 @@ typedef struct dynb_query_input {
     int descending;            /* nonzero: ScanIndexForward false */
     uint32_t limit;            /* items at most; 0: no limit but the 1 MB page */
     dynb_item start_after;     /* last_key of the page before; bytes NULL: start */
+    const char *index_name;    /* NULL: the table; the keys above are then the index's */
+    int consistent_read;       /* nonzero: refused for global indexes, as AWS does; reads
+                                * are always consistent, these too */
 } dynb_query_input;
 
 typedef struct dynb_scan_input {
@@ -822,6 +902,8 @@ typedef struct dynb_scan_input {
     dynb_item start_after; /* as for queries */
     uint32_t segment;       /* 0..total_segments-1 */
     uint32_t total_segments; /* 0 or 1: the whole table; at most 1,000,000 */
+    const char *index_name;  /* NULL: the table */
+    int consistent_read;     /* as for queries */
 } dynb_scan_input;
 
 typedef struct dynb_page {
@@ -831,8 +913,10 @@ typedef struct dynb_page {
 } dynb_page;
 
 /* The items of one partition in order of the sort key: N by value, S and B by
- * bytes. At most limit items or 1 MB, then last_key is set.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT.
+ * bytes. At most limit items or 1 MB, then last_key is set. Of an index, items
+ * are what it projects, and last_key holds the keys of index and table.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION (no such index, one that is being
+ *   filled), NO_MEMORY, IO_FAILED, CORRUPT.
  * Cost: O(log n + items). Threads: any. Source: API Query. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_query(dynb *db, const dynb_query_input *input,
                                             dynb_page *out, dynb_result *result, dynb_error *err);
@@ -942,14 +1026,38 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_backup(dynb *db, const char *backup
                                                     dynb_backup_description *out,
                                                     dynb_result *result, dynb_error *err);
 
+/* Bits of dynb_restore_overrides.override: which members to take instead of
+ * what was recorded. */
+#define DYNB_OVERRIDE_BILLING_MODE 1u
+#define DYNB_OVERRIDE_PROVISIONED 2u /* of the table; an index has its own */
+#define DYNB_OVERRIDE_ON_DEMAND 4u
+#define DYNB_OVERRIDE_ENCRYPTION 8u /* encryption, kms_key_arn */
+
+typedef struct dynb_restore_overrides {
+    uint32_t override; /* DYNB_OVERRIDE_* added up */
+    dynb_billing_mode billing_mode;
+    dynb_throughput provisioned;
+    dynb_throughput on_demand;
+    dynb_encryption encryption;
+    const char *kms_key_arn;
+    /* The indexes to restore. NULL: all; a list with a count of 0: none. An
+     * entry is one of the source's if keys and projection are; its name may be
+     * another. */
+    const dynb_index *global_indexes;
+    uint32_t global_index_count;
+    const dynb_index *local_indexes;
+    uint32_t local_index_count;
+} dynb_restore_overrides;
+
 typedef struct dynb_restore_input {
     const char *target_table_name; /* a new name */
     const char *backup_arn;
+    dynb_restore_overrides overrides;
 } dynb_restore_input;
 
 /* Restores a backup as a new table. It shares the backup's trees: nothing is
- * copied, both live on independently. Keys, billing mode, throughput and
- * encryption are as recorded; stream, time to live, tags, deletion protection
+ * copied, both live on independently. Keys, indexes, billing mode, throughput
+ * and encryption are as recorded, or as overridden; stream, time to live, tags, deletion protection
  * and table class are not brought back.
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and holds exactly the backup's items.
@@ -987,6 +1095,7 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_inspect_log(dynb *db,
 
 /* One tree node of a snapshot as dynb_inspect_nodes shows it. */
 typedef struct dynb_node_info {
+    uint32_t set_index;    /* 0: the items; 1 and up: an index, in order of creation */
     uint32_t run_index;    /* 0: newest */
     uint64_t run_from_lsn; /* the run holds the changes after this LSN ... */
     uint64_t run_to_lsn;   /* ... up to this one */
@@ -3470,8 +3579,8 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  *                  [the attributes that are not in the key]
  *
  * A key is valid if and only if (1) it has exactly the schema's parts, (2) each
- * is not empty and at most 2048 bytes in the first part, 1024 in later ones,
- * before escaping, (3) an S is UTF-8, an N a valid number, (4) a 00 inside a
+ * is not empty and at most 2048 bytes in the first part and in a partition key
+ * of the table behind an index's own keys, 1024 else, before escaping, (3) an S is UTF-8, an N a valid number, (4) a 00 inside a
  * part that is not last is followed by FF. A stored item is valid for a key if
  * and only if both make a valid item and none of its names is in the schema.
  *
@@ -3490,6 +3599,7 @@ typedef struct dynbi_key_part {
     const char *name;
     uint32_t name_length;
     uint8_t type;
+    uint8_t is_partition; /* a partition key; the first part is one anyway */
 } dynbi_key_part;
 
 typedef struct dynbi_schema {
@@ -3497,17 +3607,16 @@ typedef struct dynbi_schema {
     uint32_t part_count;
 } dynbi_schema;
 
-/* A partition key of zero bytes only, its end, and a sort key. */
+/* Of a table: a partition key of zero bytes only, its end, and a sort key. */
 #define DYNBI_KEY_MAX_BYTES \
     (2 * DYNB_PARTITION_KEY_MAX_BYTES + 2 + DYNB_SORT_KEY_MAX_BYTES)
 
 /* ---- encoding ---- */
 
-/* First parts of tables and of indexes' table keys are partition keys; what
- * follows one is held to the smaller limit. */
-static size_t dynbi_key_part_max(uint32_t index)
+static size_t dynbi_key_part_max(const dynbi_schema *schema, uint32_t index)
 {
-    return index ? DYNB_SORT_KEY_MAX_BYTES : DYNB_PARTITION_KEY_MAX_BYTES;
+    return index && !schema->part[index].is_partition ? DYNB_SORT_KEY_MAX_BYTES
+                                                      : DYNB_PARTITION_KEY_MAX_BYTES;
 }
 
 static const char *dynbi_type_name(uint8_t type)
@@ -3565,12 +3674,13 @@ static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index
                           part->type == DYNB_S ? "string" : "binary", part->name,
                           (size_t)part->name_length);
     }
-    if (length > dynbi_key_part_max(index)) {
+    if (length > dynbi_key_part_max(schema, index)) {
         return dynbi_fail(err, DYNB_VALIDATION, "%s",
-                          index ? "One or more parameter values were invalid: Aggregated size "
-                                  "of all range keys has exceeded the size limit of 1024 bytes"
-                                : "One or more parameter values were invalid: Size of hashkey "
-                                  "has exceeded the maximum size limit of2048 bytes");
+                          dynbi_key_part_max(schema, index) == DYNB_SORT_KEY_MAX_BYTES
+                              ? "One or more parameter values were invalid: Aggregated size "
+                                "of all range keys has exceeded the size limit of 1024 bytes"
+                              : "One or more parameter values were invalid: Size of hashkey "
+                                "has exceeded the maximum size limit of2048 bytes");
     }
     if (dynbi_key_append(schema, index, bytes, length, to)) {
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
@@ -3745,7 +3855,7 @@ static dynb_rc dynbi_key_check(const dynbi_schema *schema, const uint8_t *key, s
         return DYNB_CORRUPT;
     }
     for (i = 0; i < schema->part_count; ++i) {
-        if (!views[i].length || views[i].length > dynbi_key_part_max(i) ||
+        if (!views[i].length || views[i].length > dynbi_key_part_max(schema, i) ||
             (schema->part[i].type == DYNB_S && !dynbi_key_is_text(&views[i]))) {
             return DYNB_CORRUPT;
         }
@@ -8780,9 +8890,18 @@ static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *firs
 
 typedef struct dynbi_view {
     const dynbi_generation *newest; /* linked by next towards older ones */
-    uint32_t set;
+    uint32_t set;                   /* in the generations; some may be without it */
     dynbi_runs runs;
 } dynbi_view;
+
+/* The first generation from this one on that has the view's set, or NULL. */
+static const dynbi_generation *dynbi_view_generation(const dynbi_view *view,
+                                                     const dynbi_generation *generation)
+{
+    while (generation && generation->set_count <= view->set)
+        generation = generation->next;
+    return generation;
+}
 
 /* What the view holds for a key. After DYNB_OK with is_there: close
  * found->leaf, which is nothing to do for a change in memory. */
@@ -8792,7 +8911,8 @@ static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, cons
     const dynbi_generation *generation;
     uint32_t i;
     memset(&found->leaf.range, 0, sizeof found->leaf.range);
-    for (generation = view->newest; generation; generation = generation->next) {
+    for (generation = dynbi_view_generation(view, view->newest); generation;
+         generation = dynbi_view_generation(view, generation->next)) {
         const dynbi_entry *entry = dynbi_generation_get(generation, view->set, key, key_size);
         if (entry) {
             found->value = dynbi_entry_value(entry);
@@ -8852,7 +8972,8 @@ static dynb_rc dynbi_merge_init(dynbi_merge *merge, dynbi_reader *reader, const 
     merge->allocator = reader->allocator;
     merge->reader = reader;
     merge->view = view;
-    for (generation = view->newest; generation; generation = generation->next)
+    for (generation = dynbi_view_generation(view, view->newest); generation;
+         generation = dynbi_view_generation(view, generation->next))
         ++count;
     if (count == 0)
         return DYNB_OK;
@@ -8932,7 +9053,7 @@ static const dynbi_change *dynbi_merge_current(const dynbi_merge *merge)
 static dynb_rc dynbi_merge_seek(dynbi_merge *merge, const uint8_t *key, uint32_t key_size,
                                 int backwards, dynb_error *err)
 {
-    const dynbi_generation *generation = merge->view->newest;
+    const dynbi_generation *generation = dynbi_view_generation(merge->view, merge->view->newest);
     uint32_t i, run = 0;
     merge->backwards = backwards;
     for (i = 0; i < merge->source_count; ++i) {
@@ -8949,7 +9070,7 @@ static dynb_rc dynbi_merge_seek(dynbi_merge *merge, const uint8_t *key, uint32_t
             else
                 dynbi_generation_seek(&source->generation, generation, merge->view->set, key,
                                       key_size);
-            generation = generation->next;
+            generation = dynbi_view_generation(merge->view, generation->next);
         }
         if (rc != DYNB_OK)
             return rc;
@@ -9689,6 +9810,8 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
+ *     snapshot   LSN, counts, runs | varint count of indexes |
+ *                for each: varint size, definition | counts, runs
  * A table's number is the LSN of the frame that created it, never used again.
  *
  * Recovery: (1) the superblock; (2) the log, its end found, catalog changes
@@ -9712,9 +9835,33 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
 
 #define DYNBI_SUPERBLOCK_BYTES 160u
 #define DYNBI_SUPERBLOCK_TEXT "dynbackup store\n"
-#define DYNBI_SETS 1u /* sorted sets a table has: the items */
 #define DYNBI_UUID_SIZE 37u
 #define DYNBI_NODE_BYTES_MAX 32768u
+
+#define DYNBI_INDEXES_MAX (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX)
+
+/* A secondary index: one more sorted set. Its definition names it and says what
+ * is in it; all pointers are into that. */
+typedef struct dynbi_index {
+    uint64_t id;        /* the set's number in the log: never used again in its table */
+    uint64_t since_lsn; /* of the frame that made it CREATING or DELETING, else 0 */
+    uint8_t *definition;
+    uint32_t definition_size;
+    int is_global;
+    dynb_index_status status;
+    dynb_index about; /* but for non_key_attributes, which stand in `included` */
+    const uint8_t *included;
+    uint64_t included_size;
+    const uint8_t *fill_key; /* CREATING: the last of the table's keys put in */
+    uint64_t fill_key_size;
+    dynbi_runs runs;
+    uint64_t item_count; /* last exact values */
+    uint64_t size_bytes;
+    dynbi_schema schema; /* its keys, then those of the table that are not among them */
+    uint32_t key_count;  /* of its own */
+    uint32_t slot;       /* the set's number in generations, while this table is in
+                          * memory */
+} dynbi_index;
 
 typedef struct dynbi_table {
     uint64_t id;
@@ -9723,7 +9870,10 @@ typedef struct dynbi_table {
     dynbi_schema schema; /* names point into settings */
     uint8_t *settings;   /* as in the record */
     uint32_t settings_size;
-    dynbi_runs sets[DYNBI_SETS];
+    dynbi_runs sets[1];  /* of the items; an index has its own */
+    dynbi_index *indexes;
+    uint32_t index_count;
+    uint32_t slot_count; /* sets that a new generation has to have */
     uint64_t folded_lsn; /* the runs hold everything up to this */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
@@ -9737,7 +9887,8 @@ typedef struct dynbi_table {
     int has_uncounted;      /* a run's deltas are not known yet */
     dynbi_buffer fold_key;  /* a fold that ended early goes on here ... */
     uint64_t fold_lsn;      /* ... if this still is its newest run (or 0) ... */
-    uint64_t fold_older_lsn; /* ... and this the one it is folded onto */
+    uint64_t fold_older_lsn; /* ... and this the one it is folded onto ... */
+    uint64_t fold_set;       /* ... of this set */
 } dynbi_table;
 
 /* A backup whose generation is not folded yet. */
@@ -9757,7 +9908,7 @@ typedef struct dynbi_catalog_key {
 /* One change of a transaction; positions are into the frame's payload. */
 typedef struct dynbi_op {
     dynbi_table *table;
-    uint32_t set;
+    uint32_t set; /* the slot */
     uint32_t key_size;
     uint32_t value_size;
     int is_tombstone;
@@ -9824,6 +9975,9 @@ struct dynb {
     dynbi_buffer key;   /* scratch of one call */
     dynbi_buffer value; /* likewise */
     dynbi_buffer record; /* likewise, for catalog records */
+    dynbi_buffer image;  /* likewise, the item that a write replaces */
+    dynbi_buffer entry_key[2];   /* likewise: its entry in an index, and the new one */
+    dynbi_buffer entry_value[2];
 
     uint64_t throttle_ms; /* CreateBackup's token bucket */
     uint64_t throttle_tokens;
@@ -9971,13 +10125,176 @@ static void dynbi_code_details(dynbi_coder *coder, dynb_backup_description *back
     dynbi_code_u64(coder, &backup->lsn);
 }
 
-/* The storage side of a table or backup. */
+/* The storage side of a table or backup. Sets are counted from the items, 0,
+ * through the indexes, 1 and up. Lists are the snapshot's own where a bit says
+ * so, else those of the table it was taken of. */
 typedef struct dynbi_snapshot {
     uint64_t folded_lsn;
     uint64_t item_count;
     uint64_t size_bytes;
-    dynbi_runs sets[DYNBI_SETS];
+    dynbi_runs sets[1];
+    dynbi_index *indexes;
+    uint32_t index_count;
+    uint32_t index_room; /* of the array, if it is its own; else 0 */
+    uint32_t owns_runs;        /* bit: set */
+    uint32_t owns_definitions; /* bit: index + 1 */
 } dynbi_snapshot;
+
+static const dynbi_runs *dynbi_snapshot_runs(const dynbi_snapshot *snapshot, uint32_t set)
+{
+    return set ? &snapshot->indexes[set - 1].runs : &snapshot->sets[0];
+}
+
+static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot *snapshot)
+{
+    uint32_t set;
+    if (snapshot->owns_runs & 1u)
+        dynbi_runs_free(allocator, &snapshot->sets[0]);
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (snapshot->owns_runs >> set & 1u)
+            dynbi_runs_free(allocator, &index->runs);
+        if (snapshot->owns_definitions >> set & 1u)
+            dynbi_free(allocator, index->definition, index->definition_size);
+    }
+    if (snapshot->index_room)
+        dynbi_free(allocator, snapshot->indexes, snapshot->index_room * sizeof(dynbi_index));
+    memset(snapshot, 0, sizeof *snapshot);
+}
+
+/* Makes the array of indexes the snapshot's own, with room for `more`. Zero: no
+ * memory. */
+static int dynbi_snapshot_open(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                               uint32_t more)
+{
+    uint32_t room = snapshot->index_count + more;
+    dynbi_index *indexes;
+    if (room <= snapshot->index_room || room == 0)
+        return 1;
+    indexes = (dynbi_index *)dynbi_allocate(allocator, room * sizeof *indexes);
+    if (!indexes)
+        return 0;
+    memset(indexes, 0, room * sizeof *indexes);
+    if (snapshot->index_count)
+        memcpy(indexes, snapshot->indexes, snapshot->index_count * sizeof *indexes);
+    if (snapshot->index_room)
+        dynbi_free(allocator, snapshot->indexes, snapshot->index_room * sizeof *indexes);
+    snapshot->indexes = indexes;
+    snapshot->index_room = room;
+    return 1;
+}
+
+/* Puts a list of runs in a set's place; the snapshot owns it from then on. The
+ * array of indexes is its own. */
+static void dynbi_snapshot_set_runs(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                    uint32_t set, const dynbi_runs *runs)
+{
+    dynbi_runs *to = set ? &snapshot->indexes[set - 1].runs : &snapshot->sets[0];
+    DYNBI_ASSERT(set == 0 || snapshot->index_room);
+    if (snapshot->owns_runs >> set & 1u)
+        dynbi_runs_free(allocator, to);
+    *to = *runs;
+    snapshot->owns_runs |= (uint32_t)1 << set;
+}
+
+/* Takes an index out; the array is the snapshot's own. */
+static void dynbi_snapshot_remove(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                  uint32_t set)
+{
+    const uint32_t low = ((uint32_t)1 << set) - 1u;
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    DYNBI_ASSERT(snapshot->index_room && set >= 1 && set <= snapshot->index_count);
+    if (snapshot->owns_runs >> set & 1u)
+        dynbi_runs_free(allocator, &index->runs);
+    if (snapshot->owns_definitions >> set & 1u)
+        dynbi_free(allocator, index->definition, index->definition_size);
+    --snapshot->index_count;
+    memmove(index, index + 1, (snapshot->index_count + 1 - set) * sizeof *index);
+    snapshot->owns_runs = (snapshot->owns_runs & low) | (snapshot->owns_runs >> 1 & ~low);
+    snapshot->owns_definitions =
+        (snapshot->owns_definitions & low) | (snapshot->owns_definitions >> 1 & ~low);
+}
+
+/* What an index is; the names it includes follow one another in a part. */
+static void dynbi_code_index(dynbi_coder *coder, dynbi_index *index)
+{
+    dynb_index *about = &index->about;
+    dynbi_code_u64(coder, &index->id);
+    dynbi_code_u64(coder, &index->since_lsn);
+    dynbi_code_text(coder, &about->index_name);
+    index->is_global = (int)dynbi_code_u32(coder, index->is_global ? 1 : 0, 2);
+    index->status = (dynb_index_status)dynbi_code_u32(coder, (uint32_t)index->status, 4);
+    dynbi_code_key(coder, &about->partition_key);
+    dynbi_code_key(coder, &about->sort_key);
+    about->projection = (dynb_projection)dynbi_code_u32(coder, (uint32_t)about->projection, 3);
+    about->non_key_attribute_count = dynbi_code_u32(coder, about->non_key_attribute_count,
+                                                    DYNB_PROJECTED_ATTRIBUTES_MAX + 1);
+    dynbi_code_part(coder, &index->included, &index->included_size);
+    dynbi_code_u64(coder, &about->provisioned.read_units);
+    dynbi_code_u64(coder, &about->provisioned.write_units);
+    dynbi_code_u64(coder, &about->on_demand.read_units);
+    dynbi_code_u64(coder, &about->on_demand.write_units);
+    dynbi_code_part(coder, &index->fill_key, &index->fill_key_size);
+}
+
+static int dynbi_key_type_is_good(const dynb_key_attribute *key)
+{
+    return key->type == DYNB_S || key->type == DYNB_N || key->type == DYNB_B;
+}
+
+/* Reads index->definition: its fields point into it. Zero: it is damaged. */
+static int dynbi_index_load(dynbi_index *index)
+{
+    dynbi_coder coder;
+    const char *name;
+    uint32_t i;
+    memset(&coder, 0, sizeof coder);
+    coder.at = index->definition;
+    coder.end = index->definition + index->definition_size;
+    dynbi_code_index(&coder, index);
+    if (coder.is_broken || coder.at != coder.end || !index->about.index_name ||
+        !index->about.partition_key.name || !dynbi_key_type_is_good(&index->about.partition_key) ||
+        (index->about.sort_key.name && !dynbi_key_type_is_good(&index->about.sort_key)))
+        return 0;
+    coder.at = index->included;
+    coder.end = index->included + index->included_size;
+    for (i = 0; i < index->about.non_key_attribute_count; ++i) {
+        dynbi_code_text(&coder, &name);
+        if (coder.is_broken || !name)
+            return 0;
+    }
+    return coder.at == coder.end;
+}
+
+/* Writes what an index's fields say as a new definition of set `set`, which the
+ * snapshot owns from then on. Zero: no memory. The array is the snapshot's. */
+static int dynbi_snapshot_define(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                 uint32_t set)
+{
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    dynbi_coder coder;
+    dynbi_buffer to;
+    uint8_t *definition = NULL;
+    memset(&to, 0, sizeof to);
+    memset(&coder, 0, sizeof coder);
+    to.allocator = allocator;
+    coder.out = &to;
+    DYNBI_ASSERT(snapshot->index_room);
+    dynbi_code_index(&coder, index);
+    if (!coder.is_broken)
+        definition = (uint8_t *)dynbi_allocate(allocator, to.used_bytes);
+    if (definition) {
+        memcpy(definition, to.bytes, to.used_bytes);
+        if (snapshot->owns_definitions >> set & 1u)
+            dynbi_free(allocator, index->definition, index->definition_size);
+        snapshot->owns_definitions |= (uint32_t)1 << set;
+        index->definition = definition;
+        index->definition_size = (uint32_t)to.used_bytes;
+        (void)dynbi_index_load(index);
+    }
+    dynbi_buffer_free(&to);
+    return definition != NULL;
+}
 
 static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
 {
@@ -10002,35 +10319,73 @@ static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
     run->root.sum = (uint32_t)sum;
 }
 
-/* Reading makes the run lists, freed by dynbi_snapshot_free. */
+/* Reading makes the list. */
+static void dynbi_code_runs(dynbi_coder *coder, const dynb_allocator *allocator, dynbi_runs *runs)
+{
+    uint32_t i, count = dynbi_code_u32(coder, runs->count, 4096);
+    if (!coder->out) {
+        coder->is_broken = coder->is_broken || count > (size_t)(coder->end - coder->at);
+        coder->lacks_memory = !coder->is_broken && !dynbi_runs_make(allocator, count, runs);
+        if (coder->is_broken || coder->lacks_memory)
+            return;
+    }
+    for (i = 0; i < count; ++i)
+        dynbi_code_run(coder, &runs->run[i]);
+}
+
+/* An index of a snapshot, what reading makes being the snapshot's own. */
+static void dynbi_code_snapshot_index(dynbi_coder *coder, const dynb_allocator *allocator,
+                                      dynbi_snapshot *snapshot, uint32_t set)
+{
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    const uint8_t *definition = index->definition;
+    uint64_t size = index->definition_size;
+    dynbi_code_part(coder, &definition, &size);
+    if (!coder->out) {
+        if (coder->is_broken || size == 0 || size > 0xffffffu) {
+            coder->is_broken = 1;
+            return;
+        }
+        index->definition = (uint8_t *)dynbi_allocate(allocator, (size_t)size);
+        coder->lacks_memory = !index->definition;
+        if (coder->lacks_memory)
+            return;
+        memcpy(index->definition, definition, (size_t)size);
+        index->definition_size = (uint32_t)size;
+        snapshot->owns_definitions |= (uint32_t)1 << set;
+        coder->is_broken = !dynbi_index_load(index);
+    }
+    dynbi_code_u64(coder, &index->item_count);
+    dynbi_code_u64(coder, &index->size_bytes);
+    dynbi_code_runs(coder, allocator, &index->runs);
+    if (!coder->out)
+        snapshot->owns_runs |= (uint32_t)1 << set;
+}
+
+/* Reading makes lists, freed by dynbi_snapshot_free. */
 static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *allocator,
                                 dynbi_snapshot *snapshot)
 {
-    uint32_t set, i;
+    uint32_t set, count;
     dynbi_code_u64(coder, &snapshot->folded_lsn);
     dynbi_code_u64(coder, &snapshot->item_count);
     dynbi_code_u64(coder, &snapshot->size_bytes);
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        dynbi_runs *runs = &snapshot->sets[set];
-        uint32_t count = dynbi_code_u32(coder, runs->count, 4096);
-        if (!coder->out) {
-            coder->is_broken = coder->is_broken || count > (size_t)(coder->end - coder->at);
-            coder->lacks_memory = !coder->is_broken && !dynbi_runs_make(allocator, count, runs);
-            if (coder->is_broken || coder->lacks_memory)
-                return;
-        }
-        for (i = 0; i < count; ++i)
-            dynbi_code_run(coder, &runs->run[i]);
+    dynbi_code_runs(coder, allocator, &snapshot->sets[0]);
+    if (!coder->out)
+        snapshot->owns_runs = 1;
+    if (coder->lacks_memory || coder->is_broken)
+        return;
+    count = dynbi_code_u32(coder, snapshot->index_count, DYNBI_INDEXES_MAX + 1);
+    if (!coder->out && count && !dynbi_snapshot_open(allocator, snapshot, count)) {
+        coder->lacks_memory = 1;
+        return;
     }
-    if (!coder->out && !coder->is_broken)
-        coder->is_broken = !dynbi_runs_are_tiled(&snapshot->sets[0], snapshot->folded_lsn);
-}
-
-static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot *snapshot)
-{
-    uint32_t set;
-    for (set = 0; set < DYNBI_SETS; ++set)
-        dynbi_runs_free(allocator, &snapshot->sets[set]);
+    snapshot->index_count = count;
+    for (set = 1; set <= count && !coder->is_broken && !coder->lacks_memory; ++set)
+        dynbi_code_snapshot_index(coder, allocator, snapshot, set);
+    for (set = 0; !coder->out && !coder->is_broken && !coder->lacks_memory && set <= count; ++set)
+        coder->is_broken = !dynbi_runs_are_tiled(dynbi_snapshot_runs(snapshot, set),
+                                                 snapshot->folded_lsn);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -10127,19 +10482,52 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
 
 /* --- tables in memory --- */
 
+/* A table's snapshot as it is: nothing in it is its own. */
 static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
 {
+    memset(out, 0, sizeof *out);
     out->folded_lsn = table->folded_lsn;
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
-    memcpy(out->sets, table->sets, sizeof out->sets);
+    out->sets[0] = table->sets[0];
+    out->indexes = table->indexes;
+    out->index_count = table->index_count;
+}
+
+/* The runs of the items (set 0) or of an index (1 and up). */
+static const dynbi_runs *dynbi_table_runs(const dynbi_table *table, uint32_t set)
+{
+    return set ? &table->indexes[set - 1].runs : &table->sets[0];
 }
 
 static void dynbi_table_view(const dynbi_table *table, uint32_t set, dynbi_view *view)
 {
     view->newest = table->newest;
-    view->set = set;
-    view->runs = table->sets[set];
+    view->set = set ? table->indexes[set - 1].slot : 0;
+    view->runs = *dynbi_table_runs(table, set);
+}
+
+/* The set with that number in the log; beyond index_count: there is none. */
+static uint32_t dynbi_table_find_set(const dynbi_table *table, uint64_t id)
+{
+    uint32_t set;
+    for (set = 0; id && set < table->index_count; ++set) {
+        if (table->indexes[set].id == id)
+            break;
+    }
+    return id ? set + 1 : 0;
+}
+
+/* The number in the log of the set in a slot. */
+static uint64_t dynbi_table_set_id(const dynbi_table *table, uint32_t slot)
+{
+    uint32_t i;
+    for (i = 0; slot && i < table->index_count; ++i) {
+        if (table->indexes[i].slot == slot)
+            return table->indexes[i].id;
+    }
+    DYNBI_ASSERT(slot == 0);
+    return 0;
 }
 
 static void dynbi_store_freeze(dynb *db, dynbi_generation *generation)
@@ -10181,8 +10569,13 @@ static void dynbi_table_clear(dynb *db, dynbi_table *table)
         dynbi_store_drop_generation(db, table->newest);
         table->newest = next;
     }
-    for (set = 0; set < DYNBI_SETS; ++set)
-        dynbi_runs_free(&db->allocator, &table->sets[set]);
+    dynbi_runs_free(&db->allocator, &table->sets[0]);
+    for (set = 0; set < table->index_count; ++set) {
+        dynbi_runs_free(&db->allocator, &table->indexes[set].runs);
+        dynbi_free(&db->allocator, table->indexes[set].definition,
+                   table->indexes[set].definition_size);
+    }
+    dynbi_free(&db->allocator, table->indexes, table->index_count * sizeof(dynbi_index));
     dynbi_free(&db->allocator, table->settings, table->settings_size);
     dynbi_free(&db->allocator, table->name, table->name_length + 1u);
     dynbi_buffer_free(&table->fold_key);
@@ -10254,6 +10647,50 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
+/* Adds a part to a schema, unless it has it: key attributes of the table that
+ * an index has, too, are there once. */
+static void dynbi_schema_add(dynbi_schema *schema, const dynb_key_attribute *key, int is_partition)
+{
+    dynbi_key_part *part = &schema->part[schema->part_count];
+    size_t length = 0;
+    if (!key->name)
+        return;
+    while (key->name[length])
+        ++length;
+    if (dynbi_schema_find(schema, key->name, length) < schema->part_count)
+        return;
+    part->name = key->name;
+    part->name_length = (uint32_t)length;
+    part->type = (uint8_t)key->type;
+    part->is_partition = (uint8_t)is_partition;
+    ++schema->part_count;
+}
+
+/* Gives the indexes their schemas and slots, and takes note of what is not
+ * counted. */
+static void dynbi_table_bind(dynbi_table *table, const dynb_table_description *settings)
+{
+    uint32_t i, j;
+    dynbi_schema_add(&table->schema, &settings->partition_key, 1);
+    dynbi_schema_add(&table->schema, &settings->sort_key, 0);
+    for (i = 0; i <= table->index_count; ++i) {
+        const dynbi_runs *runs = dynbi_table_runs(table, i);
+        const int counts = i == 0 || table->indexes[i - 1].status == DYNB_INDEX_ACTIVE;
+        for (j = 0; counts && j < runs->count; ++j)
+            table->has_uncounted |= !runs->run[j].is_counted;
+    }
+    for (i = 0; i < table->index_count; ++i) {
+        dynbi_index *index = &table->indexes[i];
+        dynbi_schema_add(&index->schema, &index->about.partition_key, 1);
+        dynbi_schema_add(&index->schema, &index->about.sort_key, 0);
+        index->key_count = index->schema.part_count;
+        dynbi_schema_add(&index->schema, &settings->partition_key, 1);
+        dynbi_schema_add(&index->schema, &settings->sort_key, 0);
+        index->slot = i + 1;
+    }
+    table->slot_count = table->index_count + 1;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -10263,7 +10700,6 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     dynbi_snapshot snapshot;
     size_t length = 0;
     dynb_rc rc;
-    uint32_t i;
     *out = NULL;
     if (!table)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
@@ -10274,12 +10710,12 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
         dynbi_free(&db->allocator, table, sizeof *table);
         return rc;
     }
-    memcpy(table->sets, snapshot.sets, sizeof table->sets);
+    table->sets[0] = snapshot.sets[0];
+    table->indexes = snapshot.indexes;
+    table->index_count = snapshot.index_count;
     table->folded_lsn = snapshot.folded_lsn;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
-    for (i = 0; i < table->sets[0].count; ++i)
-        table->has_uncounted |= !table->sets[0].run[i].is_counted;
     rc = dynbi_settings_read(record->settings, (size_t)record->settings_size, &table->id,
                              &settings, NULL, err);
     if (rc == DYNB_OK) {
@@ -10301,23 +10737,12 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     memcpy(table->name, settings.table_name, length + 1);
     (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
                               NULL);
-    for (i = 0; i < 2; ++i) {
-        const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
-        dynbi_key_part *part = &table->schema.part[table->schema.part_count];
-        if (!key->name)
-            continue;
-        part->name = key->name;
-        part->type = (uint8_t)key->type;
-        while (key->name[part->name_length])
-            ++part->name_length;
-        ++table->schema.part_count;
-        if (key->type != DYNB_S && key->type != DYNB_N && key->type != DYNB_B)
-            rc = dynbi_record_broken(err);
-    }
-    if (rc != DYNB_OK) {
+    if (!dynbi_key_type_is_good(&settings.partition_key) ||
+        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key))) {
         dynbi_table_free(db, table);
-        return rc;
+        return dynbi_record_broken(err);
     }
+    dynbi_table_bind(table, &settings);
     *out = table;
     return DYNB_OK;
 }
@@ -10579,7 +11004,7 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
                           db->frame.used_bytes + size);
     at = db->frame.bytes + db->frame.used_bytes;
     at = dynbi_varint_store(at, table->id);
-    at = dynbi_varint_store(at, set);
+    at = dynbi_varint_store(at, dynbi_table_set_id(table, set));
     at = dynbi_varint_store(at, (uint64_t)change->value_size << 1 |
                                     (change->is_tombstone ? 1u : 0u));
     at = dynbi_varint_store(at, change->key_size);
@@ -10606,12 +11031,13 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
     db->op_count = 0;
     while (at < end) {
         uint64_t id = 0, set = 0, word = 0, key_size = 0;
+        uint32_t index;
         dynbi_op *op;
         at = dynbi_varint_load(at, end, &id);
         at = at ? dynbi_varint_load(at, end, &set) : NULL;
         at = at ? dynbi_varint_load(at, end, &word) : NULL;
         at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
-        if (!at || set >= DYNBI_SETS || key_size > DYNBI_TREE_KEY_MAX ||
+        if (!at || (id == 0 && set) || key_size > DYNBI_TREE_KEY_MAX ||
             key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
             (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
@@ -10620,7 +11046,10 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
         op = &db->ops[db->op_count++];
         memset(op, 0, sizeof *op);
         op->table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
-        op->set = (uint32_t)set;
+        index = op->table ? dynbi_table_find_set(op->table, set) : 0;
+        if (op->table && index > op->table->index_count)
+            op->table = NULL; /* of an index that is gone */
+        op->set = op->table && index ? op->table->indexes[index - 1].slot : 0;
         op->key_size = (uint32_t)key_size;
         op->value_size = (uint32_t)(word >> 1);
         op->is_tombstone = (int)(word & 1);
@@ -10652,11 +11081,16 @@ static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log
     dynbi_generation *newest = table->newest;
     uint64_t old_bytes;
     if (newest && newest->entry_count &&
-        (newest->used_bytes >= db->generation_max ||
+        (newest->used_bytes >= db->generation_max || newest->set_count < table->slot_count ||
          dynbi_table_is_marked(db, table, newest->last_lsn, before->lsn + 1)))
         dynbi_store_freeze(db, newest);
+    if (newest && !newest->frozen && newest->set_count < table->slot_count) {
+        table->newest = newest->next; /* it is empty */
+        dynbi_store_drop_generation(db, newest);
+        newest = table->newest;
+    }
     if (!newest || newest->frozen) {
-        dynbi_generation *generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+        dynbi_generation *generation = dynbi_generation_new(&db->pool, table->slot_count);
         if (!generation)
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for changes");
         generation->next = newest;
@@ -10824,6 +11258,43 @@ static void dynbi_store_drop_table(dynb *db, const uint8_t *key, uint32_t key_si
     dynbi_store_release_table(db, table);
 }
 
+/* Nonzero: a slot is in use by one of the indexes or by changes in memory. */
+static int dynbi_slot_is_taken(const dynbi_index *indexes, uint32_t count,
+                               const dynbi_generation *generation, uint32_t slot)
+{
+    uint32_t i;
+    for (i = 0; i < count; ++i) {
+        if (indexes[i].slot == slot)
+            return 1;
+    }
+    while (generation && (slot >= generation->set_count || !generation->sets[slot].root))
+        generation = generation->next;
+    return generation != NULL;
+}
+
+/* Indexes that stay keep their slots; new ones get some that nobody's changes
+ * are in. */
+static void dynbi_table_keep_slots(dynbi_table *table, const dynbi_table *old)
+{
+    uint32_t i;
+    for (i = 0; i < table->index_count; ++i) {
+        uint32_t set = dynbi_table_find_set(old, table->indexes[i].id);
+        table->indexes[i].slot = set <= old->index_count ? old->indexes[set - 1].slot : 0;
+    }
+    table->slot_count = 1;
+    for (i = 0; i < table->index_count; ++i) {
+        uint32_t slot = table->indexes[i].slot;
+        if (!slot) {
+            for (slot = 1; dynbi_slot_is_taken(table->indexes, table->index_count, old->newest,
+                                               slot);)
+                ++slot;
+            table->indexes[i].slot = slot;
+        }
+        if (slot >= table->slot_count)
+            table->slot_count = slot + 1;
+    }
+}
+
 /* The table becomes what was staged; a live one keeps its generations but those
  * that the new runs hold. */
 static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
@@ -10833,6 +11304,7 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
     staged->table = NULL;
     if (table) {
         dynbi_table old = *table;
+        dynbi_table_keep_slots(to, &old);
         *table = *to;
         table->newest = old.newest;
         table->pending_count = old.pending_count;
@@ -10842,6 +11314,7 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->fold_key = old.fold_key;
         table->fold_lsn = old.fold_lsn;
         table->fold_older_lsn = old.fold_older_lsn;
+        table->fold_set = old.fold_set;
         old.newest = NULL;
         memset(&old.fold_key, 0, sizeof old.fold_key);
         dynbi_table_clear(db, &old);
@@ -11190,11 +11663,13 @@ static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
         rc = dynbi_snapshot_read(reader->allocator, &record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
-            rc = dynbi_mark_tree(pages, reader, &snapshot.sets[set].run[i].root, err);
+    *is_counted = 1;
+    for (set = 0; set <= snapshot.index_count; ++set) {
+        const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
+        for (i = 0; rc == DYNB_OK && i < runs->count; ++i)
+            rc = dynbi_mark_tree(pages, reader, &runs->run[i].root, err);
+        *is_counted = *is_counted && dynbi_runs_totals(runs, &items, &bytes);
     }
-    *is_counted = dynbi_runs_totals(&snapshot.sets[0], &items, &bytes);
     dynbi_snapshot_free(reader->allocator, &snapshot);
     return rc;
 }
@@ -11214,6 +11689,7 @@ static void dynbi_mark_log(dynb *db)
  * set. */
 static void dynbi_store_init(dynb *db)
 {
+    uint32_t i;
     db->pages.allocator = &db->allocator;
     db->log.disk = &db->disk;
     db->log.allocator = &db->allocator;
@@ -11225,8 +11701,14 @@ static void dynbi_store_init(dynb *db)
     db->key.allocator = &db->allocator;
     db->value.allocator = &db->allocator;
     db->record.allocator = &db->allocator;
+    db->image.allocator = &db->allocator;
+    for (i = 0; i < 2; ++i) {
+        db->entry_key[i].allocator = &db->allocator;
+        db->entry_value[i].allocator = &db->allocator;
+    }
     db->pool.allocator = &db->allocator;
     db->catalog.fold_key.allocator = &db->allocator;
+    db->catalog.slot_count = 1;
 }
 
 /* --- creation --- */
@@ -11658,6 +12140,11 @@ static void dynbi_store_free(dynb *db)
     dynbi_buffer_free(&db->key);
     dynbi_buffer_free(&db->value);
     dynbi_buffer_free(&db->record);
+    dynbi_buffer_free(&db->image);
+    for (i = 0; i < 2; ++i) {
+        dynbi_buffer_free(&db->entry_key[i]);
+        dynbi_buffer_free(&db->entry_value[i]);
+    }
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
     dynbi_pages_free(&db->pages);
@@ -11673,6 +12160,28 @@ static void dynbi_store_free(dynb *db)
  *
  * An item is stored under its key bytes (section 14), without its key
  * attributes, which the key gives back.
+ *
+ * Indexes. An item that has all keys of an index, of the right types and sizes,
+ * has an entry in it: its key is the index's keys, then those of the table's
+ * keys that are not among them, so that it is unique; its value is what the
+ * index projects of the item, stored as items are. A write to a table with
+ * indexes reads the item it replaces and logs, in the frame of the item's own
+ * change, what changes in each index: a tombstone for the entry that was, where
+ * the entry moves or ends, and the entry that is, unless it is the same. So
+ * recovery applies what was logged and computes nothing: it cannot differ from
+ * the live path, needs no old items (which may be folded beyond the frame's LSN
+ * already), and is as it is without indexes. The price is log: an index that
+ * projects ALL logs the item once more. A table without indexes reads and logs
+ * as before.
+ *
+ * A new index on a live table. The frame at `since_lsn` says CREATING; from
+ * there on every write logs the index's changes, too. The worker then reads the
+ * table's items as they are (whatever is being written) and adds their entries
+ * below the index's own changes, as its oldest runs, piece by piece: where an
+ * entry changed since, the change lies above and wins, and where it did not,
+ * the item has not changed either, so that any moment after since_lsn gives the
+ * same. How far it came is in the catalog with the piece, so a crash loses one
+ * piece at most. Tombstones stay until all pieces are there.
  *
  * Needs: VALUE, KEY, SNAPSHOT, STORE   Used by: BACKUP, API
  * Exports: dynbi_table_*, dynbi_item_*, dynbi_settings_make, dynbi_describe
@@ -11932,12 +12441,89 @@ static dynb_rc dynbi_describe(const dynb *db, const uint8_t *settings, size_t se
     return DYNB_OK;
 }
 
+/* The room an index takes in a result: its texts, where a name included has at
+ * least 3 bytes for which a pointer is needed; its ARN and its description. */
+static size_t dynbi_index_room(size_t definition_size)
+{
+    return 4 * definition_size + DYNBI_ARN_ROOM + 2 * DYNB_NAME_MAX +
+           sizeof(dynb_index_description) + 64;
+}
+
+static size_t dynbi_indexes_room(const dynbi_index *indexes, uint32_t count)
+{
+    size_t room = 64;
+    uint32_t i;
+    for (i = 0; i < count; ++i)
+        room += dynbi_index_room(indexes[i].definition_size);
+    return room;
+}
+
+/* Fills an index's description; its texts are copied to the result. */
+static void dynbi_describe_index(const dynb *db, const char *table_name, const dynbi_index *index,
+                                 dynb_index_description *out, dynb_result *result)
+{
+    char arn[2 * DYNB_NAME_MAX + 2 * DYNBI_ARN_ROOM];
+    const uint32_t count = index->about.non_key_attribute_count;
+    dynbi_index copy = *index;
+    dynbi_coder coder;
+    size_t length;
+    uint32_t i;
+    copy.definition = (uint8_t *)dynbi_result_take(result, index->definition_size);
+    memcpy(copy.definition, index->definition, index->definition_size);
+    (void)dynbi_index_load(&copy);
+    memset(out, 0, sizeof *out);
+    out->index = copy.about;
+    out->status = copy.status;
+    out->backfilling = copy.status == DYNB_INDEX_CREATING;
+    out->item_count = index->item_count;
+    out->size_bytes = index->size_bytes;
+    if (count) {
+        const char **names = (const char **)dynbi_result_take(result, count * sizeof *names);
+        memset(&coder, 0, sizeof coder);
+        coder.at = copy.included;
+        coder.end = copy.included + copy.included_size;
+        for (i = 0; i < count; ++i)
+            dynbi_code_text(&coder, &names[i]);
+        out->index.non_key_attributes = names;
+    }
+    length = dynbi_table_arn(db, table_name, arn, sizeof arn);
+    length += dynbi_format(arn + length, sizeof arn - length, "/index/%s",
+                           copy.about.index_name);
+    out->index_arn = dynbi_result_text(result, arn, length);
+}
+
+/* Fills in the lists of indexes; the room was reserved. */
+static void dynbi_describe_indexes(const dynb *db, const dynbi_index *indexes, uint32_t count,
+                                   dynb_table_description *out, dynb_result *result)
+{
+    dynb_index_description *to;
+    uint32_t i, is_global, made = 0;
+    if (!count)
+        return;
+    to = (dynb_index_description *)dynbi_result_take(result, count * sizeof *to);
+    for (is_global = 2; is_global-- > 0;) {
+        const uint32_t first = made;
+        for (i = 0; i < count; ++i) {
+            if ((uint32_t)indexes[i].is_global == is_global)
+                dynbi_describe_index(db, out->table_name, &indexes[i], &to[made++], result);
+        }
+        if (is_global) {
+            out->global_indexes = made > first ? to + first : NULL;
+            out->global_index_count = made - first;
+        } else {
+            out->local_indexes = made > first ? to + first : NULL;
+            out->local_index_count = made - first;
+        }
+    }
+}
+
 /* Describes a table as it is in memory. out NULL: nothing to do. */
 static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
                                     dynb_table_description *out, dynb_result *result,
                                     dynb_error *err)
 {
-    size_t room = dynbi_describe_room(table->settings_size, table->name_length);
+    size_t room = dynbi_describe_room(table->settings_size, table->name_length) +
+                  dynbi_indexes_room(table->indexes, table->index_count);
     dynb_rc rc;
     if (!out)
         return DYNB_OK;
@@ -11946,6 +12532,7 @@ static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
         rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     return DYNB_OK;
@@ -12080,6 +12667,412 @@ static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
     return 1;
 }
 
+/* --- indexes: what is asked for --- */
+
+/* The keys of a table and its indexes to be, and the attribute definitions that
+ * came with them (NULL: none). */
+typedef struct dynbi_key_uses {
+    const dynb_key_attribute *definitions;
+    uint32_t definition_count;
+    dynb_key_attribute *key[2 * (DYNBI_INDEXES_MAX + 1)];
+    uint32_t key_count;
+    uint32_t table_key_count; /* the first so many are the table's */
+} dynbi_key_uses;
+
+static void dynbi_key_use(dynbi_key_uses *uses, dynb_key_attribute *key)
+{
+    if (key->name)
+        uses->key[uses->key_count++] = key;
+}
+
+/* Appends "[a, b]", each name once, as far as there is room. */
+static void dynbi_key_names(const dynbi_key_uses *uses, int of_keys, char *to, size_t room)
+{
+    const uint32_t count = of_keys ? uses->key_count : uses->definition_count;
+    uint32_t i, j;
+    size_t used = dynbi_format(to, room, "[");
+    for (i = 0; i < count; ++i) {
+        const char *name = of_keys ? uses->key[i]->name : uses->definitions[i].name;
+        for (j = 0; of_keys && j < i && !dynbi_text_equal(uses->key[j]->name, name); ++j)
+            ;
+        if (of_keys && j < i)
+            continue;
+        if (used + dynbi_length(name) + 4 < room)
+            used += dynbi_format(to + used, room - used, used > 1 ? ", %s" : "%s", name);
+    }
+    (void)dynbi_format(to + used, room - used, "]");
+}
+
+/* Contract 4.6: definitions are exactly those of the keys used. */
+static dynb_rc dynbi_definitions_fail(const dynbi_key_uses *uses, int is_unused, dynb_error *err)
+{
+    char keys[400], definitions[400];
+    dynbi_key_names(uses, 1, keys, sizeof keys);
+    dynbi_key_names(uses, 0, definitions, sizeof definitions);
+    if (!is_unused && uses->definition_count < uses->table_key_count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid KeySchema: Some index key attribute have no definition");
+    if (!is_unused)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Some index key attributes "
+                          "are not defined in AttributeDefinitions. Keys: %s, "
+                          "AttributeDefinitions: %s",
+                          keys, definitions);
+    if (uses->key_count == uses->table_key_count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of attributes in "
+                          "KeySchema does not exactly match number of attributes defined in "
+                          "AttributeDefinitions");
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      "One or more parameter values were invalid: Some AttributeDefinitions are "
+                      "not used. AttributeDefinitions: %s, keys used: %s",
+                      definitions, keys);
+}
+
+/* Takes the keys' types from the definitions, if there are any; then each name
+ * has one type. */
+static dynb_rc dynbi_definitions_apply(dynbi_key_uses *uses, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 0; i < uses->definition_count; ++i) {
+        dynb_rc rc = uses->definitions[i].name
+                         ? dynbi_key_attribute_check(&uses->definitions[i],
+                                                     "attribute_definitions", err)
+                         : dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                                      "attribute_definitions[%u].name is NULL", (uint64_t)i);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    for (i = 0; uses->definitions && i < uses->key_count; ++i) {
+        dynb_key_attribute *key = uses->key[i];
+        for (j = 0; j < uses->definition_count; ++j) {
+            if (dynbi_text_equal(uses->definitions[j].name, key->name))
+                break;
+        }
+        if (j == uses->definition_count)
+            return dynbi_definitions_fail(uses, 0, err);
+        key->type = key->type == DYNB_TYPE_NONE ? uses->definitions[j].type : key->type;
+    }
+    for (i = 0; i < uses->definition_count; ++i) {
+        for (j = 0; j < uses->key_count; ++j) {
+            if (dynbi_text_equal(uses->definitions[i].name, uses->key[j]->name))
+                break;
+        }
+        if (j == uses->key_count)
+            return dynbi_definitions_fail(uses, 1, err);
+    }
+    return DYNB_OK;
+}
+
+/* The names of one attribute have one type: of the keys and of definitions. */
+static dynb_rc dynbi_key_types_check(const dynbi_key_uses *uses, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 0; i < uses->key_count; ++i) {
+        const dynb_key_attribute *key = uses->key[i];
+        for (j = 0; j < i + uses->definition_count; ++j) {
+            const dynb_key_attribute *other = j < i ? uses->key[j] : &uses->definitions[j - i];
+            if (other->type != key->type && dynbi_text_equal(other->name, key->name))
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "One or more parameter values were invalid: key attribute %s is "
+                                  "given with types %s and %s",
+                                  key->name, dynbi_type_name((uint8_t)other->type),
+                                  dynbi_type_name((uint8_t)key->type));
+        }
+    }
+    return DYNB_OK;
+}
+
+/* Appends "[a, b]" of the names an index includes. */
+static void dynbi_included_names(const dynb_index *index, char *to, size_t room)
+{
+    uint32_t i;
+    size_t used = dynbi_format(to, room, "[");
+    for (i = 0; i < index->non_key_attribute_count; ++i) {
+        const char *name = index->non_key_attributes[i];
+        if (used + dynbi_length(name) + 4 < room)
+            used += dynbi_format(to + used, room - used, i ? ", %s" : "%s", name);
+    }
+    (void)dynbi_format(to + used, room - used, "]");
+}
+
+static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path, dynb_error *err)
+{
+    static const char *const names[3] = {"ALL", "KEYS_ONLY", "INCLUDE"};
+    const uint32_t count = index->non_key_attribute_count;
+    char list[512];
+    uint32_t i;
+    if ((unsigned)index->projection > DYNB_PROJECT_INCLUDE)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Unknown ProjectionType: "
+                          "null");
+    if (count && !index->non_key_attributes)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s: non_key_attributes is NULL", path);
+    for (i = 0; i < count; ++i) {
+        const char *name = index->non_key_attributes[i];
+        size_t bad_pos = 0, length = name ? dynbi_length(name) : 0;
+        if (!name || !dynbi_utf8_check((const uint8_t *)(const void *)name, length, &bad_pos))
+            return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                              "%s: non_key_attributes[%u] is NULL or not UTF-8", path,
+                              (uint64_t)i);
+        if (length < 1 || length > DYNB_KEY_NAME_MAX_BYTES)
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "1 validation error detected: Value '[%s]' at "
+                              "'%s.projection.nonKeyAttributes' failed to satisfy constraint: "
+                              "Member must satisfy constraint: [Member must have length less than "
+                              "or equal to 255, Member must have length greater than or equal to "
+                              "1]",
+                              name, path);
+    }
+    if (count > DYNB_NON_KEY_ATTRIBUTES_MAX) {
+        dynbi_included_names(index, list, sizeof list);
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s' at "
+                          "'%s.projection.nonKeyAttributes' failed to satisfy constraint: Member "
+                          "must have length less than or equal to 20",
+                          list, path);
+    }
+    if ((index->projection == DYNB_PROJECT_INCLUDE) == (count > 0))
+        return DYNB_OK;
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      "One or more parameter values were invalid: ProjectionType is %s, but "
+                      "NonKeyAttributes is %sspecified",
+                      names[index->projection], count ? "" : "not ");
+}
+
+/* The shape of an entry of a list of indexes; path as AWS's validator writes
+ * it, "globalSecondaryIndexes.1.member". */
+static dynb_rc dynbi_index_shape_check(const dynb_index *index, const char *path, dynb_error *err)
+{
+    char name_path[96];
+    dynb_rc rc;
+    if (!index->index_name && !index->partition_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "2 validation errors detected: Value null at '%s.indexName' failed to "
+                          "satisfy constraint: Member must not be null; Value null at "
+                          "'%s.keySchema' failed to satisfy constraint: Member must not be null",
+                          path, path);
+    if (!index->index_name || !index->partition_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value null at '%s.%s' failed to satisfy "
+                          "constraint: Member must not be null",
+                          path, index->index_name ? "keySchema" : "indexName");
+    (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
+    rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path, err);
+    if (rc == DYNB_OK && index->sort_key.name &&
+        dynbi_text_equal(index->partition_key.name, index->sort_key.name))
+        rc = dynbi_fail(err, DYNB_VALIDATION,
+                        "Both the Hash Key and the Range Key element in the KeySchema have the "
+                        "same name");
+    return rc == DYNB_OK ? dynbi_projection_check(index, path, err) : rc;
+}
+
+/* Contract 4.6, GSI throughput. */
+static dynb_rc dynbi_index_units_check(const dynb_index *index, dynb_billing_mode mode,
+                                       dynb_error *err)
+{
+    const dynb_throughput *units = &index->provisioned;
+    const uint64_t limit = 1000000000000u;
+    if (mode == DYNB_PROVISIONED && (!units->read_units || !units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: ProvisionedThroughput is not "
+                          "specified for index: %s",
+                          index->index_name);
+    if (mode != DYNB_PROVISIONED && (units->read_units || units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: ProvisionedThroughput should "
+                          "not be specified for index: %s when BillingMode is PAY_PER_REQUEST",
+                          index->index_name);
+    if (units->read_units > limit || units->write_units > limit)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Given value %u for %s is out of bounds for index %s",
+                          units->read_units > limit ? units->read_units : units->write_units,
+                          units->read_units > limit ? "ReadCapacityUnits" : "WriteCapacityUnits",
+                          index->index_name);
+    if (mode == DYNB_PROVISIONED && (index->on_demand.read_units || index->on_demand.write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: OnDemandThroughput cannot be "
+                          "specified for index: %s when BillingMode is PROVISIONED",
+                          index->index_name);
+    return DYNB_OK;
+}
+
+/* Contract 4.6, LSIs. */
+static dynb_rc dynbi_local_index_check(const dynb_index *index, const dynb_key_attribute *table,
+                                       dynb_error *err)
+{
+    if (!table[1].name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Table KeySchema does not "
+                          "have a range key, which is required when specifying a "
+                          "LocalSecondaryIndex");
+    if (!index->sort_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Index KeySchema does not "
+                          "have a range key for index: %s",
+                          index->index_name);
+    if (!dynbi_text_equal(index->partition_key.name, table[0].name))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Index KeySchema does not "
+                          "have the same leading hash key as table KeySchema for index: %s. index "
+                          "hash key: %s, table hash key: %s",
+                          index->index_name, index->partition_key.name, table[0].name);
+    if (index->provisioned.read_units || index->provisioned.write_units ||
+        index->on_demand.read_units || index->on_demand.write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: a LocalSecondaryIndex has no "
+                          "throughput of its own: %s",
+                          index->index_name);
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_index_count_check(const void *list, uint32_t count, int is_global,
+                                       dynb_error *err)
+{
+    if (count && !list)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "the list of %s indexes is NULL",
+                          is_global ? "global" : "local");
+    if (list && !count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: List of %s is empty",
+                          is_global ? "GlobalSecondaryIndexes" : "LocalSecondaryIndexes");
+    if (is_global && count > DYNB_GLOBAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: GlobalSecondaryIndex count "
+                          "exceeds the per-table limit of 20");
+    if (!is_global && count > DYNB_LOCAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of "
+                          "LocalSecondaryIndexes exceeds per-table limit of 5");
+    return DYNB_OK;
+}
+
+/* Contract 3.3: what all indexes of a table have to share. */
+static dynb_rc dynbi_indexes_total_check(const dynb_index *const *indexes, uint32_t count,
+                                         dynb_error *err)
+{
+    uint32_t i, j, projected = 0;
+    for (i = 0; i < count; ++i) {
+        projected += indexes[i]->non_key_attribute_count;
+        for (j = 0; j < i; ++j) {
+            if (dynbi_text_equal(indexes[i]->index_name, indexes[j]->index_name))
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "One or more parameter values were invalid: Duplicate index "
+                                  "name: %s",
+                                  indexes[i]->index_name);
+        }
+    }
+    if (projected > DYNB_PROJECTED_ATTRIBUTES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of projected "
+                          "attributes of all indexes exceeds the per-table limit of 100");
+    return DYNB_OK;
+}
+
+/* The indexes of a table to be: local ones first, as AWS checks them; copied,
+ * so that types can be filled in. */
+typedef struct dynbi_index_list {
+    dynb_index index[DYNBI_INDEXES_MAX];
+    uint32_t count;
+    uint32_t local_count;
+} dynbi_index_list;
+
+static dynb_rc dynbi_index_list_shape(dynbi_index_list *list, const dynb_index *indexes,
+                                      uint32_t count, int is_global, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = dynbi_index_count_check(indexes, count, is_global, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i) {
+        char path[64];
+        (void)dynbi_format(path, sizeof path, "%s.%u.member",
+                           is_global ? "globalSecondaryIndexes" : "localSecondaryIndexes",
+                           (uint64_t)i + 1);
+        rc = dynbi_index_shape_check(&indexes[i], path, err);
+        list->index[list->count++] = indexes[i];
+    }
+    return rc;
+}
+
+/* Everything there is to say against a table's keys and indexes. keys: the two
+ * of the table; types are filled in. */
+static dynb_rc dynbi_index_list_check(const dynb_create_table_input *input,
+                                      dynb_key_attribute keys[2], dynbi_index_list *list,
+                                      dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX];
+    dynbi_key_uses uses;
+    uint32_t i;
+    dynb_rc rc;
+    list->count = 0;
+    rc = dynbi_index_list_shape(list, input->local_indexes, input->local_index_count, 0, err);
+    list->local_count = list->count;
+    if (rc == DYNB_OK)
+        rc = dynbi_index_list_shape(list, input->global_indexes, input->global_index_count, 1,
+                                    err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&uses, 0, sizeof uses);
+    uses.definitions = input->attribute_definitions;
+    uses.definition_count = input->attribute_definitions ? input->attribute_definition_count : 0;
+    dynbi_key_use(&uses, &keys[0]);
+    dynbi_key_use(&uses, &keys[1]);
+    uses.table_key_count = uses.key_count;
+    for (i = 0; i < list->count; ++i) {
+        dynbi_key_use(&uses, &list->index[i].partition_key);
+        dynbi_key_use(&uses, &list->index[i].sort_key);
+        all[i] = &list->index[i];
+    }
+    rc = dynbi_definitions_apply(&uses, err);
+    for (i = 0; rc == DYNB_OK && i < uses.key_count; ++i)
+        rc = dynbi_key_attribute_check(uses.key[i],
+                                       i == 0                        ? "input.partition_key"
+                                       : i < uses.table_key_count ? "input.sort_key"
+                                                                  : "an index's key",
+                                       err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_types_check(&uses, err);
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = i < list->local_count
+                 ? dynbi_local_index_check(&list->index[i], keys, err)
+                 : dynbi_index_units_check(&list->index[i], input->settings.billing_mode, err);
+    return rc == DYNB_OK ? dynbi_indexes_total_check(all, list->count, err) : rc;
+}
+
+/* Adds an index to a snapshot; its array is its own from then on. */
+static dynb_rc dynbi_snapshot_add(dynb *db, dynbi_snapshot *snapshot, const dynb_index *about,
+                                  int is_global, uint64_t id, dynb_error *err)
+{
+    dynbi_index *index;
+    dynbi_buffer names;
+    dynbi_coder coder;
+    uint32_t i;
+    int is_ok = dynbi_snapshot_open(&db->allocator, snapshot, 1);
+    memset(&names, 0, sizeof names);
+    memset(&coder, 0, sizeof coder);
+    names.allocator = &db->allocator;
+    coder.out = &names;
+    for (i = 0; i < about->non_key_attribute_count; ++i) {
+        const char *name = about->non_key_attributes[i];
+        dynbi_code_text(&coder, &name);
+    }
+    if (is_ok && !coder.is_broken) {
+        index = &snapshot->indexes[snapshot->index_count++];
+        memset(index, 0, sizeof *index);
+        index->id = id;
+        index->is_global = is_global;
+        index->status = DYNB_INDEX_ACTIVE;
+        index->about = *about;
+        index->included = names.bytes;
+        index->included_size = names.used_bytes;
+        is_ok = dynbi_snapshot_define(&db->allocator, snapshot, snapshot->index_count);
+        if (!is_ok)
+            --snapshot->index_count;
+    }
+    is_ok = is_ok && !coder.is_broken;
+    dynbi_buffer_free(&names);
+    return is_ok ? DYNB_OK : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+}
+
 /* --- control plane --- */
 
 /* Logs a table's record, made of settings in db->value and a snapshot. */
@@ -12126,11 +13119,18 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
 {
     dynb_table_description table;
     dynbi_snapshot snapshot;
+    dynb_key_attribute keys[2];
+    dynbi_index_list list;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_tag tags[DYNB_TAGS_MAX];
     size_t length = dynbi_length(input->table_name);
     uint32_t i, tag_count = 0;
-    dynb_rc rc = dynbi_store_begin_writing(db, err);
+    dynb_rc rc;
+    keys[0] = input->partition_key;
+    keys[1] = input->sort_key;
+    rc = dynbi_index_list_check(input, keys, &list, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
         return rc;
     if (dynbi_store_find_table(db, input->table_name, length))
@@ -12142,19 +13142,27 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     memset(&table, 0, sizeof table);
     memset(&snapshot, 0, sizeof snapshot);
     table.table_name = input->table_name;
-    table.partition_key = input->partition_key;
-    table.sort_key = input->sort_key;
+    table.partition_key = keys[0];
+    table.sort_key = keys[1];
     table.settings = input->settings;
     dynbi_table_baptize(db, &table, uuid, label);
     snapshot.folded_lsn = db->log.tail.lsn;
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
+    if (!dynbi_snapshot_open(&db->allocator, &snapshot, list.count))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+    for (i = 0; rc == DYNB_OK && i < list.count; ++i)
+        rc = dynbi_snapshot_add(db, &snapshot, &list.index[i], i >= list.local_count, i + 1u, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_describe_room(db->value.used_bytes, length), err);
+                                  dynbi_describe_room(db->value.used_bytes, length) +
+                                      dynbi_indexes_room(snapshot.indexes, snapshot.index_count),
+                                  err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc != DYNB_OK || !out)
@@ -12456,15 +13464,235 @@ static dynb_rc dynbi_item_encode(dynb *db, const dynbi_table *table, dynb_item i
     return DYNB_OK;
 }
 
-static dynb_rc dynbi_item_add(dynb *db, dynbi_table *table, int is_delete, dynb_error *err)
+/* --- entries of indexes --- */
+
+/* Nonzero: the attribute is one of those an index includes. */
+static int dynbi_index_includes(const dynbi_index *index, const char *name, size_t length)
 {
+    dynbi_coder coder;
+    const char *included;
+    uint32_t i;
+    memset(&coder, 0, sizeof coder);
+    coder.at = index->included;
+    coder.end = index->included + index->included_size;
+    for (i = 0; i < index->about.non_key_attribute_count; ++i) {
+        dynbi_code_text(&coder, &included);
+        if (included && dynbi_length(included) == length && memcmp(included, name, length) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Appends what an index projects of an item that is in it, in the form of a
+ * stored item. Zero: no memory. */
+static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_buffer *to)
+{
+    const dynbi_schema *schema = &index->schema;
+    uint8_t head[2 * DYNBI_VARINT_MAX], *head_end;
+    uint64_t aws_size = 0, count = 0, size;
+    const uint8_t *before;
+    size_t start = to->used_bytes, length;
+    const char *name;
+    dynb_value value;
+    dynb_iterator it;
+    if (index->about.projection == DYNB_PROJECT_ALL)
+        return dynbi_item_strip(schema, item, to) == DYNB_OK;
+    if (!dynbi_buffer_append(to, head, sizeof head)) /* room for the head */
+        return 0;
+    it = dynb_item_iterate(item);
+    for (before = it.at; dynb_next(&it, &name, &length, &value); before = it.at) {
+        int is_key = dynbi_schema_find(schema, name, length) < schema->part_count;
+        if (!is_key && (index->about.projection != DYNB_PROJECT_INCLUDE ||
+                        !dynbi_index_includes(index, name, length)))
+            continue;
+        if (dynbi_value_check(value, 1, &size, NULL) != DYNB_OK)
+            return 0; /* not after the item was checked */
+        aws_size += length + size;
+        count += !is_key;
+        if (!is_key && !dynbi_buffer_append(to, before, (size_t)(it.at - before)))
+            return 0;
+    }
+    head_end = dynbi_varint_store(dynbi_varint_store(head, aws_size), count);
+    length = (size_t)(head_end - head);
+    memmove(to->bytes + start + length, to->bytes + start + sizeof head,
+            to->used_bytes - start - sizeof head);
+    memcpy(to->bytes + start, head, length);
+    to->used_bytes -= sizeof head - length;
+    return 1;
+}
+
+/* Why a value cannot be in an index's key; only asked when it is put. */
+static dynb_rc dynbi_index_refuse(const dynbi_index *index, uint32_t part_index, dynb_value value,
+                                  size_t length, dynb_error *err)
+{
+    const dynbi_key_part *part = &index->schema.part[part_index];
+    if (value.type != (dynb_type)part->type)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Type mismatch for Index Key "
+                          "%t Expected: %s Actual: %s IndexName: %s",
+                          part->name, (size_t)part->name_length, dynbi_type_name(part->type),
+                          dynbi_type_name((uint8_t)value.type), index->about.index_name);
+    if (length == 0)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values are not valid. A value specified for a "
+                          "secondary index key is not supported. The AttributeValue for a key "
+                          "attribute cannot contain an empty %s value. IndexName: %s, IndexKey: "
+                          "%t",
+                          part->type == DYNB_B ? "binary" : "string", index->about.index_name,
+                          part->name, (size_t)part->name_length);
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      part_index ? "One or more parameter values were invalid: Aggregated size of "
+                                   "all range keys has exceeded the size limit of 1024 bytes"
+                                 : "One or more parameter values were invalid: Size of hashkey "
+                                   "has exceeded the maximum size limit of2048 bytes");
+}
+
+/* Finds an item's entry in an index: *is_there, with its key and value in the
+ * buffers. is_put: values that cannot be keys are refused, else left out. */
+static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int is_put,
+                                 dynbi_buffer *key, dynbi_buffer *value, int *is_there,
+                                 dynb_error *err)
+{
+    const dynbi_schema *schema = &index->schema;
+    dynb_value values[DYNBI_KEY_PARTS_MAX], found;
+    uint32_t i, found_count = 0;
+    size_t length;
+    const char *name;
+    dynb_iterator it = dynb_item_iterate(item);
+    memset(values, 0, sizeof values);
+    key->used_bytes = 0;
+    value->used_bytes = 0;
+    while (found_count < schema->part_count && dynb_next(&it, &name, &length, &found)) {
+        i = dynbi_schema_find(schema, name, length);
+        if (i < schema->part_count) {
+            values[i] = found;
+            ++found_count;
+        }
+    }
+    *is_there = found_count == schema->part_count;
+    for (i = 0; i < schema->part_count; ++i) {
+        const uint8_t *bytes = NULL;
+        if (values[i].type == (dynb_type)schema->part[i].type)
+            bytes = dynbi_run_load(values[i].bytes, values[i].bytes + values[i].size_bytes,
+                                   &length);
+        if (values[i].type != DYNB_TYPE_NONE &&
+            (!bytes || length == 0 || length > dynbi_key_part_max(schema, i))) {
+            *is_there = 0;
+            if (is_put)
+                return dynbi_index_refuse(index, i, values[i], bytes ? length : 0, err);
+        }
+        if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    }
+    if (*is_there && !dynbi_index_project(index, item, value))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an entry of index %s",
+                          index->about.index_name);
+    return DYNB_OK;
+}
+
+/* Reads the item that a write replaces into db->image; without bytes: there is
+ * none. */
+static dynb_rc dynbi_index_image(dynb *db, const dynbi_table *table, dynb_item *out,
+                                 dynb_error *err)
+{
+    const uint32_t key_size = (uint32_t)db->key.used_bytes;
+    dynbi_found found;
+    dynbi_view view;
+    size_t size;
+    dynb_rc rc;
+    memset(out, 0, sizeof *out);
+    db->image.used_bytes = 0;
+    dynbi_table_view(table, 0, &view);
+    rc = dynbi_view_get(&db->reader, &view, db->key.bytes, key_size, &found, err);
+    if (rc != DYNB_OK || !found.is_there)
+        return rc;
+    if (!found.is_tombstone) {
+        size = dynbi_item_restored_bound(&table->schema, key_size, found.value_size);
+        if (!dynbi_buffer_reserve(&db->image, size)) {
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+        } else {
+            size = dynbi_item_restore(&table->schema, db->key.bytes, key_size, found.value,
+                                      found.value_size, db->image.bytes);
+            out->bytes = db->image.bytes;
+            out->size_bytes = (uint32_t)size;
+            if (!size)
+                rc = dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged", table->name);
+        }
+    }
+    dynbi_node_close(&db->reader, &found.leaf);
+    return rc;
+}
+
+/* Adds what a write changes in one index: [0] is the entry that was, [1] the
+ * one that is. */
+static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi_index *index,
+                                       const int is_there[2], dynb_error *err)
+{
+    const dynbi_buffer *key = db->entry_key, *value = db->entry_value;
+    const int stays = is_there[0] && is_there[1] &&
+                      dynbi_key_compare(key[0].bytes, key[0].used_bytes, key[1].bytes,
+                                        key[1].used_bytes) == 0;
     dynbi_change change;
+    dynb_rc rc = DYNB_OK;
+    memset(&change, 0, sizeof change);
+    if (is_there[0] && !stays) {
+        change.key = key[0].bytes;
+        change.key_size = (uint32_t)key[0].used_bytes;
+        change.is_tombstone = 1;
+        rc = dynbi_change_add(db, table, index->slot, &change, err);
+    }
+    if (rc != DYNB_OK || !is_there[1] ||
+        (stays && dynbi_key_compare(value[0].bytes, value[0].used_bytes, value[1].bytes,
+                                    value[1].used_bytes) == 0))
+        return rc;
+    change.key = key[1].bytes;
+    change.key_size = (uint32_t)key[1].used_bytes;
+    change.value = value[1].bytes;
+    change.value_size = (uint32_t)value[1].used_bytes;
+    change.is_tombstone = 0;
+    return dynbi_change_add(db, table, index->slot, &change, err);
+}
+
+/* Adds what the write at hand (its key is in db->key) changes in the table's
+ * indexes. item without bytes: a deletion. */
+static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dynb_error *err)
+{
+    dynb_item old;
+    uint32_t i;
+    dynb_rc rc = dynbi_index_image(db, table, &old, err);
+    for (i = 0; rc == DYNB_OK && i < table->index_count; ++i) {
+        const dynbi_index *index = &table->indexes[i];
+        int is_there[2] = {0, 0};
+        if (index->status == DYNB_INDEX_DELETING)
+            continue;
+        if (item.bytes)
+            rc = dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1],
+                                   &is_there[1], err);
+        if (rc == DYNB_OK && old.bytes)
+            rc = dynbi_index_entry(index, old, 0, &db->entry_key[0], &db->entry_value[0],
+                                   &is_there[0], err);
+        if (rc == DYNB_OK)
+            rc = dynbi_index_add_entries(db, table, index, is_there, err);
+    }
+    return rc;
+}
+
+/* Adds the write whose item was encoded, with all it brings about. */
+static dynb_rc dynbi_item_add(dynb *db, dynbi_table *table, const dynb_write *write,
+                              dynb_error *err)
+{
+    static const dynb_item none = {NULL, 0};
+    dynbi_change change;
+    dynb_rc rc;
     change.key = db->key.bytes;
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->value.bytes;
     change.value_size = (uint32_t)db->value.used_bytes;
-    change.is_tombstone = is_delete;
-    return dynbi_change_add(db, table, 0, &change, err);
+    change.is_tombstone = write->is_delete;
+    rc = dynbi_change_add(db, table, 0, &change, err);
+    if (rc == DYNB_OK && table->index_count)
+        rc = dynbi_index_add(db, table, write->is_delete ? none : write->item, err);
+    return rc;
 }
 
 static dynb_rc dynbi_item_commit(dynb *db, const dynb_write_options *options, dynb_error *err)
@@ -12500,7 +13728,7 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK)
-        rc = dynbi_item_add(db, table, write->is_delete, err);
+        rc = dynbi_item_add(db, table, write, err);
     if (rc == DYNB_OK)
         rc = dynbi_item_commit(db, options, err);
     if (rc != DYNB_OK && old)
@@ -12508,11 +13736,13 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     return rc;
 }
 
-/* Order of ops by table and key. */
+/* Order of ops by table, set and key. */
 static int dynbi_op_compare(const dynb *db, const dynbi_op *a, const dynbi_op *b)
 {
     if (a->table != b->table)
         return a->table->id < b->table->id ? -1 : 1;
+    if (a->set != b->set)
+        return a->set < b->set ? -1 : 1;
     if (a->head != b->head)
         return a->head < b->head ? -1 : 1;
     return dynbi_key_compare(db->frame.bytes + a->key_pos, a->key_size,
@@ -12584,7 +13814,7 @@ static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t wri
         if (rc == DYNB_OK)
             rc = dynbi_item_encode(db, table, writes[i].item, writes[i].is_delete, err);
         if (rc == DYNB_OK)
-            rc = dynbi_item_add(db, table, writes[i].is_delete, err);
+            rc = dynbi_item_add(db, table, &writes[i], err);
         if (rc != DYNB_OK)
             (void)dynbi_batch_fail(err, i);
     }
@@ -12614,6 +13844,8 @@ static dynb_rc dynbi_item_get(dynb *db, const char *name, dynb_item key, dynb_it
 /* A range of keys and what to take of it. */
 typedef struct dynbi_range_read {
     const dynbi_table *table;
+    const dynbi_schema *schema; /* the table's or an index's */
+    uint32_t key_count;         /* of its parts, those one can ask for */
     const dynbi_view *view;
     dynbi_buffer from; /* first key, inclusive */
     dynbi_buffer to;   /* exclusive; has_to zero: to the end */
@@ -12659,8 +13891,7 @@ static int dynbi_range_wants(const dynbi_range_read *read, const dynbi_change *e
     if (!read->total_segments)
         return 1;
     hash = dynbi_crc32c(0, entry->key,
-                        dynbi_key_partition_size(&read->table->schema, entry->key,
-                                                 entry->key_size));
+                        dynbi_key_partition_size(read->schema, entry->key, entry->key_size));
     return (uint32_t)((uint64_t)hash * read->total_segments >> 32) == read->segment;
 }
 
@@ -12668,15 +13899,14 @@ static int dynbi_range_wants(const dynbi_range_read *read, const dynbi_change *e
 static dynb_rc dynbi_page_add(const dynbi_range_read *read, const dynbi_change *entry,
                               dynb_result *result, dynb_error *err)
 {
-    size_t bound = dynbi_item_restored_bound(&read->table->schema, entry->key_size,
-                                             entry->value_size);
+    size_t bound = dynbi_item_restored_bound(read->schema, entry->key_size, entry->value_size);
     size_t needed = result->used_bytes + 4 + bound, size;
     dynb_rc rc = DYNB_OK;
     if (needed > result->capacity_bytes)
         rc = dynbi_result_grow(result, needed + needed / 2 + 4096, err);
     if (rc != DYNB_OK)
         return rc;
-    size = dynbi_item_restore(&read->table->schema, entry->key, entry->key_size, entry->value,
+    size = dynbi_item_restore(read->schema, entry->key, entry->key_size, entry->value,
                               entry->value_size, result->memory + result->used_bytes + 4);
     if (!size)
         return dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged", read->table->name);
@@ -12690,7 +13920,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
                                  int has_more, dynb_page *out, dynb_result *result,
                                  dynb_error *err)
 {
-    size_t key_bound = dynbi_item_restored_bound(&read->table->schema, db->key.used_bytes, 16);
+    size_t key_bound = dynbi_item_restored_bound(read->schema, db->key.used_bytes, 16);
     size_t used = (result->used_bytes + 7) & ~(size_t)7, pos = 0;
     size_t needed = used + count * sizeof(dynb_item) + key_bound + 16;
     dynb_item *items;
@@ -12711,7 +13941,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     out->count = count;
     if (has_more) {
         uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
-        size_t size = dynbi_key_item(&read->table->schema, db->key.bytes, db->key.used_bytes, to);
+        size_t size = dynbi_key_item(read->schema, db->key.bytes, db->key.used_bytes, to);
         if (!size)
             return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
                               read->table->name);
@@ -12779,14 +14009,42 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
     return rc;
 }
 
+/* An index that can be read, as its set; 0 without a name: the table. */
+static dynb_rc dynbi_index_find(const dynbi_table *table, const char *name, int consistent_read,
+                                uint32_t *set, dynb_error *err)
+{
+    const dynbi_index *index = NULL;
+    uint32_t i;
+    *set = 0;
+    for (i = 0; name && i < table->index_count; ++i) {
+        if (table->indexes[i].status != DYNB_INDEX_DELETING &&
+            dynbi_text_equal(table->indexes[i].about.index_name, name)) {
+            index = &table->indexes[i];
+            *set = i + 1;
+        }
+    }
+    if (name && !index)
+        return dynbi_fail(err, DYNB_VALIDATION, "The table does not have the specified index: %s",
+                          name);
+    if (index && index->is_global && consistent_read)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Consistent reads are not supported on global secondary indexes");
+    if (index && index->status == DYNB_INDEX_CREATING)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Cannot read from backfilling global secondary index: %s", name);
+    return DYNB_OK;
+}
+
 static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_table *table,
-                             dynbi_view *view)
+                             uint32_t set, dynbi_view *view)
 {
     memset(read, 0, sizeof *read);
     read->from.allocator = &db->allocator;
     read->to.allocator = &db->allocator;
     read->table = table;
-    dynbi_table_view(table, 0, view);
+    read->schema = set ? &table->indexes[set - 1].schema : &table->schema;
+    read->key_count = set ? table->indexes[set - 1].key_count : table->schema.part_count;
+    dynbi_table_view(table, set, view);
     read->view = view;
 }
 
@@ -12804,7 +14062,7 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
     dynb_rc rc = dynb_item_check(start_after, err);
     db->key.used_bytes = 0;
     if (rc == DYNB_OK)
-        rc = dynbi_key_encode(&read->table->schema, start_after, 1, &db->key, err);
+        rc = dynbi_key_encode(read->schema, start_after, 1, &db->key, err);
     if (rc != DYNB_OK)
         return rc;
     if (dynbi_key_compare(db->key.bytes, db->key.used_bytes, read->from.bytes,
@@ -12822,18 +14080,48 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
     return DYNB_OK;
 }
 
+/* Makes a key of the schema's first parts the first one past all that have
+ * them. Zero: no memory. */
+static int dynbi_range_pass(dynbi_range_read *read, uint32_t part_count, dynbi_buffer *key,
+                            int *is_bounded)
+{
+    *is_bounded = 1;
+    if (part_count == read->schema->part_count)
+        return dynbi_buffer_append(key, "", 1);
+    *is_bounded = dynbi_buffer_successor(key);
+    return 1;
+}
+
+/* The end of a query's range: `to` holds the partition, or with uses_to the
+ * condition's operand as well. Zero: no memory. */
+static int dynbi_query_end(dynb_sort_condition is, int uses_to, dynbi_range_read *read)
+{
+    const dynbi_key_part *last = &read->schema->part[1];
+    read->has_to = 1;
+    if (is == DYNB_SORT_LT)
+        return 1;
+    if (is != DYNB_SORT_BEGINS_WITH)
+        return dynbi_range_pass(read, uses_to ? 2 : 1, &read->to, &read->has_to);
+    if (read->schema->part_count > 2 && last->type != DYNB_N) {
+        read->to.used_bytes -= 2; /* the end of a part that others follow */
+        read->from.used_bytes -= 2;
+    }
+    read->has_to = dynbi_buffer_successor(&read->to);
+    return 1;
+}
+
 /* The range of a query: from and to are the partition's bytes, then narrowed by
  * what the condition says of the sort key. */
 static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read *read,
                                  dynb_error *err)
 {
-    const dynbi_schema *schema = &read->table->schema;
+    const dynbi_schema *schema = read->schema;
     dynb_sort_condition is = input->condition;
     const int uses_from = is == DYNB_SORT_EQ || is == DYNB_SORT_GT || is == DYNB_SORT_GE ||
                           is == DYNB_SORT_BETWEEN || is == DYNB_SORT_BEGINS_WITH;
     const int uses_to = is == DYNB_SORT_EQ || is == DYNB_SORT_LT || is == DYNB_SORT_LE ||
                         is == DYNB_SORT_BETWEEN || is == DYNB_SORT_BEGINS_WITH;
-    int is_ok = 1;
+    int is_ok = 1, has_from = 1;
     dynb_rc rc = dynbi_key_encode_part(schema, 0, input->partition_key, &read->from, err);
     if (rc != DYNB_OK)
         return rc;
@@ -12847,15 +14135,10 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
                                    &read->to, err);
     if (rc != DYNB_OK)
         return rc;
-    read->has_to = 1;
     if (is == DYNB_SORT_GT)
-        is_ok = dynbi_buffer_append(&read->from, "", 1);
-    if (schema->part_count == 1 || is == DYNB_SORT_EQ || is == DYNB_SORT_LE ||
-        is == DYNB_SORT_BETWEEN)
-        is_ok = is_ok && dynbi_buffer_append(&read->to, "", 1);
-    else if (is != DYNB_SORT_LT)
-        read->has_to = dynbi_buffer_successor(&read->to);
-    if (!is_ok)
+        is_ok = dynbi_range_pass(read, 2, &read->from, &has_from);
+    DYNBI_ASSERT(has_from); /* a part that others follow ends below FF */
+    if (!is_ok || !dynbi_query_end(is, uses_to, read))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
     if (is == DYNB_SORT_BETWEEN && dynbi_key_compare(read->from.bytes, read->from.used_bytes,
                                                      read->to.bytes, read->to.used_bytes) >= 0)
@@ -12871,18 +14154,21 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
     dynbi_range_read read;
     dynbi_table *table;
     dynbi_view view;
+    uint32_t set;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_index_find(table, input->index_name, input->consistent_read, &set, err);
     if (rc != DYNB_OK)
         return rc;
-    if (input->condition != DYNB_SORT_ANY && table->schema.part_count < 2)
+    dynbi_range_init(db, &read, table, set, &view);
+    if (input->condition != DYNB_SORT_ANY && read.key_count < 2)
         return dynbi_fail(err, DYNB_VALIDATION,
-                          "Query condition missed key schema element: table %s has no sort key",
-                          table->name);
-    if (input->condition == DYNB_SORT_BEGINS_WITH && table->schema.part[1].type == DYNB_N)
+                          "Query condition missed key schema element: %s %s has no sort key",
+                          set ? "index" : "table", set ? input->index_name : table->name);
+    if (input->condition == DYNB_SORT_BEGINS_WITH && read.schema->part[1].type == DYNB_N)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeyConditionExpression: Incorrect operand type for operator "
                           "or function; operator or function: begins_with, operand type: N");
-    dynbi_range_init(db, &read, table, &view);
     read.descending = input->descending;
     read.limit = input->limit;
     rc = dynbi_query_range(input, &read, err);
@@ -12900,10 +14186,13 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
     dynbi_range_read read;
     dynbi_table *table;
     dynbi_view view;
+    uint32_t set;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_index_find(table, input->index_name, input->consistent_read, &set, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_range_init(db, &read, table, &view);
+    dynbi_range_init(db, &read, table, set, &view);
     read.limit = input->limit;
     read.segment = input->segment;
     read.total_segments = input->total_segments > 1 ? input->total_segments : 0;
@@ -13036,10 +14325,41 @@ static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *
 
 /* --- describing backups --- */
 
+/* What the indexes of a record take in a result; nothing for a damaged one. */
+static size_t dynbi_record_indexes_room(const dynbi_record *record)
+{
+    size_t room = 64;
+    uint64_t number, size;
+    uint32_t count, set, i, index_count = 0;
+    const uint8_t *definition;
+    dynbi_coder coder;
+    dynbi_run run;
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->snapshot;
+    coder.end = record->snapshot + record->snapshot_size;
+    dynbi_code_u64(&coder, &number); /* LSN, counts */
+    for (set = 0; !coder.is_broken && set <= index_count; ++set) {
+        if (set) {
+            dynbi_code_part(&coder, &definition, &size);
+            room += coder.is_broken ? 0 : dynbi_index_room((size_t)size);
+        }
+        dynbi_code_u64(&coder, &number);
+        dynbi_code_u64(&coder, &number);
+        count = dynbi_code_u32(&coder, 0, 4096);
+        for (i = 0; !coder.is_broken && i < count; ++i) {
+            memset(&run, 0, sizeof run);
+            dynbi_code_run(&coder, &run);
+        }
+        if (set == 0)
+            index_count = dynbi_code_u32(&coder, 0, DYNBI_INDEXES_MAX + 1);
+    }
+    return room;
+}
+
 static size_t dynbi_backup_room(const dynbi_record *record)
 {
     return (size_t)record->details_size + dynbi_describe_room((size_t)record->settings_size, 255) +
-           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64;
+           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64 + dynbi_record_indexes_room(record);
 }
 
 /* Fills a description from a record and its key; the room was reserved. */
@@ -13076,6 +14396,7 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
         return rc;
     out->source.item_count = snapshot.item_count;
     out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
+    dynbi_describe_indexes(db, snapshot.indexes, snapshot.index_count, &out->source, result);
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return DYNB_OK;
 }
@@ -13146,6 +14467,20 @@ static int dynbi_table_is_folded(const dynbi_table *table)
     return generation == NULL;
 }
 
+/* Leaves only indexes that are complete: what is being built or removed is not
+ * in a backup. */
+static dynb_rc dynbi_snapshot_complete(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t set;
+    if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
+    for (set = snapshot->index_count; set > 0; --set) {
+        if (snapshot->indexes[set - 1].status != DYNB_INDEX_ACTIVE)
+            dynbi_snapshot_remove(&db->allocator, snapshot, set);
+    }
+    return DYNB_OK;
+}
+
 /* Adds one table's backup record to the transaction. */
 static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *backup_name,
                                 uint64_t time_ms, dynb_error *err)
@@ -13190,7 +14525,10 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     record.settings = table->settings;
     record.settings_size = table->settings_size;
     dynbi_table_snapshot(table, &snapshot);
-    rc = dynbi_record_make(&db->record, &record, &snapshot, err);
+    rc = dynbi_snapshot_complete(db, &snapshot, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_record_make(&db->record, &record, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc != DYNB_OK)
         return rc;
     change.key = db->key.bytes;
@@ -13620,17 +14958,28 @@ typedef enum dynbi_job_kind {
     DYNBI_JOB_CHECKPOINT
 } dynbi_job_kind;
 
+/* What folding a generation makes of an index's changes. */
+typedef struct dynbi_index_fold {
+    dynbi_root root;
+    int drops_tombstones; /* nothing is older */
+} dynbi_index_fold;
+
 /* A fold under way. */
 typedef struct dynbi_job {
     dynb *db;
     dynbi_job_kind kind;
     uint32_t slot;
     dynbi_table *table;
+    uint32_t set;    /* being folded */
+    uint64_t set_id; /* TIDY, FILL: its number in the log, which stays */
+    dynbi_index_fold *index_folds; /* RUN: by slot - 1, of a generation with indexes */
+    uint32_t index_fold_count;
     dynbi_view view; /* what is folded: a generation, or runs (a copy of the list) */
     dynbi_merge merge;
     dynbi_fold fold;
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
+    dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
     int drops_tombstones;
     dynbi_superblock super; /* checkpoint: what will be written */
 } dynbi_job;
@@ -13639,6 +14988,7 @@ typedef struct dynbi_job {
 typedef struct dynbi_count {
     int is_active;
     dynbi_table *table; /* whose run it is; NULL: the first uncounted backup's */
+    uint64_t set_id;
     dynbi_runs runs;    /* a copy: the run, then the older ones */
     dynbi_tree_cursor cursor;
     uint64_t item_delta;
@@ -13740,6 +15090,8 @@ static void dynbi_job_end(dynbi_job *job)
         return;
     dynbi_job_release(job);
     dynbi_runs_free(&db->allocator, &job->view.runs);
+    dynbi_free(&db->allocator, job->index_folds,
+               job->index_fold_count * sizeof(dynbi_index_fold));
     dynbi_pages_settle(&db->pages, slot);
     memset(job, 0, sizeof *job);
     job->db = db;
@@ -13751,30 +15103,23 @@ static void dynbi_job_end(dynbi_job *job)
 }
 
 /* Nonzero: this fold has ended early before, and goes on at fold_key. */
-static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t newest_lsn, uint64_t older_lsn)
+static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t set_id, uint64_t newest_lsn,
+                              uint64_t older_lsn)
 {
-    return table->fold_lsn && table->fold_lsn == newest_lsn && table->fold_older_lsn == older_lsn;
+    return table->fold_lsn && table->fold_lsn == newest_lsn &&
+           table->fold_older_lsn == older_lsn && table->fold_set == set_id;
 }
 
-/* Starts folding job->view onto `older`. */
-static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
-                               const dynbi_root *older, int drop_tombstones, dynb_error *err)
+/* Makes a fold ready to take what next_fn gives; needs no lock. */
+static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
 {
     dynb *db = job->db;
     dynbi_worker *worker = db->worker;
     dynbi_fold *fold = &job->fold;
     uint64_t chunk = db->memory.budget_bytes / 64;
-    const uint8_t *from = NULL;
-    size_t from_size = 0;
-    dynb_rc rc;
-    job->kind = kind;
-    job->table = table;
     job->drops_tombstones = drop_tombstones;
-    if (table)
-        ++table->job_count;
     if (chunk > (uint64_t)256 << 10)
         chunk = (uint64_t)256 << 10;
-    dynbi_reader_limit(&worker->reader, db->pages.page_count);
     memset(fold, 0, sizeof *fold);
     fold->allocator = &worker->allocator;
     fold->reader = &worker->reader;
@@ -13787,8 +15132,24 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     fold->output.ctx = job;
     fold->next_fn = dynbi_merge_feed;
     fold->next_ctx = &job->merge;
+}
+
+/* Starts folding job->view onto `older`. */
+static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
+                               const dynbi_root *older, int drop_tombstones, dynb_error *err)
+{
+    dynbi_worker *worker = job->db->worker;
+    const uint8_t *from = NULL;
+    size_t from_size = 0;
+    dynb_rc rc;
+    job->kind = kind;
+    job->table = table;
+    if (table)
+        ++table->job_count;
+    dynbi_reader_limit(&worker->reader, job->db->pages.page_count);
+    dynbi_job_prepare(job, drop_tombstones);
     if (kind == DYNBI_JOB_TIDY &&
-        dynbi_tidy_goes_on(table, job->to_lsn, job->older.to_lsn)) {
+        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn)) {
         from = table->fold_key.bytes;
         from_size = table->fold_key.used_bytes;
     }
@@ -13796,7 +15157,7 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&job->merge, from, (uint32_t)from_size, 0, err);
     if (rc == DYNB_OK)
-        rc = dynbi_fold_start(fold, older, err);
+        rc = dynbi_fold_start(&job->fold, older, err);
     return rc;
 }
 
@@ -13813,20 +15174,121 @@ static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
     return oldest;
 }
 
+/* Nonzero: the set has nothing older than what comes next. */
+static int dynbi_set_is_empty(const dynbi_table *table, uint32_t set)
+{
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    uint32_t i;
+    if (set && table->indexes[set - 1].status == DYNB_INDEX_CREATING)
+        return 0; /* what there was is still to come */
+    for (i = 0; i < runs->count; ++i) {
+        if (runs->run[i].root.page)
+            return 0;
+    }
+    return 1;
+}
+
+/* One set of the generation after the other is folded, the items first; the
+ * trees are published together. */
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
     dynbi_root nothing;
-    uint32_t i;
-    int is_first = 1;
+    uint32_t set, count = generation->set_count - 1;
     DYNBI_ASSERT(generation->frozen && !generation->next);
     memset(&nothing, 0, sizeof nothing);
     memset(&job->view, 0, sizeof job->view);
     job->view.newest = generation;
     job->to_lsn = generation->last_lsn;
-    for (i = 0; i < table->sets[0].count; ++i)
-        is_first = is_first && !table->sets[0].run[i].root.page;
-    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, is_first, err);
+    job->set = 0;
+    if (count) {
+        job->index_folds = (dynbi_index_fold *)dynbi_allocate(&job->db->allocator,
+                                                              count * sizeof(dynbi_index_fold));
+        if (!job->index_folds)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fold %u indexes",
+                              (uint64_t)count);
+        memset(job->index_folds, 0, count * sizeof(dynbi_index_fold));
+        job->index_fold_count = count;
+    }
+    for (set = 1; set <= table->index_count; ++set) {
+        const uint32_t slot = table->indexes[set - 1].slot;
+        if (slot <= count)
+            job->index_folds[slot - 1].drops_tombstones = dynbi_set_is_empty(table, set);
+    }
+    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, dynbi_set_is_empty(table, 0), err);
+}
+
+/* The items' tree is made: goes on with the next set that has changes; *is_done
+ * if there is none. Without the lock. */
+static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_root *first,
+                                  int *is_done, dynb_error *err)
+{
+    const dynbi_generation *generation = job->view.newest;
+    const int drops_first = job->drops_tombstones; /* said of the items */
+    const uint64_t written_bytes = job->fold.written_bytes;
+    dynbi_root nothing;
+    dynb_rc rc;
+    memset(&nothing, 0, sizeof nothing);
+    if (job->set)
+        job->index_folds[job->set - 1].root = *root;
+    else
+        job->first_root = *root;
+    do
+        ++job->set;
+    while (job->set < generation->set_count && !generation->sets[job->set].root);
+    *is_done = job->set >= generation->set_count;
+    *first = job->first_root;
+    if (*is_done)
+        return DYNB_OK;
+    dynbi_fold_free(&job->fold);
+    dynbi_merge_free(&job->merge);
+    job->view.set = job->set;
+    dynbi_job_prepare(job, job->index_folds[job->set - 1].drops_tombstones);
+    job->drops_tombstones = drops_first;
+    job->fold.written_bytes = written_bytes;
+    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&job->fold, &nothing, err);
+    return rc;
+}
+
+/* What a backup's record comes to hold: the indexes it has always had, with the
+ * runs that `from` has for them. */
+static dynb_rc dynbi_backup_snapshot(dynb *db, const dynbi_record *record,
+                                     const dynbi_snapshot *from, dynbi_snapshot *out,
+                                     dynb_error *err)
+{
+    uint32_t i, j;
+    dynb_rc rc;
+    if (!from->index_count) {
+        *out = *from;
+        out->owns_runs = out->owns_definitions = out->index_room = 0;
+        return DYNB_OK;
+    }
+    rc = dynbi_snapshot_read(&db->allocator, record, out, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_runs_free(&db->allocator, &out->sets[0]);
+    out->owns_runs &= ~(uint32_t)1;
+    out->sets[0] = from->sets[0];
+    out->folded_lsn = from->folded_lsn;
+    out->item_count = from->item_count;
+    out->size_bytes = from->size_bytes;
+    for (i = 0; i < out->index_count; ++i) {
+        dynbi_index *index = &out->indexes[i];
+        for (j = 0; j < from->index_count && from->indexes[j].id != index->id; ++j)
+            ;
+        if (j == from->index_count)
+            continue;
+        dynbi_runs_free(&db->allocator, &index->runs);
+        out->owns_runs &= ~((uint32_t)1 << (i + 1));
+        index->runs = from->indexes[j].runs;
+        index->item_count = from->indexes[j].item_count;
+        index->size_bytes = from->indexes[j].size_bytes;
+    }
+    return DYNB_OK;
 }
 
 /* Adds to the transaction what a backup's record becomes, now that its table's
@@ -13836,6 +15298,7 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
                                     dynb_error *err)
 {
     dynb_backup_description details;
+    dynbi_snapshot own;
     dynbi_record record;
     dynbi_change change;
     dynbi_coder coder;
@@ -13867,8 +15330,12 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     db->key.used_bytes = 0; /* the settings stand in db->record, which is rewritten */
     if (!dynbi_buffer_append(&db->key, record.settings, (size_t)record.settings_size))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    rc = dynbi_backup_snapshot(db, &record, snapshot, &own, err);
+    if (rc != DYNB_OK)
+        return rc;
     record.settings = db->key.bytes;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
+    rc = dynbi_record_make(&db->record, &record, &own, err);
+    dynbi_snapshot_free(&db->allocator, &own);
     if (rc != DYNB_OK)
         return rc;
     memset(&change, 0, sizeof change);
@@ -13918,20 +15385,83 @@ static int dynbi_publish_completes(const dynb *db, const dynbi_table *table, uin
     return 1;
 }
 
-/* Logs and puts in place new runs of a table, with all they bring about. */
+/* Nonzero: the counts of all sets are exact, and are filled in. An index that
+ * is not complete is not counted. */
+static int dynbi_snapshot_total(dynbi_snapshot *snapshot)
+{
+    uint64_t items, bytes;
+    uint32_t set;
+    int is_counted = dynbi_runs_totals(&snapshot->sets[0], &items, &bytes);
+    if (is_counted) {
+        snapshot->item_count = items;
+        snapshot->size_bytes = bytes;
+    }
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status != DYNB_INDEX_ACTIVE)
+            continue;
+        if (dynbi_runs_totals(&index->runs, &items, &bytes)) {
+            index->item_count = items;
+            index->size_bytes = bytes;
+        } else {
+            is_counted = 0;
+        }
+    }
+    return is_counted;
+}
+
+static int dynbi_snapshot_is_tidy(const dynbi_snapshot *snapshot)
+{
+    uint32_t set, first, length;
+    for (set = 0; set <= snapshot->index_count; ++set) {
+        if (dynbi_runs_choose(dynbi_snapshot_runs(snapshot, set), 0, &first, &length))
+            return 0;
+    }
+    return 1;
+}
+
+/* A dropped table has no record of its own that would put its runs in place. */
+static dynb_rc dynbi_publish_dropped(dynb *db, dynbi_table *table, const dynbi_snapshot *snapshot,
+                                     dynb_durability durability, dynb_error *err)
+{
+    dynbi_runs runs[DYNBI_INDEXES_MAX + 1];
+    uint32_t set, made = 0;
+    int has_memory = 1;
+    dynb_rc rc = DYNB_OK;
+    for (set = 0; has_memory && set <= snapshot->index_count; ++set) {
+        has_memory = dynbi_runs_copy(&db->allocator, dynbi_snapshot_runs(snapshot, set),
+                                     &runs[set]);
+        made += has_memory ? 1u : 0u;
+    }
+    rc = has_memory ? dynbi_change_commit(db, durability, err)
+                    : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    for (set = 0; set < made; ++set) {
+        dynbi_runs *to = set ? &table->indexes[set - 1].runs : &table->sets[0];
+        if (rc == DYNB_OK) {
+            dynbi_runs old = *to;
+            *to = runs[set];
+            runs[set] = old;
+        }
+        dynbi_runs_free(&db->allocator, &runs[set]);
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    table->folded_lsn = snapshot->folded_lsn;
+    dynbi_table_drop_folded(db, table);
+    return DYNB_OK;
+}
+
+/* Logs and puts in place new runs of a table, with all they bring about. The
+ * array of indexes is the snapshot's own. */
 static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snapshot,
                              dynb_error *err)
 {
     const dynb_durability durability = db->config.durability == DYNB_BUFFERED ? DYNB_BUFFERED
                                                                               : DYNB_TO_OS;
     const uint64_t newest_lsn = snapshot->folded_lsn;
-    uint64_t items, bytes;
-    uint32_t i, first, length;
+    const int is_counted = dynbi_snapshot_total(snapshot);
+    uint32_t i;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
-    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
-        snapshot->item_count = items;
-        snapshot->size_bytes = bytes;
-    }
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK && !table->is_dropped)
@@ -13942,32 +15472,53 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         if (pending->table != table || newest_lsn > pending->lsn)
             continue;
         rc = dynbi_publish_backup(db, pending, snapshot, is_complete, err);
-        if (rc == DYNB_OK && is_complete && !dynbi_runs_totals(&snapshot->sets[0], &items, &bytes))
+        if (rc == DYNB_OK && is_complete && !is_counted)
             dynbi_store_note_uncounted(db, pending->key, pending->key_size);
     }
     if (rc != DYNB_OK)
         return rc;
-    if (table->is_dropped) { /* no record of its own puts the runs in place */
-        dynbi_runs runs;
-        if (!dynbi_runs_copy(&db->allocator, &snapshot->sets[0], &runs))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (table->is_dropped)
+        rc = dynbi_publish_dropped(db, table, snapshot, durability, err);
+    else
         rc = dynbi_change_commit(db, durability, err);
-        if (rc != DYNB_OK) {
-            dynbi_runs_free(&db->allocator, &runs);
-            return rc;
-        }
-        dynbi_runs_free(&db->allocator, &table->sets[0]);
-        table->sets[0] = runs;
-        table->folded_lsn = snapshot->folded_lsn;
-        dynbi_table_drop_folded(db, table);
-    } else {
-        rc = dynbi_change_commit(db, durability, err);
-    }
     if (rc == DYNB_OK)
         ++db->folds_count;
-    if (rc == DYNB_OK && dynbi_runs_choose(&snapshot->sets[0], 0, &first, &length))
+    if (rc == DYNB_OK && !dynbi_snapshot_is_tidy(snapshot))
         db->tidy_is_due = 1;
     return rc;
+}
+
+/* A snapshot of the table in which lists of runs can be put in place. */
+static dynb_rc dynbi_publish_open(dynb *db, const dynbi_table *table, dynbi_snapshot *snapshot,
+                                  dynb_error *err)
+{
+    dynbi_table_snapshot(table, snapshot);
+    if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of indexes");
+    return DYNB_OK;
+}
+
+/* Puts a set's new run in front. A set without changes has none: its newest run
+ * then reaches up to here, if nobody is folding or counting it. */
+static dynb_rc dynbi_run_put(dynb *db, dynbi_snapshot *snapshot, const dynbi_table *table,
+                             uint32_t set, const dynbi_run *run, dynb_error *err)
+{
+    const dynbi_runs *old = dynbi_table_runs(table, set);
+    dynbi_runs runs;
+    int is_made;
+    if (set && !run->root.page && old->count == 0)
+        return DYNB_OK;
+    if (set && !run->root.page && table->job_count == 1) {
+        is_made = dynbi_runs_copy(&db->allocator, old, &runs);
+        if (is_made)
+            runs.run[0].to_lsn = run->to_lsn;
+    } else {
+        is_made = dynbi_runs_replace(&db->allocator, old, 0, 0, run, &runs);
+    }
+    if (!is_made)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    dynbi_snapshot_set_runs(&db->allocator, snapshot, set, &runs);
+    return DYNB_OK;
 }
 
 static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
@@ -13976,58 +15527,69 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     dynb *db = job->db;
     dynbi_snapshot snapshot;
     dynbi_run run;
-    uint32_t i;
-    int is_first = 1;
+    uint32_t set;
     dynb_rc rc;
     if (table->is_dropped && !table->pending_count)
         return DYNB_OK; /* nobody wants it any more */
-    memset(&run, 0, sizeof run);
-    run.from_lsn = table->folded_lsn;
-    run.to_lsn = job->to_lsn;
-    run.root = *root;
-    for (i = 0; i < table->sets[0].count; ++i)
-        is_first = is_first && !table->sets[0].run[i].root.page;
-    if (is_first && job->drops_tombstones) {
-        run.is_counted = 1;
-        run.item_delta = root->entry_count;
-        run.byte_delta = root->byte_count;
-    }
-    dynbi_table_snapshot(table, &snapshot);
+    rc = dynbi_publish_open(db, table, &snapshot, err);
     snapshot.folded_lsn = job->to_lsn;
-    if (!dynbi_runs_replace(&db->allocator, &table->sets[0], 0, 0, &run, &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    for (set = 0; rc == DYNB_OK && set <= table->index_count; ++set) {
+        const uint32_t slot = set ? table->indexes[set - 1].slot : 0;
+        int is_exact = job->drops_tombstones && dynbi_set_is_empty(table, set);
+        memset(&run, 0, sizeof run);
+        run.from_lsn = table->folded_lsn;
+        run.to_lsn = job->to_lsn;
+        if (slot == 0)
+            run.root = *root;
+        else if (slot <= job->index_fold_count)
+            run.root = job->index_folds[slot - 1].root;
+        if (slot && slot <= job->index_fold_count)
+            is_exact = job->index_folds[slot - 1].drops_tombstones &&
+                       dynbi_set_is_empty(table, set);
+        if (is_exact || (set && !run.root.page)) {
+            run.is_counted = 1;
+            run.item_delta = run.root.entry_count;
+            run.byte_delta = run.root.byte_count;
+        }
+        rc = dynbi_run_put(db, &snapshot, table, set, &run, err);
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_publish(db, table, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
 
 /* --- tidy: neighbouring runs become one --- */
 
-static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t first,
+static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t set, uint32_t first,
                                 uint32_t length, dynb_error *err)
 {
-    const dynbi_runs *runs = &table->sets[0];
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    const int is_complete = !set || table->indexes[set - 1].status != DYNB_INDEX_CREATING;
     dynbi_runs newer;
     memset(&job->view, 0, sizeof job->view);
     newer.count = length - 1;
     newer.run = runs->run + first;
     if (!dynbi_runs_copy(&job->db->allocator, &newer, &job->view.runs))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    job->set_id = set ? table->indexes[set - 1].id : 0;
     job->older = runs->run[first + length - 1];
     job->to_lsn = runs->run[first].to_lsn;
     return dynbi_job_start(job, DYNBI_JOB_TIDY, table, &job->older.root,
-                           first + length == runs->count, err);
+                           first + length == runs->count && is_complete, err);
 }
 
 /* Nonzero: there is room for what the newer runs hold to be there twice, which
  * is how far a fold can get that has to end early, before it can go on. */
-static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t first,
+static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t set, uint32_t first,
                            uint32_t length)
 {
-    const dynbi_runs *runs = &table->sets[0];
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    const uint64_t set_id = set ? table->indexes[set - 1].id : 0;
     uint64_t room = dynbi_tidy_room(db), needed = 4 * (uint64_t)db->node_bytes;
     uint32_t i;
-    if (dynbi_tidy_goes_on(table, runs->run[first].to_lsn, runs->run[first + length - 1].to_lsn))
+    if (dynbi_tidy_goes_on(table, set_id, runs->run[first].to_lsn,
+                           runs->run[first + length - 1].to_lsn))
         return room > 0; /* it was let in before, and goes on */
     for (i = first; i + 1 < first + length; ++i)
         needed += runs->run[i].root.byte_count + 24 * runs->run[i].root.entry_count;
@@ -14042,27 +15604,33 @@ static int dynbi_run_is(const dynbi_run *a, const dynbi_run *b)
 /* The fold took no more changes for want of space: the older run becomes what
  * came of it so far, the newer ones stay; some of their changes are now twice
  * there, which changes nothing but the counts. */
-static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t first, uint32_t length,
+static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t set, uint32_t first,
                                         dynbi_run *run, dynb_error *err)
 {
     dynbi_table *table = job->table;
+    const dynbi_runs *old = dynbi_table_runs(table, set);
+    const uint32_t last = first + job->view.runs.count;
     dynb *db = job->db;
     dynbi_snapshot snapshot;
+    dynbi_runs runs;
     uint32_t i;
     dynb_rc rc;
     run->to_lsn = job->older.to_lsn;
-    run->is_counted = first + length == table->sets[0].count;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_replace(&db->allocator, &table->sets[0], first + length - 1, 1, run,
-                            &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    for (i = 0; i < first + length - 1; ++i)
-        snapshot.sets[0].run[i].is_counted = 0;
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    run->is_counted = last + 1 == old->count && job->drops_tombstones;
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        for (i = 0; i < last; ++i)
+            runs.run[i].is_counted = 0;
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK) {
         table->fold_lsn = job->to_lsn;
         table->fold_older_lsn = job->older.to_lsn;
+        table->fold_set = job->set_id;
     }
     db->wants_space = 1; /* what was replaced is needed to go on */
     return rc;
@@ -14071,13 +15639,18 @@ static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t first, uint32_t
 static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
 {
     dynbi_table *table = job->table;
-    const dynbi_runs *runs = &table->sets[0];
+    const uint32_t set = dynbi_table_find_set(table, job->set_id);
+    const dynbi_runs *runs;
     dynb *db = job->db;
     dynbi_snapshot snapshot;
+    dynbi_runs made;
     dynbi_run run;
     uint32_t first = 0, i, length = job->view.runs.count + 1;
     int is_counted = 1;
     dynb_rc rc;
+    if (set > table->index_count)
+        return DYNB_OK; /* the index is gone */
+    runs = dynbi_table_runs(table, set);
     while (first < runs->count && !dynbi_run_is(&runs->run[first], &job->view.runs.run[0]))
         ++first;
     if (table->is_dropped || first + length > runs->count ||
@@ -14092,20 +15665,23 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
         run.item_delta += runs->run[i].item_delta;
         run.byte_delta += runs->run[i].byte_delta;
     }
-    if (first + length == runs->count) { /* the oldest: without tombstones */
-        is_counted = 1;
+    if (first + length == runs->count && job->drops_tombstones) {
+        is_counted = 1; /* the oldest: without tombstones */
         run.item_delta = root->entry_count;
         run.byte_delta = root->byte_count;
     }
     run.is_counted = is_counted;
     if (job->fold.has_ended_early)
-        return dynbi_tidy_publish_early(job, first, length, &run, err);
+        return dynbi_tidy_publish_early(job, set, first, &run, err);
     table->fold_lsn = 0;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_replace(&db->allocator, runs, first, length, &run, &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &made);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
 
@@ -14251,6 +15827,12 @@ static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root 
     if (rc != DYNB_OK || !*is_done)
         return rc;
     rc = dynbi_fold_finish(&job->fold, root, err);
+    if (rc == DYNB_OK && job->kind == DYNBI_JOB_RUN && job->index_fold_count) {
+        dynbi_root made = *root;
+        rc = dynbi_run_next_set(job, &made, root, is_done, err);
+        if (rc != DYNB_OK || !*is_done)
+            return rc;
+    }
     if (rc == DYNB_OK && dynbi_disk_sync(&job->db->disk) != DYNB_OK)
         job->fold.write_failed = 1;
     if (rc == DYNB_OK && job->kind == DYNBI_JOB_CHECKPOINT && !job->fold.write_failed &&
@@ -14339,8 +15921,8 @@ static void dynbi_count_end(dynbi_worker *worker)
 }
 
 /* Starts counting the oldest run of a list that is not counted. */
-static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, const dynbi_runs *runs,
-                                 dynb_error *err)
+static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, uint64_t set_id,
+                                 const dynbi_runs *runs, dynb_error *err)
 {
     dynbi_count *count = &worker->count;
     uint32_t index = runs->count;
@@ -14355,6 +15937,7 @@ static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, const
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     count->is_active = 1;
     count->table = table;
+    count->set_id = set_id;
     if (table)
         ++table->job_count;
     dynbi_reader_limit(&worker->reader, worker->db->pages.page_count);
@@ -14413,15 +15996,37 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
 {
     dynbi_table *table = worker->count.table;
     dynb *db = worker->db;
+    const uint32_t set = dynbi_table_find_set(table, worker->count.set_id);
     dynbi_snapshot snapshot;
+    dynbi_runs runs;
     dynb_rc rc;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    dynbi_count_fill(&worker->count, &snapshot.sets[0]);
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    if (set > table->index_count)
+        return DYNB_OK; /* the index is gone */
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        dynbi_count_fill(&worker->count, &runs);
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
+}
+
+/* Takes over what a table knows of a run. */
+static void dynbi_count_take(const dynbi_table *table, dynbi_run *run)
+{
+    uint32_t set, i;
+    for (set = 0; set <= table->index_count; ++set) {
+        const dynbi_runs *runs = dynbi_table_runs(table, set);
+        for (i = 0; i < runs->count; ++i) {
+            if (runs->run[i].is_counted && dynbi_run_is(&runs->run[i], run)) {
+                *run = runs->run[i];
+                return;
+            }
+        }
+    }
 }
 
 /* Takes over what is known of a backup's runs: from the count just made, and
@@ -14429,16 +16034,11 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
 static void dynbi_count_collect(dynbi_worker *worker, dynbi_runs *runs)
 {
     const dynb *db = worker->db;
-    uint32_t i, j, k;
+    uint32_t i, j;
     dynbi_count_fill(&worker->count, runs);
     for (i = 0; i < runs->count; ++i) {
-        for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j) {
-            const dynbi_runs *other = &db->tables[j]->sets[0];
-            for (k = 0; k < other->count; ++k) {
-                if (other->run[k].is_counted && dynbi_run_is(&other->run[k], &runs->run[i]))
-                    runs->run[i] = other->run[k];
-            }
-        }
+        for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j)
+            dynbi_count_take(db->tables[j], &runs->run[i]);
     }
 }
 
@@ -14450,6 +16050,8 @@ static dynb_rc dynbi_count_backup(dynbi_worker *worker, dynb_error *err)
     dynbi_pending as_pending;
     dynbi_snapshot snapshot;
     dynbi_record record;
+    uint64_t items, bytes;
+    uint32_t set;
     int is_there;
     dynb_rc rc;
     memset(&as_pending, 0, sizeof as_pending);
@@ -14467,10 +16069,13 @@ static dynb_rc dynbi_count_backup(dynbi_worker *worker, dynb_error *err)
         rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_count_collect(worker, &snapshot.sets[0]);
+    for (set = 0; set <= snapshot.index_count; ++set)
+        dynbi_count_collect(worker, set ? &snapshot.indexes[set - 1].runs : &snapshot.sets[0]);
     dynbi_count_end(worker);
-    if (!dynbi_runs_totals(&snapshot.sets[0], &snapshot.item_count, &snapshot.size_bytes)) {
-        rc = dynbi_count_start(worker, NULL, &snapshot.sets[0], err);
+    if (!dynbi_snapshot_total(&snapshot)) {
+        for (set = 0; dynbi_runs_totals(dynbi_snapshot_runs(&snapshot, set), &items, &bytes);)
+            ++set;
+        rc = dynbi_count_start(worker, NULL, 0, dynbi_snapshot_runs(&snapshot, set), err);
         if (rc == DYNB_OK) /* what is known already need not be found out again */
             rc = dynbi_change_begin(db, err);
     } else {
@@ -14594,11 +16199,10 @@ static dynb_rc dynbi_worker_publish_pending(dynb *db, dynb_error *err)
         if (db->is_replaying || table->folded_lsn > db->pending[i].lsn ||
             !dynbi_publish_completes(db, table, table->folded_lsn, db->pending[i].lsn))
             continue;
-        dynbi_table_snapshot(table, &snapshot);
-        if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-        rc = dynbi_publish(db, table, &snapshot, err);
-        dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+        rc = dynbi_publish_open(db, table, &snapshot, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_publish(db, table, &snapshot, err);
+        dynbi_snapshot_free(&db->allocator, &snapshot);
         return rc;
     }
     return DYNB_OK;
@@ -14619,8 +16223,11 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
         return rc;
     worker->most_runs = 0;
     for (i = 0; i < db->live_count; ++i) {
-        uint32_t count = db->tables[i]->sets[0].count;
-        worker->most_runs = count > worker->most_runs ? count : worker->most_runs;
+        uint32_t set;
+        for (set = 0; set <= db->tables[i]->index_count; ++set) {
+            uint32_t count = dynbi_table_runs(db->tables[i], set)->count;
+            worker->most_runs = count > worker->most_runs ? count : worker->most_runs;
+        }
     }
     dynbi_worker_freeze(db, is_idle);
     if (dynbi_checkpoint_is_due(db, 0)) {
@@ -14635,37 +16242,56 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     return rc;
 }
 
+/* Starts counting what a table has not counted; or tidying where some set has
+ * runs to fold. */
+static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table, int is_idle,
+                                        int may_tidy, dynb_error *err)
+{
+    dynbi_job *job = &worker->job[1];
+    uint32_t set, first, length;
+    uint64_t items, bytes;
+    dynb_rc rc;
+    for (set = 0; is_idle && table->has_uncounted && set <= table->index_count; ++set) {
+        const dynbi_index *index = set ? &table->indexes[set - 1] : NULL;
+        if ((index && index->status != DYNB_INDEX_ACTIVE) ||
+            dynbi_runs_totals(dynbi_table_runs(table, set), &items, &bytes))
+            continue;
+        rc = dynbi_count_start(worker, table, index ? index->id : 0, dynbi_table_runs(table, set),
+                               err);
+        if (rc != DYNB_OK)
+            dynbi_count_end(worker);
+        return rc;
+    }
+    /* a restored table that was not written since shares all its runs: folding
+     * them would copy it */
+    for (set = 0; may_tidy && table->folded_lsn >= table->id && set <= table->index_count; ++set) {
+        if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length) ||
+            !dynbi_tidy_fits(worker->db, table, set, first, length))
+            continue;
+        rc = dynbi_tidy_start(job, table, set, first, length, err);
+        if (rc != DYNB_OK)
+            dynbi_job_end(job);
+        return rc;
+    }
+    return DYNB_OK;
+}
+
 /* Starts what can wait, or (*has_worked) does it at once. */
 static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, int *has_worked,
                                              dynb_error *err)
 {
     dynb *db = worker->db;
-    dynbi_job *job = &worker->job[1];
-    uint32_t i, first, length;
+    uint32_t i;
     int may_tidy = dynbi_pages_free_count(&db->pages) >= worker->tidy_lacked;
     dynb_rc rc = DYNB_OK;
     if (may_tidy)
         worker->tidy_lacked = 0;
-    for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
-        dynbi_table *table = db->tables[i];
-        if (table->is_damaged)
+    for (i = 0; i < db->live_count; ++i) {
+        if (db->tables[i]->is_damaged)
             continue;
-        if (is_idle && table->has_uncounted) {
-            rc = dynbi_count_start(worker, table, &table->sets[0], err);
-            if (rc != DYNB_OK)
-                dynbi_count_end(worker);
+        rc = dynbi_worker_start_table(worker, db->tables[i], is_idle, may_tidy, err);
+        if (rc != DYNB_OK || worker->job[1].kind || worker->count.is_active)
             return rc;
-        }
-        /* a restored table that was not written since shares all its runs:
-         * folding them would copy it */
-        if (may_tidy && table->folded_lsn >= table->id &&
-            dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
-            dynbi_tidy_fits(db, table, first, length)) {
-            rc = dynbi_tidy_start(job, table, first, length, err);
-            if (rc != DYNB_OK)
-                dynbi_job_end(job);
-            return rc;
-        }
     }
     db->tidy_is_due = 0;
     if (is_idle && db->uncounted_count) {
@@ -14913,6 +16539,7 @@ typedef struct dynbi_audit {
     void *ctx;
     char where[DYNB_NAME_MAX + 128];
     const dynbi_schema *schema; /* NULL: the catalog's tree */
+    int counts_items;           /* the tree is of a table, not of an index */
     dynbi_buffer last_key;
     dynbi_buffer key;
     int has_last_key;
@@ -14968,7 +16595,7 @@ static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
             dynbi_stored_check(check->schema, check->key.bytes, check->key.used_bytes,
                                entry.value, entry.value_size) != DYNB_OK)
             dynbi_audit_problem(check, DYNB_CORRUPT, "an item is malformed", root);
-        check->report.items_count += check->schema && !entry.is_tombstone;
+        check->report.items_count += check->counts_items && check->schema && !entry.is_tombstone;
         swap = check->last_key;
         check->last_key = check->key;
         check->key = swap;
@@ -15037,8 +16664,7 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     const char *name = (const char *)(const void *)(entry->key + 1);
     dynbi_table *table = NULL;
     dynbi_record record;
-    dynbi_snapshot snapshot;
-    uint32_t i;
+    uint32_t set, i;
     dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_make(db, &record, &table, err);
@@ -15057,11 +16683,13 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
-    check->schema = &table->schema;
-    for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
+    for (set = 0; set <= table->index_count; ++set) {
+        const dynbi_runs *runs = dynbi_table_runs(table, set);
+        check->schema = set ? &table->indexes[set - 1].schema : &table->schema;
+        check->counts_items = set == 0;
+        for (i = 0; rc == DYNB_OK && i < runs->count; ++i)
+            rc = dynbi_audit_tree(check, &runs->run[i].root, err);
+    }
     check->schema = NULL;
     dynbi_table_free(db, table);
     return rc;
@@ -15123,15 +16751,15 @@ static dynb_rc dynbi_scrub_settle(dynbi_merge *merge, dynb_error *err)
     return rc;
 }
 
-static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
-                                 const dynbi_table *table_b, dynb_error *err)
+static dynb_rc dynbi_scrub_set(dynb *a, const dynbi_table *table_a, dynb *b,
+                               const dynbi_table *table_b, uint32_t set, dynb_error *err)
 {
     dynbi_merge merge_a, merge_b;
     dynbi_view view_a, view_b;
     const dynbi_change *at, *bt;
     dynb_rc rc;
-    dynbi_table_view(table_a, 0, &view_a);
-    dynbi_table_view(table_b, 0, &view_b);
+    dynbi_table_view(table_a, set, &view_a);
+    dynbi_table_view(table_b, set, &view_b);
     memset(&merge_b, 0, sizeof merge_b);
     rc = dynbi_merge_init(&merge_a, &a->reader, &view_a, err);
     if (rc == DYNB_OK)
@@ -15163,6 +16791,20 @@ static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
     }
     dynbi_merge_free(&merge_a);
     dynbi_merge_free(&merge_b);
+    return rc;
+}
+
+static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
+                                 const dynbi_table *table_b, dynb_error *err)
+{
+    uint32_t set;
+    dynb_rc rc = DYNB_OK;
+    if (table_a->index_count != table_b->index_count)
+        return dynbi_fail(err, DYNB_CORRUPT, "table %s has %u indexes, but %u in the rebuilt state",
+                          table_a->name, (uint64_t)table_a->index_count,
+                          (uint64_t)table_b->index_count);
+    for (set = 0; rc == DYNB_OK && set <= table_a->index_count; ++set)
+        rc = dynbi_scrub_set(a, table_a, b, table_b, set, err);
     return rc;
 }
 
@@ -15238,7 +16880,8 @@ static dynb_rc dynbi_inspect_log_run(dynb *db,
 }
 
 /* Shows a tree's nodes. *stops: the visitor has had enough. */
-static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t run_index,
+static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t set,
+                                  uint32_t run_index,
                                   int (*visit_fn)(void *ctx, const dynb_node_info *node),
                                   void *ctx, int *stops, dynb_error *err)
 {
@@ -15255,6 +16898,7 @@ static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t run_i
         if (index[level] == 0) {
             dynb_node_info info;
             memset(&info, 0, sizeof info);
+            info.set_index = set;
             info.run_index = run_index;
             info.run_from_lsn = run->from_lsn;
             info.run_to_lsn = run->to_lsn;
@@ -15292,7 +16936,7 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
     dynbi_table *table;
     const char *at = what;
     int is_our_region, stops = 0;
-    uint32_t i;
+    uint32_t set, i;
     dynb_rc rc;
     memset(&snapshot, 0, sizeof snapshot);
     while (*at && !dynbi_text_starts(at, "/backup/"))
@@ -15308,11 +16952,14 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
             rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     } else {
         rc = dynbi_table_find(db, what, DYNB_TABLE_NOT_FOUND, &table, err);
-        if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc == DYNB_OK)
+            dynbi_table_snapshot(table, &snapshot);
     }
-    for (i = 0; rc == DYNB_OK && !stops && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_inspect_tree(db, &snapshot.sets[0].run[i], i, visit_fn, ctx, &stops, err);
+    for (set = 0; set <= snapshot.index_count; ++set) {
+        const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
+        for (i = 0; rc == DYNB_OK && !stops && i < runs->count; ++i)
+            rc = dynbi_inspect_tree(db, &runs->run[i], set, i, visit_fn, ctx, &stops, err);
+    }
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
@@ -15791,9 +17438,9 @@ static dynb_rc dynbi_api_check_create(const dynb_create_table_input *input, dynb
     rc = dynbi_name_check(input->table_name, dynbi_length(input->table_name), "tableName", err);
     if (rc == DYNB_OK && !input->partition_key.name)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.partition_key.name is NULL");
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK && !input->attribute_definitions) /* else types may come from there */
         rc = dynbi_key_attribute_check(&input->partition_key, "input.partition_key", err);
-    if (rc == DYNB_OK && input->sort_key.name)
+    if (rc == DYNB_OK && !input->attribute_definitions && input->sort_key.name)
         rc = dynbi_key_attribute_check(&input->sort_key, "input.sort_key", err);
     if (rc == DYNB_OK && input->sort_key.name &&
         dynbi_text_equal(input->partition_key.name, input->sort_key.name))
@@ -16395,6 +18042,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_FRAME_OPEN
 #undef DYNBI_GENERATION_LEVELS
 #undef DYNBI_JSON_DEPTH_MAX
+#undef DYNBI_INDEXES_MAX
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
@@ -16421,7 +18069,6 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_RUNS_MAX
 #undef DYNBI_SEGMENT_HEAD_BYTES
 #undef DYNBI_SEGMENT_MAGIC
-#undef DYNBI_SETS
 #undef DYNBI_SORT_SMALL
 #undef DYNBI_STORE_ID_BYTES
 #undef DYNBI_SUMS_DIFFER
