@@ -313,7 +313,8 @@ typedef struct dynb_config {
     void *random_ctx;
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
                                  * 64 KiB with nodes of 512 bytes, 48 nodes and
-                                 * 40 KiB else */
+                                 * 40 KiB else; 16 KiB more for each index of a
+                                 * table but the first */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
                                  * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
@@ -10252,6 +10253,7 @@ static int dynbi_index_load(dynbi_index *index)
     coder.at = index->definition;
     coder.end = index->definition + index->definition_size;
     dynbi_code_index(&coder, index);
+    index->about.non_key_attributes = NULL;
     if (coder.is_broken || coder.at != coder.end || !index->about.index_name ||
         !index->about.partition_key.name || !dynbi_key_type_is_good(&index->about.partition_key) ||
         (index->about.sort_key.name && !dynbi_key_type_is_good(&index->about.sort_key)))
@@ -10821,6 +10823,20 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
+#define DYNBI_INDEX_MEMORY 16384u /* more for each index of a table but the first: nodes in
+                                   * each generation, lists of runs */
+
+/* Refuses more indexes than memory can hold the changes of. */
+static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count, dynb_error *err)
+{
+    const uint64_t more = index_count > 1 ? (uint64_t)(index_count - 1) * DYNBI_INDEX_MEMORY : 0;
+    const uint64_t needed = dynbi_store_overhead(db) + DYNBI_CHANGES_MIN + more;
+    if (!more || needed <= db->memory.budget_bytes)
+        return DYNB_OK;
+    return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                      "config.memory_bytes is %u; a table with %u indexes needs at least %u",
+                      db->memory.budget_bytes, (uint64_t)index_count, needed);
+}
 
 /* Parts the budget: half of what is left is for changes waiting to be
  * folded. */
@@ -11073,6 +11089,13 @@ static int dynbi_table_is_marked(const dynb *db, const dynbi_table *table, uint6
     return 0;
 }
 
+/* When a generation of the table is full. Its sets have nodes, however few
+ * changes there are. */
+static uint64_t dynbi_table_generation_max(const dynb *db, const dynbi_table *table)
+{
+    return db->generation_max + (uint64_t)(table->slot_count - 1) * 2 * DYNBI_NODE_BYTES;
+}
+
 /* Makes sure the changes of the next frame can go into the table's generation:
  * a new one where the newest is frozen, full, or behind a marker. */
 static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log_mark *before,
@@ -11081,7 +11104,8 @@ static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log
     dynbi_generation *newest = table->newest;
     uint64_t old_bytes;
     if (newest && newest->entry_count &&
-        (newest->used_bytes >= db->generation_max || newest->set_count < table->slot_count ||
+        (newest->used_bytes >= dynbi_table_generation_max(db, table) ||
+         newest->set_count < table->slot_count ||
          dynbi_table_is_marked(db, table, newest->last_lsn, before->lsn + 1)))
         dynbi_store_freeze(db, newest);
     if (newest && !newest->frozen && newest->set_count < table->slot_count) {
@@ -11302,6 +11326,10 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
     dynbi_table *to = staged->table, *table = dynbi_store_find_id(db, to->id);
     uint32_t index;
     staged->table = NULL;
+    for (index = 0; index < to->index_count; ++index) {
+        if (to->indexes[index].status != DYNB_INDEX_ACTIVE)
+            db->tidy_is_due = 1; /* to be filled, or removed */
+    }
     if (table) {
         dynbi_table old = *table;
         dynbi_table_keep_slots(to, &old);
@@ -13130,6 +13158,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     keys[1] = input->sort_key;
     rc = dynbi_index_list_check(input, keys, &list, err);
     if (rc == DYNB_OK)
+        rc = dynbi_store_index_memory(db, list.count, err);
+    if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
         return rc;
@@ -13173,13 +13203,13 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     return rc;
 }
 
-/* Logs new settings of a live table and describes it. tags NULL: as they
- * were. */
-static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
-                                  const dynb_table_description *settings, const dynb_tag *tags,
-                                  uint32_t tag_count, dynb_error *err)
+/* Logs new settings of a live table, and its indexes where a snapshot comes with
+ * them. tags NULL: as they were. */
+static dynb_rc dynbi_table_change_all(dynb *db, dynbi_table *table,
+                                      const dynb_table_description *settings,
+                                      const dynb_tag *tags, uint32_t tag_count,
+                                      const dynbi_snapshot *snapshot, dynb_error *err)
 {
-    dynbi_snapshot snapshot;
     dynb_table_description old;
     dynbi_coder old_tags;
     uint64_t id;
@@ -13193,12 +13223,265 @@ static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
         if (!dynbi_buffer_append(&db->value, old_tags.at, (size_t)(old_tags.end - old_tags.at)))
             rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's settings");
     }
-    dynbi_table_snapshot(table, &snapshot);
     if (rc == DYNB_OK)
-        rc = dynbi_table_log(db, table->name, table->name_length, &snapshot, err);
+        rc = dynbi_table_log(db, table->name, table->name_length, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     return rc;
+}
+
+static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
+                                  const dynb_table_description *settings, const dynb_tag *tags,
+                                  uint32_t tag_count, dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynbi_table_snapshot(table, &snapshot);
+    return dynbi_table_change_all(db, table, settings, tags, tag_count, &snapshot, err);
+}
+
+/* --- indexes of a live table --- */
+
+static dynb_rc dynbi_index_busy(dynb_error *err)
+{
+    return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                      "Subscriber limit exceeded: Only 1 online index can be created or deleted "
+                      "simultaneously per table");
+}
+
+/* The set of a global index that is not going away; 0: there is none. */
+static uint32_t dynbi_snapshot_find_global(const dynbi_snapshot *snapshot, const char *name)
+{
+    uint32_t set;
+    for (set = snapshot->index_count; set > 0; --set) {
+        const dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->is_global && index->status != DYNB_INDEX_DELETING &&
+            dynbi_text_equal(index->about.index_name, name))
+            break;
+    }
+    return set;
+}
+
+/* What can be said against a list of changes before looking at the table. */
+static dynb_rc dynbi_index_updates_check(const dynb_update_table_input *input, dynb_error *err)
+{
+    static const char *const actions[3] = {"create", "update", "delete"};
+    const dynb_index_update *updates = input->index_updates;
+    uint32_t i, j, online = 0;
+    dynb_rc rc = DYNB_OK;
+    if (!updates || !input->index_update_count)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "input.change has DYNB_CHANGE_INDEXES, but there are no index_updates");
+    for (i = 0; rc == DYNB_OK && i < input->index_update_count; ++i) {
+        const dynb_index *index = &updates[i].index;
+        char path[96];
+        if ((unsigned)updates[i].action > DYNB_DELETE_INDEX)
+            return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                              "index_updates[%u].action is not one of its values", (uint64_t)i);
+        (void)dynbi_format(path, sizeof path, "globalSecondaryIndexUpdates.%u.member.%s",
+                           (uint64_t)i + 1, actions[updates[i].action]);
+        if (updates[i].action == DYNB_CREATE_INDEX) {
+            rc = dynbi_index_shape_check(index, path, err);
+        } else if (!index->index_name) {
+            rc = dynbi_fail(err, DYNB_VALIDATION,
+                            "1 validation error detected: Value null at '%s.indexName' failed to "
+                            "satisfy constraint: Member must not be null",
+                            path);
+        } else {
+            char name_path[128];
+            (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
+            rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path,
+                                  err);
+        }
+        for (j = 0; rc == DYNB_OK && j < i; ++j) {
+            if (dynbi_text_equal(updates[j].index.index_name, index->index_name))
+                rc = dynbi_fail(err, DYNB_VALIDATION,
+                                "One or more parameter values were invalid: Only one global "
+                                "secondary index update per index is allowed simultaneously. "
+                                "Index: %s",
+                                index->index_name);
+        }
+        online += updates[i].action != DYNB_UPDATE_INDEX;
+    }
+    return rc == DYNB_OK && online > 1 ? dynbi_index_busy(err) : rc;
+}
+
+/* Everything there is to say against an index that is to be added; its keys'
+ * types are filled in. */
+static dynb_rc dynbi_index_create_check(const dynb_update_table_input *input,
+                                        const dynb_table_description *table,
+                                        const dynbi_snapshot *snapshot, dynb_index *index,
+                                        dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX + 1];
+    dynb_key_attribute keys[2 * (DYNBI_INDEXES_MAX + 1)];
+    dynbi_key_uses uses;
+    uint32_t i, count = 0, global_count = 0;
+    dynb_rc rc;
+    memset(&uses, 0, sizeof uses);
+    keys[0] = table->partition_key;
+    keys[1] = table->sort_key;
+    dynbi_key_use(&uses, &keys[0]);
+    dynbi_key_use(&uses, &keys[1]);
+    for (i = 0; i < snapshot->index_count; ++i) {
+        const dynbi_index *old = &snapshot->indexes[i];
+        if (dynbi_text_equal(old->about.index_name, index->index_name))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "Attempting to create an index which already exists");
+        global_count += (uint32_t)old->is_global;
+        keys[2 * i + 2] = old->about.partition_key;
+        keys[2 * i + 3] = old->about.sort_key;
+        dynbi_key_use(&uses, &keys[2 * i + 2]);
+        dynbi_key_use(&uses, &keys[2 * i + 3]);
+        all[count++] = &old->about;
+    }
+    all[count++] = index;
+    if (global_count >= DYNB_GLOBAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: Number of global secondary indexes exceeds "
+                          "per-table limit of 20");
+    dynbi_key_use(&uses, &index->partition_key);
+    dynbi_key_use(&uses, &index->sort_key);
+    for (i = 0; input->attribute_definitions && i < 2; ++i) {
+        dynb_key_attribute *key = i ? &index->sort_key : &index->partition_key;
+        uint32_t j;
+        for (j = 0; key->name && j < input->attribute_definition_count; ++j) {
+            const dynb_key_attribute *definition = &input->attribute_definitions[j];
+            if (definition->name && dynbi_text_equal(definition->name, key->name) &&
+                key->type == DYNB_TYPE_NONE)
+                key->type = definition->type;
+        }
+    }
+    uses.definitions = NULL; /* may be fewer: the others are known */
+    rc = dynbi_key_attribute_check(&index->partition_key, "an index's key", err);
+    if (rc == DYNB_OK && index->sort_key.name)
+        rc = dynbi_key_attribute_check(&index->sort_key, "an index's key", err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_types_check(&uses, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_index_units_check(index, table->settings.billing_mode, err);
+    return rc == DYNB_OK ? dynbi_indexes_total_check(all, count, err) : rc;
+}
+
+/* Makes one change to the indexes of a snapshot, whose array is its own. The
+ * frame that will say so is the log's next. */
+static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
+                                  const dynb_update_table_input *input,
+                                  const dynb_index_update *update,
+                                  const dynb_table_description *settings,
+                                  dynbi_snapshot *snapshot, dynb_error *err)
+{
+    const uint64_t lsn = db->log.tail.lsn + 1;
+    dynb_index about = update->index;
+    uint32_t i, set = dynbi_snapshot_find_global(snapshot, about.index_name);
+    dynbi_index *index = set ? &snapshot->indexes[set - 1] : NULL;
+    dynb_rc rc = DYNB_OK;
+    if (update->action != DYNB_CREATE_INDEX && !set)
+        return dynbi_fail(err, DYNB_RESOURCE_NOT_FOUND, "Requested resource not found");
+    for (i = 0; update->action != DYNB_UPDATE_INDEX && i < snapshot->index_count; ++i) {
+        dynb_index_status status = snapshot->indexes[i].status;
+        /* an index that is being filled may be given up */
+        if (status == DYNB_INDEX_DELETING || (status == DYNB_INDEX_CREATING && i + 1 != set))
+            return dynbi_index_busy(err);
+    }
+    if (update->action == DYNB_CREATE_INDEX) {
+        rc = dynbi_index_create_check(input, settings, snapshot, &about, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
+        /* above all earlier ones: (lsn - id) * 32 is, with room for those of the
+         * table's creation */
+        if (rc == DYNB_OK)
+            rc = dynbi_snapshot_add(db, snapshot, &about, 1, (lsn - table->id + 1) * 32, err);
+        if (rc != DYNB_OK)
+            return rc;
+        set = snapshot->index_count;
+        index = &snapshot->indexes[set - 1];
+        index->status = DYNB_INDEX_CREATING;
+        index->since_lsn = lsn;
+    } else if (update->action == DYNB_DELETE_INDEX) {
+        index->status = DYNB_INDEX_DELETING;
+        index->since_lsn = lsn;
+        index->fill_key_size = 0;
+    } else {
+        if (index->status == DYNB_INDEX_CREATING)
+            return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                              "Attempt to change a resource which is still in use: Index is being "
+                              "created: %s",
+                              about.index_name);
+        index->about.provisioned = about.provisioned;
+        index->about.on_demand = about.on_demand;
+    }
+    if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    return DYNB_OK;
+}
+
+/* Takes away throughput of the other billing mode. */
+static dynb_rc dynbi_indexes_rebill(dynb *db, dynb_billing_mode mode, dynbi_snapshot *snapshot,
+                                    dynb_error *err)
+{
+    uint32_t set;
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        dynb_throughput *units = mode == DYNB_PROVISIONED ? &index->about.on_demand
+                                                          : &index->about.provisioned;
+        if (!units->read_units && !units->write_units)
+            continue;
+        memset(units, 0, sizeof *units);
+        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    }
+    return DYNB_OK;
+}
+
+/* After an update all indexes must fit the table's billing mode. */
+static dynb_rc dynbi_indexes_bill_check(dynb_billing_mode mode, const dynbi_snapshot *snapshot,
+                                        dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < snapshot->index_count; ++i) {
+        const dynb_index *about = &snapshot->indexes[i].about;
+        if (!snapshot->indexes[i].is_global ||
+            snapshot->indexes[i].status == DYNB_INDEX_DELETING)
+            continue;
+        if (mode == DYNB_PROVISIONED &&
+            (!about->provisioned.read_units || !about->provisioned.write_units))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "One or more parameter values were invalid: ProvisionedThroughput "
+                              "must be specified for index: %s",
+                              about->index_name);
+        rc = dynbi_index_units_check(about, mode, err);
+    }
+    return rc;
+}
+
+/* The indexes of a table after an update, in a snapshot to be freed. */
+static dynb_rc dynbi_indexes_update(dynb *db, const dynbi_table *table,
+                                    const dynb_update_table_input *input,
+                                    const dynb_table_description *settings,
+                                    dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    dynbi_table_snapshot(table, snapshot);
+    if (!(input->change & (DYNB_CHANGE_INDEXES | DYNB_CHANGE_BILLING)))
+        return DYNB_OK;
+    if (input->change & DYNB_CHANGE_INDEXES)
+        rc = dynbi_index_updates_check(input, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK && !dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+    if (rc == DYNB_OK && (input->change & DYNB_CHANGE_BILLING))
+        rc = dynbi_indexes_rebill(db, settings->settings.billing_mode, snapshot, err);
+    for (i = 0; rc == DYNB_OK && (input->change & DYNB_CHANGE_INDEXES) &&
+                i < input->index_update_count;
+         ++i)
+        rc = dynbi_index_update(db, table, input, &input->index_updates[i], settings, snapshot,
+                                err);
+    return rc == DYNB_OK
+               ? dynbi_indexes_bill_check(settings->settings.billing_mode, snapshot, err)
+               : rc;
 }
 
 static dynb_rc dynbi_stream_check(const dynbi_table *table, const dynb_table_settings *now,
@@ -13219,6 +13502,7 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
 {
     const dynb_table_settings *from = &input->settings;
     dynb_table_description table;
+    dynbi_snapshot snapshot;
     dynbi_table *found;
     char label[32];
     uint64_t id;
@@ -13252,15 +13536,24 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
         table.settings.table_class = from->table_class;
     if (input->change & DYNB_CHANGE_DELETION_PROTECTION)
         table.settings.deletion_protection = from->deletion_protection;
+    memset(&snapshot, 0, sizeof snapshot);
     rc = dynbi_settings_check(&table.settings, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_indexes_update(db, found, input, &table, &snapshot, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer,
                                   dynbi_describe_room(found->settings_size + 4096u,
-                                                      found->name_length),
+                                                      found->name_length) +
+                                      dynbi_indexes_room(snapshot.indexes, snapshot.index_count),
                                   err);
     if (rc == DYNB_OK)
-        rc = dynbi_table_change(db, found, &table, NULL, 0, err);
-    return rc == DYNB_OK ? dynbi_table_describe(db, found, out, result, err) : rc;
+        rc = dynbi_table_change_all(db, found, &table, NULL, 0, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_describe(db, found, out, result, err);
+    if (rc == DYNB_OK && out && (input->change & DYNB_CHANGE_INDEXES))
+        out->status = DYNB_TABLE_UPDATING;
+    return rc;
 }
 
 static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_description *out,
@@ -14215,6 +14508,8 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  *     run           oldest frozen generation -> new newest run; published by
  *                   one log record with the table and the backups it completes
  *     tidy          neighbouring runs -> one run, published the same way
+ *     fill          items -> entries of an index being created, sorted in
+ *                   memory -> its new oldest run, as many as it takes
  *     count         how many items a run added, by looking into older runs
  *     checkpoint    the catalog's own run; superblock; log trimmed; marking
  *
@@ -14853,10 +15148,263 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->settings.deletion_protection = 0;
 }
 
-static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_backup_description *backup,
+/* --- overrides of a restore: contract 1.5 --- */
+
+/* Their shape: what can be said without the backup. */
+static dynb_rc dynbi_restore_shape_check(const dynb_restore_overrides *with, dynb_error *err)
+{
+    const dynb_throughput *units = &with->provisioned;
+    const uint32_t all = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_PROVISIONED |
+                         DYNB_OVERRIDE_ON_DEMAND | DYNB_OVERRIDE_ENCRYPTION;
+    uint32_t i, is_global;
+    dynb_rc rc = DYNB_OK;
+    if (with->override & ~all)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "overrides.override must be made of DYNB_OVERRIDE_*");
+    if ((with->override & DYNB_OVERRIDE_BILLING_MODE) &&
+        (unsigned)with->billing_mode > DYNB_PROVISIONED)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%u' at 'billingModeOverride' failed "
+                          "to satisfy constraint: Member must satisfy enum value set: "
+                          "[PROVISIONED, PAY_PER_REQUEST]",
+                          (uint64_t)(unsigned)with->billing_mode);
+    if ((with->override & DYNB_OVERRIDE_PROVISIONED) && !units->read_units && !units->write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "2 validation errors detected: Value null at "
+                          "'provisionedThroughputOverride.writeCapacityUnits' failed to satisfy "
+                          "constraint: Member must not be null; Value null at "
+                          "'provisionedThroughputOverride.readCapacityUnits' failed to satisfy "
+                          "constraint: Member must not be null");
+    if ((with->override & DYNB_OVERRIDE_PROVISIONED) && (!units->read_units || !units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value null at "
+                          "'provisionedThroughputOverride.%s' failed to satisfy constraint: Member "
+                          "must not be null",
+                          units->read_units ? "writeCapacityUnits" : "readCapacityUnits");
+    if ((with->override & DYNB_OVERRIDE_ENCRYPTION) &&
+        ((unsigned)with->encryption > DYNB_ENCRYPTION_KMS))
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "overrides.encryption is not one of its values");
+    if ((with->override & DYNB_OVERRIDE_ENCRYPTION) && with->kms_key_arn &&
+        (!with->kms_key_arn[0] || dynbi_length(with->kms_key_arn) > 2048))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s' at "
+                          "'sSESpecificationOverride.kMSMasterKeyId' failed to satisfy constraint: "
+                          "Member must have length %s",
+                          with->kms_key_arn[0] ? "..." : "",
+                          with->kms_key_arn[0] ? "less than or equal to 2048"
+                                               : "greater than or equal to 1");
+    for (is_global = 0; rc == DYNB_OK && is_global < 2; ++is_global) {
+        const dynb_index *list = is_global ? with->global_indexes : with->local_indexes;
+        const uint32_t count = is_global ? with->global_index_count : with->local_index_count;
+        if (count)
+            rc = dynbi_index_count_check(list, count, (int)is_global, err);
+        for (i = 0; rc == DYNB_OK && i < count; ++i) {
+            char path[80];
+            (void)dynbi_format(path, sizeof path, "%sSecondaryIndexOverride.%u.member",
+                               is_global ? "global" : "local", (uint64_t)i + 1);
+            rc = dynbi_index_shape_check(&list[i], path, err);
+        }
+    }
+    return rc;
+}
+
+/* Throughput of the table (name NULL) or an index against the billing mode. */
+static dynb_rc dynbi_restore_units_check(const dynb_restore_overrides *with,
+                                         dynb_billing_mode mode, const char *name,
+                                         const dynb_throughput *provisioned,
+                                         const dynb_throughput *on_demand, dynb_error *err)
+{
+    const int is_overridden = (with->override & DYNB_OVERRIDE_BILLING_MODE) != 0;
+    const char *of = name ? " for index " : "";
+    const char *member = on_demand && !on_demand->read_units && on_demand->write_units ? "Write"
+                                                                                       : "Read";
+    name = name ? name : "";
+    if (provisioned && mode == DYNB_PAY_PER_REQUEST)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          is_overridden
+                              ? "Invalid Request: Cannot override ProvisionedThroughput if "
+                                "BillingMode is overridden to PAY_PER_REQUEST%s%s"
+                              : "Invalid Request: Cannot override ProvisionedThroughput unless "
+                                "BillingMode is PROVISIONED%s%s",
+                          of, name);
+    if (on_demand && mode == DYNB_PROVISIONED)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Cannot override Max%sRequestUnits for "
+                          "OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST%s%s",
+                          member, of, name);
+    if (on_demand && !on_demand->read_units && !on_demand->write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Requested MaxReadRequestUnits for OnDemandThroughput "
+                          "is outside of valid range%s%s",
+                          of, name);
+    return DYNB_OK;
+}
+
+/* The table's own settings: billing mode, throughput, encryption. */
+static dynb_rc dynbi_restore_override(const dynb_restore_overrides *with,
+                                      dynb_table_settings *settings, dynb_error *err)
+{
+    const int has_units = (with->override & DYNB_OVERRIDE_PROVISIONED) != 0;
+    const int has_maxima = (with->override & DYNB_OVERRIDE_ON_DEMAND) != 0;
+    const int has_mode = (with->override & DYNB_OVERRIDE_BILLING_MODE) != 0;
+    dynb_billing_mode mode = has_mode ? with->billing_mode : settings->billing_mode;
+    dynb_rc rc;
+    if (has_mode && mode == DYNB_PROVISIONED && !has_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Must override ProvisionedThroughput if BillingMode is "
+                          "overridden to PROVISIONED");
+    rc = dynbi_restore_units_check(with, mode, NULL, has_units ? &with->provisioned : NULL,
+                                   has_maxima ? &with->on_demand : NULL, err);
+    if (rc != DYNB_OK)
+        return rc;
+    settings->billing_mode = mode;
+    if (has_units)
+        settings->provisioned = with->provisioned;
+    if (has_maxima)
+        settings->on_demand = with->on_demand;
+    if (mode == DYNB_PROVISIONED)
+        memset(&settings->on_demand, 0, sizeof settings->on_demand);
+    else
+        memset(&settings->provisioned, 0, sizeof settings->provisioned);
+    if (with->override & DYNB_OVERRIDE_ENCRYPTION) {
+        settings->encryption = with->encryption;
+        settings->kms_key_arn = with->kms_key_arn;
+    }
+    return dynbi_throughput_check(settings, err);
+}
+
+static int dynbi_key_is_same(const dynb_key_attribute *asked, const dynb_key_attribute *has)
+{
+    if (!asked->name || !has->name)
+        return !asked->name && !has->name;
+    return dynbi_text_equal(asked->name, has->name) &&
+           (asked->type == DYNB_TYPE_NONE || asked->type == has->type);
+}
+
+/* Nonzero: an index has the keys and the projection asked for. */
+static int dynbi_index_matches(const dynbi_index *index, const dynb_index *asked, int is_global)
+{
+    uint32_t i;
+    if (index->is_global != is_global || index->about.projection != asked->projection ||
+        index->about.non_key_attribute_count != asked->non_key_attribute_count ||
+        !dynbi_key_is_same(&asked->partition_key, &index->about.partition_key) ||
+        !dynbi_key_is_same(&asked->sort_key, &index->about.sort_key))
+        return 0;
+    for (i = 0; i < asked->non_key_attribute_count; ++i) {
+        if (!dynbi_index_includes(index, asked->non_key_attributes[i],
+                                  dynbi_length(asked->non_key_attributes[i])))
+            return 0;
+    }
+    return 1;
+}
+
+/* Finds the index of the source that an entry asks for, which no other entry has
+ * taken; one of the same name first. 0: there is none. */
+static uint32_t dynbi_restore_match(const dynbi_snapshot *snapshot, const dynb_index *asked,
+                                    int is_global, uint32_t taken)
+{
+    uint32_t set, found = 0;
+    for (set = snapshot->index_count; set > 0; --set) {
+        const dynbi_index *index = &snapshot->indexes[set - 1];
+        if ((taken >> set & 1u) || !dynbi_index_matches(index, asked, is_global))
+            continue;
+        found = set;
+        if (dynbi_text_equal(index->about.index_name, asked->index_name))
+            break;
+    }
+    return found;
+}
+
+/* Renames an index and gives it its throughput. */
+static dynb_rc dynbi_restore_index(const dynb_restore_overrides *with, dynb_billing_mode mode,
+                                   dynbi_index *index, const dynb_index *asked, dynb_error *err)
+{
+    const dynb_throughput *units = &asked->provisioned, *maxima = &asked->on_demand;
+    dynb_rc rc;
+    if (!index->is_global) {
+        index->about.index_name = asked->index_name;
+        return DYNB_OK;
+    }
+    rc = dynbi_restore_units_check(
+        with, mode, asked->index_name, units->read_units || units->write_units ? units : NULL,
+        maxima->read_units || maxima->write_units ? maxima : NULL, err);
+    index->about.index_name = asked->index_name;
+    index->about.provisioned = *units;
+    if (maxima->read_units || maxima->write_units)
+        index->about.on_demand = *maxima;
+    return rc;
+}
+
+/* Makes the list of indexes what is to be restored; the array and definitions
+ * are the snapshot's own. */
+static dynb_rc dynbi_restore_choose(const dynb_restore_overrides *with, dynb_billing_mode mode,
+                                    dynbi_snapshot *snapshot, uint32_t *chosen, dynb_error *err)
+{
+    uint32_t i, set, is_global;
+    dynb_rc rc = DYNB_OK;
+    *chosen = 0;
+    for (is_global = 0; is_global < 2; ++is_global) {
+        const dynb_index *list = is_global ? with->global_indexes : with->local_indexes;
+        const uint32_t count = is_global ? with->global_index_count : with->local_index_count;
+        for (set = 1; !list && set <= snapshot->index_count; ++set) {
+            if ((uint32_t)snapshot->indexes[set - 1].is_global == is_global)
+                *chosen |= (uint32_t)1 << set;
+        }
+        for (i = 0; rc == DYNB_OK && list && i < count; ++i) {
+            set = dynbi_restore_match(snapshot, &list[i], (int)is_global, *chosen);
+            if (!set)
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "Invalid Request: Index %s does not match a secondary index that "
+                                  "existed in the source table and cannot be created during the "
+                                  "restore operation",
+                                  list[i].index_name);
+            *chosen |= (uint32_t)1 << set;
+            rc = dynbi_restore_index(with, mode, &snapshot->indexes[set - 1], &list[i], err);
+        }
+    }
+    return rc;
+}
+
+/* The indexes of a restored table: those chosen, with numbers of their own. */
+static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *with,
+                                     dynb_billing_mode mode, dynbi_snapshot *snapshot,
+                                     dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX];
+    uint32_t set, chosen;
+    dynb_rc rc = dynbi_restore_choose(with, mode, snapshot, &chosen, err);
+    for (set = snapshot->index_count; rc == DYNB_OK && set > 0; --set) {
+        if (!(chosen >> set & 1u))
+            dynbi_snapshot_remove(&db->allocator, snapshot, set);
+    }
+    for (set = 1; rc == DYNB_OK && set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        index->id = set;
+        if (mode == DYNB_PROVISIONED)
+            memset(&index->about.on_demand, 0, sizeof index->about.on_demand);
+        else
+            memset(&index->about.provisioned, 0, sizeof index->about.provisioned);
+        if (index->is_global && mode == DYNB_PROVISIONED &&
+            (!index->about.provisioned.read_units || !index->about.provisioned.write_units))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "Invalid Request: Must specify provisioned throughput for index %s",
+                              index->about.index_name);
+        if (index->is_global)
+            rc = dynbi_index_units_check(&index->about, mode, err);
+        if (rc == DYNB_OK && !dynbi_snapshot_define(&db->allocator, snapshot, set))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+        all[set - 1] = &index->about;
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_indexes_total_check(all, snapshot->index_count, err);
+    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, err) : rc;
+}
+
+static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_table_description *source,
                                  const dynbi_snapshot *snapshot, dynb_error *err)
 {
-    dynb_table_description table = backup->source;
+    dynb_table_description table = *source;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_rc rc;
     dynbi_restore_settings(&table, name);
@@ -14890,32 +15438,39 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
     if (rc == DYNB_OK && backup.status == DYNB_BACKUP_CREATING)
         rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being created: %s",
                         input->backup_arn);
-    if (rc == DYNB_OK && !is_our_region)
+    if (rc == DYNB_OK && !is_our_region && !(input->overrides.override & DYNB_OVERRIDE_ENCRYPTION))
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "Invalid Request: sseSpecificationOverride must be provided for "
                         "cross-region restores");
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_override(&input->overrides, &backup.source.settings, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_indexes(db, &input->overrides, backup.source.settings.billing_mode,
+                                   &snapshot, err);
     if (rc == DYNB_OK && dynbi_store_find_table(db, name, length))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
     if (rc == DYNB_OK && db->live_count >= 2500)
         rc = dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
                         "Subscriber limit exceeded: there are 2500 tables already");
-    room = rc == DYNB_OK ? dynbi_describe_room((size_t)record.settings_size + 512, length) +
+    room = rc == DYNB_OK ? dynbi_describe_room((size_t)record.settings_size + 512 + 2048, length) +
+                               dynbi_indexes_room(snapshot.indexes, snapshot.index_count) +
                                dynbi_length(backup.backup_arn) +
                                dynbi_length(backup.source.table_arn) + 64
                          : 0;
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
     if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
-    if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
-        rc = dynbi_restore_log(db, name, &backup, &snapshot, err);
+        rc = dynbi_restore_log(db, name, &backup.source, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK && out) {
         const dynbi_table *table = dynbi_store_find_table(db, name, length);
         const char *arn = backup.backup_arn, *table_arn = backup.source.table_arn;
         rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
+        dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
         out->item_count = table->item_count;
         out->size_bytes = table->size_bytes;
         out->status = DYNB_TABLE_CREATING;
@@ -14955,6 +15510,7 @@ typedef enum dynbi_job_kind {
     DYNBI_JOB_NONE = 0,
     DYNBI_JOB_RUN,
     DYNBI_JOB_TIDY,
+    DYNBI_JOB_FILL,
     DYNBI_JOB_CHECKPOINT
 } dynbi_job_kind;
 
@@ -14963,6 +15519,25 @@ typedef struct dynbi_index_fold {
     dynbi_root root;
     int drops_tombstones; /* nothing is older */
 } dynbi_index_fold;
+
+/* Entries of an index, gathered from the table's items until they are folded. */
+typedef struct dynbi_fill {
+    dynbi_pool pool;
+    dynbi_generation *entries;
+    uint64_t entries_max; /* bytes of memory */
+    dynbi_index index;    /* a copy, with a definition of its own */
+    dynbi_schema schema;  /* the table's; its names are behind the definition */
+    uint8_t *memory;      /* definition and names */
+    size_t memory_size;
+    dynbi_merge items;
+    dynbi_view view;      /* the table's runs: a copy of the list */
+    dynbi_buffer item;
+    dynbi_buffer key;
+    dynbi_buffer value;
+    dynbi_buffer last_key; /* of the last item looked at */
+    int has_gathered;
+    int is_last; /* there are no more items */
+} dynbi_fill;
 
 /* A fold under way. */
 typedef struct dynbi_job {
@@ -14980,6 +15555,7 @@ typedef struct dynbi_job {
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
     dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
+    dynbi_fill *fill;      /* FILL: where entries are gathered */
     int drops_tombstones;
     dynbi_superblock super; /* checkpoint: what will be written */
 } dynbi_job;
@@ -15009,8 +15585,9 @@ typedef struct dynbi_worker {
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
-    uint32_t most_runs; /* of any table, when last looked at */
-    int turn;           /* with many runs urgent and background steps take turns */
+    uint32_t most_runs; /* of any set, when last looked at */
+    uint32_t most_sets; /* of the table that has them */
+    uint32_t turn;      /* with many runs urgent and background steps take turns */
 #if defined(DYNBACKUP_PTHREADS)
     pthread_t thread;
     int has_thread;
@@ -15062,8 +15639,9 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
         dynbi_lock(job->db);
-    /* tidying leaves room for what must go on, and for ending early itself */
-    if (job->kind != DYNBI_JOB_TIDY || job->fold.has_ended_early ||
+    /* tidying and filling leave room for what must go on, and for ending early */
+    if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
+        job->fold.has_ended_early ||
         dynbi_tidy_room(job->db) > 0)
         page = dynbi_store_allocate(job->db, page_count, job->slot);
     if (worker->is_outside)
@@ -15080,6 +15658,22 @@ static void dynbi_job_release(dynbi_job *job)
     job->fold.has_ended_early = has_ended_early;
 }
 
+static void dynbi_fill_free(dynb *db, dynbi_fill *fill)
+{
+    if (!fill)
+        return;
+    dynbi_generation_free(fill->entries);
+    dynbi_pool_free(&fill->pool);
+    dynbi_merge_free(&fill->items);
+    dynbi_runs_free(&db->allocator, &fill->view.runs);
+    dynbi_buffer_free(&fill->item);
+    dynbi_buffer_free(&fill->key);
+    dynbi_buffer_free(&fill->value);
+    dynbi_buffer_free(&fill->last_key);
+    dynbi_free(&db->allocator, fill->memory, fill->memory_size);
+    dynbi_free(&db->allocator, fill, sizeof *fill);
+}
+
 /* Ends a job, done or not. */
 static void dynbi_job_end(dynbi_job *job)
 {
@@ -15090,6 +15684,7 @@ static void dynbi_job_end(dynbi_job *job)
         return;
     dynbi_job_release(job);
     dynbi_runs_free(&db->allocator, &job->view.runs);
+    dynbi_fill_free(db, job->fill);
     dynbi_free(&db->allocator, job->index_folds,
                job->index_fold_count * sizeof(dynbi_index_fold));
     dynbi_pages_settle(&db->pages, slot);
@@ -15410,6 +16005,7 @@ static int dynbi_snapshot_total(dynbi_snapshot *snapshot)
     return is_counted;
 }
 
+/* Nonzero: no set has runs to fold at once. */
 static int dynbi_snapshot_is_tidy(const dynbi_snapshot *snapshot)
 {
     uint32_t set, first, length;
@@ -15460,6 +16056,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
                                                                               : DYNB_TO_OS;
     const uint64_t newest_lsn = snapshot->folded_lsn;
     const int is_counted = dynbi_snapshot_total(snapshot);
+    const int is_tidy = dynbi_snapshot_is_tidy(snapshot); /* lists may be gone afterwards */
     uint32_t i;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
@@ -15483,7 +16080,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         rc = dynbi_change_commit(db, durability, err);
     if (rc == DYNB_OK)
         ++db->folds_count;
-    if (rc == DYNB_OK && !dynbi_snapshot_is_tidy(snapshot))
+    if (rc == DYNB_OK && !is_tidy)
         db->tidy_is_due = 1;
     return rc;
 }
@@ -15685,6 +16282,202 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     return rc;
 }
 
+/* --- fill: the items there are get into an index being created --- */
+
+/* Takes the schemas along: the table may change while the lock is not held. */
+static int dynbi_fill_copy(dynb *db, dynbi_fill *fill, const dynbi_table *table,
+                           const dynbi_index *index)
+{
+    size_t size = (size_t)index->definition_size + table->settings_size;
+    const uint8_t *settings = table->settings;
+    uint32_t i;
+    fill->memory = (uint8_t *)dynbi_allocate(&db->allocator, size);
+    if (!fill->memory)
+        return 0;
+    fill->memory_size = size;
+    memcpy(fill->memory, index->definition, index->definition_size);
+    memcpy(fill->memory + index->definition_size, settings, table->settings_size);
+    fill->index = *index;
+    fill->index.definition = fill->memory;
+    (void)dynbi_index_load(&fill->index);
+    fill->schema = table->schema;
+    for (i = 0; i < fill->schema.part_count; ++i) /* names stand in the settings */
+        fill->schema.part[i].name = (const char *)(const void *)(
+            fill->memory + index->definition_size +
+            ((const uint8_t *)(const void *)fill->schema.part[i].name - settings));
+    for (i = 0; i < index->schema.part_count; ++i) {
+        dynbi_key_part *part = &fill->index.schema.part[i];
+        const uint8_t *name = (const uint8_t *)(const void *)part->name;
+        const uint8_t *from = i < index->key_count ? index->definition : settings;
+        part->name = (const char *)(const void *)(
+            fill->memory + (i < index->key_count ? 0 : index->definition_size) + (name - from));
+    }
+    return 1;
+}
+
+/* Starts with the first item behind those that are in already. */
+static dynb_rc dynbi_fill_start(dynbi_job *job, dynbi_table *table, uint32_t set, dynb_error *err)
+{
+    dynb *db = job->db;
+    dynbi_worker *worker = db->worker;
+    const dynbi_index *index = &table->indexes[set - 1];
+    dynbi_fill *fill = (dynbi_fill *)dynbi_allocate(&db->allocator, sizeof *fill);
+    dynb_rc rc;
+    job->kind = DYNBI_JOB_FILL;
+    job->table = table;
+    ++table->job_count;
+    job->fill = fill;
+    job->set_id = index->id;
+    if (!fill)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+    memset(fill, 0, sizeof *fill);
+    fill->item.allocator = &worker->allocator;
+    fill->key.allocator = &worker->allocator;
+    fill->value.allocator = &worker->allocator;
+    fill->last_key.allocator = &worker->allocator;
+    fill->entries_max = db->generation_max / 2;
+    dynbi_pool_init(&fill->pool, &worker->allocator, db->pool.chunk_bytes, 0);
+    fill->entries = dynbi_generation_new(&fill->pool, 1);
+    if (!fill->entries || !dynbi_fill_copy(db, fill, table, index) ||
+        !dynbi_runs_copy(&db->allocator, &table->sets[0], &fill->view.runs) ||
+        !dynbi_buffer_append(&fill->last_key, index->fill_key, (size_t)index->fill_key_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+    dynbi_reader_limit(&worker->reader, db->pages.page_count);
+    rc = dynbi_merge_init(&fill->items, &worker->reader, &fill->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&fill->items, fill->last_key.used_bytes ? fill->last_key.bytes : NULL,
+                              (uint32_t)fill->last_key.used_bytes, 0, err);
+    return rc;
+}
+
+/* Puts one item's entry to the others. *is_full: there is no room; it is left
+ * for the next piece. */
+static dynb_rc dynbi_fill_item(dynbi_fill *fill, const dynbi_change *stored, int *is_full,
+                               dynb_error *err)
+{
+    size_t size = dynbi_item_restored_bound(&fill->schema, stored->key_size, stored->value_size);
+    dynbi_change entry;
+    dynb_item item;
+    int is_there;
+    dynb_rc rc;
+    fill->item.used_bytes = 0;
+    if (!dynbi_buffer_reserve(&fill->item, size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+    size = dynbi_item_restore(&fill->schema, stored->key, stored->key_size, stored->value,
+                              stored->value_size, fill->item.bytes);
+    if (!size)
+        return dynbi_fail(err, DYNB_CORRUPT, "an item is damaged");
+    item.bytes = fill->item.bytes;
+    item.size_bytes = (uint32_t)size;
+    rc = dynbi_index_entry(&fill->index, item, 0, &fill->key, &fill->value, &is_there, err);
+    if (rc != DYNB_OK || !is_there)
+        return rc;
+    memset(&entry, 0, sizeof entry);
+    entry.key = fill->key.bytes;
+    entry.key_size = (uint32_t)fill->key.used_bytes;
+    entry.value = fill->value.bytes;
+    entry.value_size = (uint32_t)fill->value.used_bytes;
+    if (!dynbi_generation_reserve(fill->entries, 1, (uint64_t)entry.key_size + entry.value_size)) {
+        if (!fill->entries->entry_count)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+        *is_full = 1;
+        return DYNB_OK;
+    }
+    dynbi_generation_put(fill->entries, 0, &entry);
+    return DYNB_OK;
+}
+
+/* Gathers entries, outside the lock; then the fold of them begins. */
+static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_error *err)
+{
+    dynbi_fill *fill = job->fill;
+    const dynbi_change *stored;
+    dynbi_root nothing;
+    uint64_t spent = 0;
+    int is_full = 0;
+    dynb_rc rc = DYNB_OK;
+    while (rc == DYNB_OK && spent < budget_bytes && !is_full) {
+        stored = dynbi_merge_current(&fill->items);
+        is_full = !stored || fill->entries->used_bytes >= fill->entries_max;
+        if (is_full) {
+            fill->is_last = !stored;
+            break;
+        }
+        spent += 128u + stored->key_size + stored->value_size;
+        if (!stored->is_tombstone &&
+            dynbi_key_compare(stored->key, stored->key_size, fill->last_key.bytes,
+                              fill->last_key.used_bytes) != 0)
+            rc = dynbi_fill_item(fill, stored, &is_full, err);
+        if (rc != DYNB_OK || is_full)
+            break;
+        fill->last_key.used_bytes = 0;
+        if (!dynbi_buffer_append(&fill->last_key, stored->key, stored->key_size))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        rc = dynbi_merge_next(&fill->items, err);
+    }
+    if (rc != DYNB_OK || !is_full)
+        return rc;
+    fill->has_gathered = 1;
+    dynbi_merge_free(&fill->items);
+    fill->entries->frozen = 1;
+    memset(&nothing, 0, sizeof nothing);
+    job->view.newest = fill->entries;
+    dynbi_job_prepare(job, 0);
+    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&job->fold, &nothing, err);
+    return rc;
+}
+
+/* The piece becomes the index's oldest run; after the last the index is
+ * ACTIVE. */
+static dynb_rc dynbi_fill_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
+{
+    dynbi_table *table = job->table;
+    dynbi_fill *fill = job->fill;
+    const uint32_t set = dynbi_table_find_set(table, job->set_id);
+    dynb *db = job->db;
+    dynbi_snapshot snapshot;
+    dynbi_index *index;
+    dynbi_runs runs;
+    dynbi_run run;
+    dynb_rc rc;
+    if (table->is_dropped || set > table->index_count ||
+        table->indexes[set - 1].status != DYNB_INDEX_CREATING)
+        return DYNB_OK; /* nobody wants it any more */
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
+    index = &snapshot.indexes[set - 1];
+    memset(&run, 0, sizeof run);
+    run.to_lsn = index->runs.count ? index->runs.run[index->runs.count - 1].from_lsn
+                                   : table->folded_lsn;
+    run.from_lsn = run.to_lsn; /* it tiles, and stands for no changes of its own */
+    run.root = *root;
+    run.is_counted = 1; /* no two pieces have an item in common */
+    run.item_delta = root->entry_count;
+    run.byte_delta = root->byte_count;
+    index->fill_key = fill->last_key.bytes;
+    index->fill_key_size = fill->last_key.used_bytes;
+    if (fill->is_last) {
+        index->status = DYNB_INDEX_ACTIVE;
+        index->since_lsn = 0;
+        index->fill_key_size = 0;
+    }
+    if (!dynbi_snapshot_define(&db->allocator, &snapshot, set) ||
+        (root->page &&
+         !dynbi_runs_replace(&db->allocator, &index->runs, index->runs.count, 0, &run, &runs)))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    else if (root->page)
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+    if (rc == DYNB_OK)
+        rc = dynbi_publish(db, table, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
 /* --- checkpoint --- */
 
 /* Where recovery has to start reading: before the first change in memory. */
@@ -15813,7 +16606,12 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
 static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root *root,
                               int *is_done, dynb_error *err)
 {
-    dynb_rc rc = dynbi_fold_step(&job->fold, budget_bytes, is_done, err);
+    dynb_rc rc;
+    if (job->kind == DYNBI_JOB_FILL && !job->fill->has_gathered) {
+        *is_done = 0;
+        return dynbi_fill_gather(job, budget_bytes, err);
+    }
+    rc = dynbi_fold_step(&job->fold, budget_bytes, is_done, err);
     if (rc == DYNB_NO_SPACE && job->kind == DYNBI_JOB_TIDY && !job->fold.has_ended_early &&
         job->fold.has_change && job->fold.written_bytes) {
         job->table->fold_key.used_bytes = 0; /* only this job uses these now */
@@ -15864,11 +16662,14 @@ static dynb_rc dynbi_job_step(dynbi_worker *worker, dynbi_job *job, uint64_t bud
         rc = dynbi_run_publish(job, &root, err);
     else if (rc == DYNB_OK && kind == DYNBI_JOB_TIDY)
         rc = dynbi_tidy_publish(job, &root, err);
+    else if (rc == DYNB_OK && kind == DYNBI_JOB_FILL)
+        rc = dynbi_fill_publish(job, &root, err);
     else if (rc == DYNB_OK)
         rc = dynbi_checkpoint_publish(job, err);
     if (rc == DYNB_CORRUPT && job->table)
         job->table->is_damaged = 1;
-    if (rc == DYNB_NO_SPACE && kind == DYNBI_JOB_TIDY) { /* later, with more space */
+    if (rc == DYNB_NO_SPACE &&
+        (kind == DYNBI_JOB_TIDY || kind == DYNBI_JOB_FILL)) { /* later, with more space */
         worker->tidy_lacked = dynbi_pages_free_count(&db->pages) + 1;
         rc = DYNB_OK;
     }
@@ -16153,6 +16954,18 @@ static dynbi_table *dynbi_worker_next_table(const dynb *db, const dynbi_generati
     return best;
 }
 
+/* Nonzero: an index cannot be filled before a change of that time is folded. */
+static int dynbi_table_waits(const dynbi_table *table, uint64_t first_lsn)
+{
+    uint32_t i;
+    for (i = 0; i < table->index_count; ++i) {
+        if (table->indexes[i].status == DYNB_INDEX_CREATING &&
+            table->indexes[i].since_lsn >= first_lsn)
+            return 1;
+    }
+    return 0;
+}
+
 /* Freezes what has to be folded: everything, or what would keep the log long;
  * everything, too, where memory is full and nothing waits to be folded. */
 static void dynbi_worker_freeze(dynb *db, int freeze_all)
@@ -16165,7 +16978,8 @@ static void dynbi_worker_freeze(dynb *db, int freeze_all)
     for (i = 0; i < db->table_count; ++i) {
         dynbi_generation *newest = db->tables[i]->newest;
         if (newest && newest->entry_count &&
-            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit))
+            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit ||
+             dynbi_table_waits(db->tables[i], newest->first_lsn)))
             dynbi_store_freeze(db, newest);
     }
 }
@@ -16208,6 +17022,53 @@ static dynb_rc dynbi_worker_publish_pending(dynb *db, dynb_error *err)
     return DYNB_OK;
 }
 
+/* Takes an index that is DELETING away, unless a backup of the time before is
+ * still being built. */
+static dynb_rc dynbi_worker_remove_index(dynb *db, dynbi_table *table, uint32_t set,
+                                         dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynb_rc rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_remove(&db->allocator, &snapshot, set);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
+static dynb_rc dynbi_worker_remove_indexes(dynb *db, dynb_error *err)
+{
+    uint32_t i, set;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && !db->is_replaying && i < db->live_count; ++i) {
+        dynbi_table *table = db->tables[i];
+        for (set = 1; set <= table->index_count; ++set) {
+            const dynbi_index *index = &table->indexes[set - 1];
+            if (index->status == DYNB_INDEX_DELETING &&
+                !dynbi_table_is_marked(db, table, 0, index->since_lsn)) {
+                rc = dynbi_worker_remove_index(db, table, set, err);
+                break;
+            }
+        }
+    }
+    return rc;
+}
+
+/* The index of a table that can be filled on: all that was written before it is
+ * in the runs. 0: there is none. */
+static uint32_t dynbi_table_to_fill(const dynb *db, const dynbi_table *table)
+{
+    uint32_t set;
+    for (set = table->index_count; set > 0; --set) {
+        const dynbi_index *index = &table->indexes[set - 1];
+        if (index->status == DYNB_INDEX_CREATING &&
+            dynbi_publish_completes(db, table, table->folded_lsn, index->since_lsn))
+            break;
+    }
+    return set;
+}
+
 static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb_error *err)
 {
     dynb *db = worker->db;
@@ -16219,6 +17080,8 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     for (i = db->live_count; i < db->table_count; ++i)
         dynbi_worker_prune(db, db->tables[i]);
     rc = dynbi_worker_publish_pending(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_worker_remove_indexes(db, err);
     if (rc != DYNB_OK)
         return rc;
     worker->most_runs = 0;
@@ -16226,7 +17089,10 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
         uint32_t set;
         for (set = 0; set <= db->tables[i]->index_count; ++set) {
             uint32_t count = dynbi_table_runs(db->tables[i], set)->count;
-            worker->most_runs = count > worker->most_runs ? count : worker->most_runs;
+            if (count > worker->most_runs) {
+                worker->most_runs = count;
+                worker->most_sets = db->tables[i]->index_count + 1;
+            }
         }
     }
     dynbi_worker_freeze(db, is_idle);
@@ -16273,7 +17139,11 @@ static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table
             dynbi_job_end(job);
         return rc;
     }
-    return DYNB_OK;
+    set = may_tidy && table->index_count ? dynbi_table_to_fill(worker->db, table) : 0;
+    rc = set ? dynbi_fill_start(job, table, set, err) : DYNB_OK;
+    if (rc != DYNB_OK)
+        dynbi_job_end(job);
+    return rc;
 }
 
 /* Starts what can wait, or (*has_worked) does it at once. */
@@ -16319,7 +17189,7 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     if (rc == DYNB_OK && worker->most_runs > DYNBI_RUNS_MANY) {
         if (!background->kind && !worker->count.is_active)
             rc = dynbi_worker_start_background(worker, 0, has_worked, err);
-        worker->turn = !worker->turn;
+        worker->turn = (worker->turn + 1) % (worker->most_sets + 1);
         /* nothing may be published between a checkpoint's cut and its
          * marking */
         if (rc == DYNB_OK && background->kind && worker->turn &&
@@ -17552,7 +18422,7 @@ DYNB_API dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *inpu
 {
     const uint32_t all = DYNB_CHANGE_BILLING | DYNB_CHANGE_ON_DEMAND | DYNB_CHANGE_STREAM |
                          DYNB_CHANGE_ENCRYPTION | DYNB_CHANGE_TABLE_CLASS |
-                         DYNB_CHANGE_DELETION_PROTECTION;
+                         DYNB_CHANGE_DELETION_PROTECTION | DYNB_CHANGE_INDEXES;
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
@@ -17975,6 +18845,8 @@ DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_inp
                         "long");
     if (rc == DYNB_OK)
         rc = dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_shape_check(&input->overrides, err);
     if (rc == DYNB_OK) {
         do
             rc = dynbi_backup_restore(db, input, out, result, err);
@@ -18043,6 +18915,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_GENERATION_LEVELS
 #undef DYNBI_JSON_DEPTH_MAX
 #undef DYNBI_INDEXES_MAX
+#undef DYNBI_INDEX_MEMORY
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT

@@ -575,6 +575,7 @@ static inline int history_restore(history *h)
     if (!history_is_ready(h, backup, &ready))
         return 0;
     history_free_name(h, name);
+    memset(&input, 0, sizeof input);
     input.target_table_name = name;
     input.backup_arn = backup->arn;
     if (!ready) {

@@ -142,6 +142,7 @@ static dynb_rc restore(fixture *f, const char *arn, const char *target)
 {
     dynb_restore_input input;
     dynb_table_description about;
+    memset(&input, 0, sizeof input);
     input.target_table_name = target;
     input.backup_arn = arn;
     TRY(dynb_restore_table_from_backup(f->db, &input, &about, &f->result, &kit_err));
