@@ -373,4 +373,20 @@ static inline int index_compare(dynb *db, const char *name, int idle, check_rand
     return same;
 }
 
+/* The indexes of all tables. */
+static inline int index_compare_all(dynb *db, int idle, check_random *random)
+{
+    dynb_result result;
+    dynb_table_list list;
+    uint32_t i;
+    int same = 1;
+    memset(&result, 0, sizeof result);
+    if (dynb_list_tables(db, NULL, 0, &list, &result, &kit_err) != DYNB_OK)
+        same = model_differs("list tables: %s", kit_err.message);
+    for (i = 0; same && i < list.count; ++i)
+        same = index_compare(db, list.table_names[i], idle, random);
+    dynb_result_free(&result);
+    return same;
+}
+
 #endif
