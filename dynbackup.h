@@ -1058,8 +1058,8 @@ typedef struct dynb_restore_input {
 
 /* Restores a backup as a new table. It shares the backup's trees: nothing is
  * copied, both live on independently. Keys, indexes, billing mode, throughput
- * and encryption are as recorded, or as overridden; stream, time to live, tags, deletion protection
- * and table class are not brought back.
+ * and encryption are as recorded, or as overridden; stream, time to live, tags,
+ * deletion protection and table class are not brought back.
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and holds exactly the backup's items.
  * Returns: TABLE_ALREADY_EXISTS, BACKUP_NOT_FOUND, BACKUP_IN_USE (still
@@ -3581,9 +3581,10 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  *
  * A key is valid if and only if (1) it has exactly the schema's parts, (2) each
  * is not empty and at most 2048 bytes in the first part and in a partition key
- * of the table behind an index's own keys, 1024 else, before escaping, (3) an S is UTF-8, an N a valid number, (4) a 00 inside a
- * part that is not last is followed by FF. A stored item is valid for a key if
- * and only if both make a valid item and none of its names is in the schema.
+ * of the table behind an index's own keys, 1024 else, before escaping, (3) an S
+ * is UTF-8, an N a valid number, (4) a 00 inside a part that is not last is
+ * followed by FF. A stored item is valid for a key if and only if both make a
+ * valid item and none of its names is in the schema.
  *
  * Needs: UTIL, CODEC, NUMBER, VALUE   Used by: TABLE, BACKUP
  * Exports: dynbi_key_encode_part, dynbi_key_encode, dynbi_key_check,
@@ -13203,8 +13204,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     return rc;
 }
 
-/* Logs new settings of a live table, and its indexes where a snapshot comes with
- * them. tags NULL: as they were. */
+/* Logs new settings of a live table, and its indexes where a snapshot comes
+ * with them. tags NULL: as they were. */
 static dynb_rc dynbi_table_change_all(dynb *db, dynbi_table *table,
                                       const dynb_table_description *settings,
                                       const dynb_tag *tags, uint32_t tag_count,
@@ -13387,8 +13388,7 @@ static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
         rc = dynbi_index_create_check(input, settings, snapshot, &about, err);
         if (rc == DYNB_OK)
             rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
-        /* above all earlier ones: (lsn - id) * 32 is, with room for those of the
-         * table's creation */
+        /* above all earlier ones, those of the table's creation, too */
         if (rc == DYNB_OK)
             rc = dynbi_snapshot_add(db, snapshot, &about, 1, (lsn - table->id + 1) * 32, err);
         if (rc != DYNB_OK)
@@ -13790,8 +13790,9 @@ static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_b
     dynb_iterator it;
     if (index->about.projection == DYNB_PROJECT_ALL)
         return dynbi_item_strip(schema, item, to) == DYNB_OK;
-    if (!dynbi_buffer_append(to, head, sizeof head)) /* room for the head */
+    if (!dynbi_buffer_reserve(to, sizeof head))
         return 0;
+    to->used_bytes += sizeof head; /* written last */
     it = dynb_item_iterate(item);
     for (before = it.at; dynb_next(&it, &name, &length, &value); before = it.at) {
         int is_key = dynbi_schema_find(schema, name, length) < schema->part_count;
@@ -13849,7 +13850,7 @@ static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int i
     const dynbi_schema *schema = &index->schema;
     dynb_value values[DYNBI_KEY_PARTS_MAX], found;
     uint32_t i, found_count = 0;
-    size_t length;
+    size_t length = 0;
     const char *name;
     dynb_iterator it = dynb_item_iterate(item);
     memset(values, 0, sizeof values);
@@ -14447,7 +14448,7 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
     dynbi_range_read read;
     dynbi_table *table;
     dynbi_view view;
-    uint32_t set;
+    uint32_t set = 0;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_index_find(table, input->index_name, input->consistent_read, &set, err);
@@ -14479,7 +14480,7 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
     dynbi_range_read read;
     dynbi_table *table;
     dynbi_view view;
-    uint32_t set;
+    uint32_t set = 0;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_index_find(table, input->index_name, input->consistent_read, &set, err);
@@ -15299,8 +15300,8 @@ static int dynbi_index_matches(const dynbi_index *index, const dynb_index *asked
     return 1;
 }
 
-/* Finds the index of the source that an entry asks for, which no other entry has
- * taken; one of the same name first. 0: there is none. */
+/* Finds the index of the source that an entry asks for, which no other entry
+ * has taken; one of the same name first. 0: there is none. */
 static uint32_t dynbi_restore_match(const dynbi_snapshot *snapshot, const dynb_index *asked,
                                     int is_global, uint32_t taken)
 {
@@ -15520,7 +15521,8 @@ typedef struct dynbi_index_fold {
     int drops_tombstones; /* nothing is older */
 } dynbi_index_fold;
 
-/* Entries of an index, gathered from the table's items until they are folded. */
+/* Entries of an index, gathered from the table's items until they are
+ * folded. */
 typedef struct dynbi_fill {
     dynbi_pool pool;
     dynbi_generation *entries;
@@ -15639,7 +15641,8 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
         dynbi_lock(job->db);
-    /* tidying and filling leave room for what must go on, and for ending early */
+    /* tidying and filling leave room for what must go on, tidying for ending
+     * early */
     if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
         job->fold.has_ended_early ||
         dynbi_tidy_room(job->db) > 0)
@@ -17749,12 +17752,17 @@ static dynb_rc dynbi_inspect_log_run(dynb *db,
     return rc;
 }
 
+typedef struct dynbi_inspection {
+    dynb *db;
+    int (*visit_fn)(void *ctx, const dynb_node_info *node);
+    void *ctx;
+} dynbi_inspection;
+
 /* Shows a tree's nodes. *stops: the visitor has had enough. */
-static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t set,
-                                  uint32_t run_index,
-                                  int (*visit_fn)(void *ctx, const dynb_node_info *node),
-                                  void *ctx, int *stops, dynb_error *err)
+static dynb_rc dynbi_inspect_tree(const dynbi_inspection *look, const dynbi_run *run, uint32_t set,
+                                  uint32_t run_index, int *stops, dynb_error *err)
 {
+    dynb *db = look->db;
     dynbi_root way[DYNBI_LEVELS];
     uint32_t index[DYNBI_LEVELS], level = run->root.level;
     if (!run->root.page)
@@ -17776,7 +17784,7 @@ static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t set,
             info.page = way[level].page;
             info.page_count = way[level].page_count;
             info.entry_count = way[level].entry_count;
-            *stops = visit_fn(ctx, &info);
+            *stops = look->visit_fn(look->ctx, &info);
         }
         if (level > 0 && !*stops) {
             dynbi_node node;
@@ -17805,9 +17813,13 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
     dynbi_backup_name name;
     dynbi_table *table;
     const char *at = what;
+    dynbi_inspection look;
     int is_our_region, stops = 0;
     uint32_t set, i;
     dynb_rc rc;
+    look.db = db;
+    look.visit_fn = visit_fn;
+    look.ctx = ctx;
     memset(&snapshot, 0, sizeof snapshot);
     while (*at && !dynbi_text_starts(at, "/backup/"))
         ++at;
@@ -17828,7 +17840,7 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
     for (set = 0; set <= snapshot.index_count; ++set) {
         const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
         for (i = 0; rc == DYNB_OK && !stops && i < runs->count; ++i)
-            rc = dynbi_inspect_tree(db, &runs->run[i], set, i, visit_fn, ctx, &stops, err);
+            rc = dynbi_inspect_tree(&look, &runs->run[i], set, i, &stops, err);
     }
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
