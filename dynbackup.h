@@ -197,6 +197,10 @@ typedef struct dynb_error {
 #define DYNB_NUMBER_DIGITS_MAX 38
 #define DYNB_NUMBER_TEXT_SIZE 172 /* the longest number, its sign, point and NUL */
 #define DYNB_TAGS_MAX 50
+#define DYNB_GLOBAL_INDEXES_MAX 20
+#define DYNB_LOCAL_INDEXES_MAX 5
+#define DYNB_NON_KEY_ATTRIBUTES_MAX 20        /* of one index */
+#define DYNB_PROJECTED_ATTRIBUTES_MAX 100     /* of all indexes of a table */
 #define DYNB_PAGE_MAX_BYTES 1048576 /* query and scan stop at 1 MB */
 #define DYNB_BACKUPS_PAGE_MAX 100
 #define DYNB_RECOVERY_DAYS_MAX 35
@@ -320,7 +324,8 @@ typedef struct dynb_config {
     void *random_ctx;
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
                                  * 64 KiB with nodes of 512 bytes, 48 nodes and
-                                 * 40 KiB else */
+                                 * 40 KiB else; 16 KiB more for each index of a
+                                 * table but the first */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
                                  * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
@@ -632,6 +637,42 @@ typedef struct dynb_backup_retention {
     uint64_t max_age_ms;  /* 0: no limit */
 } dynb_backup_retention;
 
+/* What an index holds of an item beside the keys of index and table. */
+typedef enum dynb_projection {
+    DYNB_PROJECT_ALL = 0,
+    DYNB_PROJECT_KEYS_ONLY,
+    DYNB_PROJECT_INCLUDE /* and the non-key attributes named */
+} dynb_projection;
+
+typedef enum dynb_index_status {
+    DYNB_INDEX_CREATING = 0, /* being filled; not to be read yet */
+    DYNB_INDEX_UPDATING,
+    DYNB_INDEX_DELETING,
+    DYNB_INDEX_ACTIVE
+} dynb_index_status;
+
+/* A secondary index. An item is in it if it has all of the index's keys. */
+typedef struct dynb_index {
+    const char *index_name; /* 3..255 of [a-zA-Z0-9_.-] */
+    dynb_key_attribute partition_key; /* of a local index: the table's */
+    dynb_key_attribute sort_key;      /* name NULL: none (global indexes only) */
+    dynb_projection projection;
+    const char *const *non_key_attributes; /* INCLUDE only: 1 to 20 */
+    uint32_t non_key_attribute_count;
+    dynb_throughput provisioned; /* global indexes of a PROVISIONED table: both
+                                  * >= 1, else 0 */
+    dynb_throughput on_demand;   /* global indexes: maxima; 0: not set */
+} dynb_index;
+
+typedef struct dynb_index_description {
+    dynb_index index;
+    const char *index_arn;
+    dynb_index_status status;
+    int backfilling;     /* nonzero: the items there were are being put in */
+    uint64_t item_count; /* as for the table */
+    uint64_t size_bytes; /* of the projected items */
+} dynb_index_description;
+
 typedef struct dynb_create_table_input {
     const char *table_name;
     dynb_key_attribute partition_key;
@@ -639,6 +680,15 @@ typedef struct dynb_create_table_input {
     dynb_table_settings settings;
     const dynb_tag *tags;
     uint32_t tag_count; /* at most 50 */
+    /* NULL: none; a list that is given must not be empty */
+    const dynb_index *global_indexes; /* at most 20 */
+    uint32_t global_index_count;
+    const dynb_index *local_indexes; /* at most 5 */
+    uint32_t local_index_count;
+    /* NULL, or as on the wire: names and types of exactly the attributes that
+     * are keys of table and indexes, whose own types may then be left out */
+    const dynb_key_attribute *attribute_definitions;
+    uint32_t attribute_definition_count;
 } dynb_create_table_input;
 
 /* What DescribeTable tells. All pointers are into the dynb_result of the
@@ -665,6 +715,10 @@ typedef struct dynb_table_description {
     uint64_t recovery_from_ms;     /* nothing before it can be restored */
     uint64_t recovery_lsn;         /* of the change that switched it on */
     dynb_backup_retention retention;
+    const dynb_index_description *global_indexes; /* in order of creation */
+    uint32_t global_index_count;
+    const dynb_index_description *local_indexes;
+    uint32_t local_index_count;
 } dynb_table_description;
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
@@ -706,16 +760,40 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_tables(dynb *db, const char *start_af
 #define DYNB_CHANGE_ENCRYPTION 8u          /* encryption, kms_key_arn */
 #define DYNB_CHANGE_TABLE_CLASS 16u        /* table_class */
 #define DYNB_CHANGE_DELETION_PROTECTION 32u /* deletion_protection */
+#define DYNB_CHANGE_INDEXES 64u             /* index_updates */
+
+typedef enum dynb_index_action {
+    DYNB_CREATE_INDEX = 0,
+    DYNB_UPDATE_INDEX, /* provisioned, on_demand */
+    DYNB_DELETE_INDEX
+} dynb_index_action;
+
+/* A change of a global index. */
+typedef struct dynb_index_update {
+    dynb_index_action action;
+    dynb_index index; /* UPDATE: name and throughput; DELETE: the name */
+} dynb_index_update;
 
 typedef struct dynb_update_table_input {
     const char *table; /* name or ARN */
     uint32_t change;   /* DYNB_CHANGE_* added up; at least one */
     dynb_table_settings settings;
+    const dynb_index_update *index_updates; /* at most one creates or deletes */
+    uint32_t index_update_count;
+    /* as for dynb_create_table; may name the table's own keys, too */
+    const dynb_key_attribute *attribute_definitions;
+    uint32_t attribute_definition_count;
 } dynb_update_table_input;
 
-/* Changes recorded settings; items are untouched.
+/* Changes recorded settings; adds, changes and removes global indexes; items
+ * are untouched.
+ * After: a new index is CREATING: from now on every write keeps it, and the
+ *   builder puts in the items there were, then it is ACTIVE. Items whose
+ *   attributes do not fit its keys are left out. A removed one is DELETING
+ *   until no backup that is being built needs it, then gone.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (a rule of UpdateTable, with AWS's
- *   message), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
+ *   message), LIMIT_EXCEEDED (indexes; one creation or deletion at a time),
+ *   RESOURCE_IN_USE, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API UpdateTable; contract 4.6,
  * 5. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *input,
@@ -842,6 +920,9 @@ typedef struct dynb_query_input {
     uint32_t limit;            /* items at most; 0: no limit but the 1 MB page */
     dynb_item start_after;     /* last_key of the page before; bytes NULL: start */
     const char *backup_arn;    /* with table NULL: inside this backup */
+    const char *index_name;    /* NULL: the table; the keys above are then the index's */
+    int consistent_read;       /* nonzero: refused for global indexes, as AWS does; reads
+                                * are always consistent, these too */
 } dynb_query_input;
 
 typedef struct dynb_scan_input {
@@ -851,6 +932,8 @@ typedef struct dynb_scan_input {
     uint32_t segment;       /* 0..total_segments-1 */
     uint32_t total_segments; /* 0 or 1: the whole table; at most 1,000,000 */
     const char *backup_arn;  /* with table NULL: inside this backup */
+    const char *index_name;  /* NULL: the table */
+    int consistent_read;     /* as for queries */
 } dynb_scan_input;
 
 typedef struct dynb_page {
@@ -860,9 +943,11 @@ typedef struct dynb_page {
 } dynb_page;
 
 /* The items of one partition in order of the sort key: N by value, S and B by
- * bytes. At most limit items or 1 MB, then last_key is set.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT;
- *   inside a backup also what dynb_get_item_at returns.
+ * bytes. At most limit items or 1 MB, then last_key is set. Of an index, items
+ * are what it projects, and last_key holds the keys of index and table.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION (no such index, one that is being
+ *   filled), NO_MEMORY, IO_FAILED, CORRUPT; inside a backup also what
+ *   dynb_get_item_at returns.
  * Cost: O(log n + items). Threads: any. Source: API Query. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_query(dynb *db, const dynb_query_input *input,
                                             dynb_page *out, dynb_result *result, dynb_error *err);
@@ -972,15 +1057,39 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_backup(dynb *db, const char *backup
                                                     dynb_backup_description *out,
                                                     dynb_result *result, dynb_error *err);
 
+/* Bits of dynb_restore_overrides.override: which members to take instead of
+ * what was recorded. */
+#define DYNB_OVERRIDE_BILLING_MODE 1u
+#define DYNB_OVERRIDE_PROVISIONED 2u /* of the table; an index has its own */
+#define DYNB_OVERRIDE_ON_DEMAND 4u
+#define DYNB_OVERRIDE_ENCRYPTION 8u /* encryption, kms_key_arn */
+
+typedef struct dynb_restore_overrides {
+    uint32_t override; /* DYNB_OVERRIDE_* added up */
+    dynb_billing_mode billing_mode;
+    dynb_throughput provisioned;
+    dynb_throughput on_demand;
+    dynb_encryption encryption;
+    const char *kms_key_arn;
+    /* The indexes to restore. NULL: all; a list with a count of 0: none. An
+     * entry is one of the source's if keys and projection are; its name may be
+     * another. */
+    const dynb_index *global_indexes;
+    uint32_t global_index_count;
+    const dynb_index *local_indexes;
+    uint32_t local_index_count;
+} dynb_restore_overrides;
+
 typedef struct dynb_restore_input {
     const char *target_table_name; /* a new name */
     const char *backup_arn;
+    dynb_restore_overrides overrides;
 } dynb_restore_input;
 
 /* Restores a backup as a new table. It shares the backup's trees: nothing is
- * copied, both live on independently. Keys, billing mode, throughput and
- * encryption are as recorded; stream, time to live, tags, deletion protection
- * and table class are not brought back.
+ * copied, both live on independently. Keys, indexes, billing mode, throughput
+ * and encryption are as recorded, or as overridden; stream, time to live, tags,
+ * deletion protection and table class are not brought back.
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and holds exactly the backup's items.
  * Returns: TABLE_ALREADY_EXISTS, BACKUP_NOT_FOUND, BACKUP_IN_USE (still
@@ -1113,6 +1222,7 @@ typedef struct dynb_restore_to_time_input {
     const char *source_table_name; /* exactly one of these two */
     const char *source_table_arn;
     const char *target_table_name; /* a new name */
+    dynb_restore_overrides overrides; /* as for a backup; all zero: none */
     int use_latest_time;           /* nonzero: the end of the window ... */
     int use_restore_time;          /* ... or nonzero: the time below */
     uint64_t restore_time_ms;
@@ -1176,6 +1286,7 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_inspect_log(dynb *db,
 
 /* One tree node of a snapshot as dynb_inspect_nodes shows it. */
 typedef struct dynb_node_info {
+    uint32_t set_index;    /* 0: the items; 1 and up: an index, in order of creation */
     uint32_t run_index;    /* 0: newest */
     uint64_t run_from_lsn; /* the run holds the changes after this LSN ... */
     uint64_t run_to_lsn;   /* ... up to this one */
@@ -3659,10 +3770,11 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  *                  [the attributes that are not in the key]
  *
  * A key is valid if and only if (1) it has exactly the schema's parts, (2) each
- * is not empty and at most 2048 bytes in the first part, 1024 in later ones,
- * before escaping, (3) an S is UTF-8, an N a valid number, (4) a 00 inside a
- * part that is not last is followed by FF. A stored item is valid for a key if
- * and only if both make a valid item and none of its names is in the schema.
+ * is not empty and at most 2048 bytes in the first part and in a partition key
+ * of the table behind an index's own keys, 1024 else, before escaping, (3) an S
+ * is UTF-8, an N a valid number, (4) a 00 inside a part that is not last is
+ * followed by FF. A stored item is valid for a key if and only if both make a
+ * valid item and none of its names is in the schema.
  *
  * Needs: UTIL, CODEC, NUMBER, VALUE   Used by: TABLE, BACKUP
  * Exports: dynbi_key_encode_part, dynbi_key_encode, dynbi_key_check,
@@ -3679,6 +3791,7 @@ typedef struct dynbi_key_part {
     const char *name;
     uint32_t name_length;
     uint8_t type;
+    uint8_t is_partition; /* a partition key; the first part is one anyway */
 } dynbi_key_part;
 
 typedef struct dynbi_schema {
@@ -3686,17 +3799,16 @@ typedef struct dynbi_schema {
     uint32_t part_count;
 } dynbi_schema;
 
-/* A partition key of zero bytes only, its end, and a sort key. */
+/* Of a table: a partition key of zero bytes only, its end, and a sort key. */
 #define DYNBI_KEY_MAX_BYTES \
     (2 * DYNB_PARTITION_KEY_MAX_BYTES + 2 + DYNB_SORT_KEY_MAX_BYTES)
 
 /* ---- encoding ---- */
 
-/* First parts of tables and of indexes' table keys are partition keys; what
- * follows one is held to the smaller limit. */
-static size_t dynbi_key_part_max(uint32_t index)
+static size_t dynbi_key_part_max(const dynbi_schema *schema, uint32_t index)
 {
-    return index ? DYNB_SORT_KEY_MAX_BYTES : DYNB_PARTITION_KEY_MAX_BYTES;
+    return index && !schema->part[index].is_partition ? DYNB_SORT_KEY_MAX_BYTES
+                                                      : DYNB_PARTITION_KEY_MAX_BYTES;
 }
 
 static const char *dynbi_type_name(uint8_t type)
@@ -3754,12 +3866,13 @@ static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index
                           part->type == DYNB_S ? "string" : "binary", part->name,
                           (size_t)part->name_length);
     }
-    if (length > dynbi_key_part_max(index)) {
+    if (length > dynbi_key_part_max(schema, index)) {
         return dynbi_fail(err, DYNB_VALIDATION, "%s",
-                          index ? "One or more parameter values were invalid: Aggregated size "
-                                  "of all range keys has exceeded the size limit of 1024 bytes"
-                                : "One or more parameter values were invalid: Size of hashkey "
-                                  "has exceeded the maximum size limit of2048 bytes");
+                          dynbi_key_part_max(schema, index) == DYNB_SORT_KEY_MAX_BYTES
+                              ? "One or more parameter values were invalid: Aggregated size "
+                                "of all range keys has exceeded the size limit of 1024 bytes"
+                              : "One or more parameter values were invalid: Size of hashkey "
+                                "has exceeded the maximum size limit of2048 bytes");
     }
     if (dynbi_key_append(schema, index, bytes, length, to)) {
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
@@ -3934,7 +4047,7 @@ static dynb_rc dynbi_key_check(const dynbi_schema *schema, const uint8_t *key, s
         return DYNB_CORRUPT;
     }
     for (i = 0; i < schema->part_count; ++i) {
-        if (!views[i].length || views[i].length > dynbi_key_part_max(i) ||
+        if (!views[i].length || views[i].length > dynbi_key_part_max(schema, i) ||
             (schema->part[i].type == DYNB_S && !dynbi_key_is_text(&views[i]))) {
             return DYNB_CORRUPT;
         }
@@ -9030,9 +9143,18 @@ static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *firs
 
 typedef struct dynbi_view {
     const dynbi_generation *newest; /* linked by next towards older ones */
-    uint32_t set;
+    uint32_t set;                   /* in the generations; some may be without it */
     dynbi_runs runs;
 } dynbi_view;
+
+/* The first generation from this one on that has the view's set, or NULL. */
+static const dynbi_generation *dynbi_view_generation(const dynbi_view *view,
+                                                     const dynbi_generation *generation)
+{
+    while (generation && generation->set_count <= view->set)
+        generation = generation->next;
+    return generation;
+}
 
 /* What the view holds for a key. After DYNB_OK with is_there: close
  * found->leaf, which is nothing to do for a change in memory. */
@@ -9042,7 +9164,8 @@ static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, cons
     const dynbi_generation *generation;
     uint32_t i;
     memset(&found->leaf.range, 0, sizeof found->leaf.range);
-    for (generation = view->newest; generation; generation = generation->next) {
+    for (generation = dynbi_view_generation(view, view->newest); generation;
+         generation = dynbi_view_generation(view, generation->next)) {
         const dynbi_entry *entry = dynbi_generation_get(generation, view->set, key, key_size);
         if (entry) {
             found->value = dynbi_entry_value(entry);
@@ -9102,7 +9225,8 @@ static dynb_rc dynbi_merge_init(dynbi_merge *merge, dynbi_reader *reader, const 
     merge->allocator = reader->allocator;
     merge->reader = reader;
     merge->view = view;
-    for (generation = view->newest; generation; generation = generation->next)
+    for (generation = dynbi_view_generation(view, view->newest); generation;
+         generation = dynbi_view_generation(view, generation->next))
         ++count;
     if (count == 0)
         return DYNB_OK;
@@ -9182,7 +9306,7 @@ static const dynbi_change *dynbi_merge_current(const dynbi_merge *merge)
 static dynb_rc dynbi_merge_seek(dynbi_merge *merge, const uint8_t *key, uint32_t key_size,
                                 int backwards, dynb_error *err)
 {
-    const dynbi_generation *generation = merge->view->newest;
+    const dynbi_generation *generation = dynbi_view_generation(merge->view, merge->view->newest);
     uint32_t i, run = 0;
     merge->backwards = backwards;
     for (i = 0; i < merge->source_count; ++i) {
@@ -9199,7 +9323,7 @@ static dynb_rc dynbi_merge_seek(dynbi_merge *merge, const uint8_t *key, uint32_t
             else
                 dynbi_generation_seek(&source->generation, generation, merge->view->set, key,
                                       key_size);
-            generation = generation->next;
+            generation = dynbi_view_generation(merge->view, generation->next);
         }
         if (rc != DYNB_OK)
             return rc;
@@ -10563,6 +10687,8 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  *     backup  0 | varint size, details | varint size, settings | snapshot
  *     segment 0 | varints page, page_count
  *     base    0 | varints of its segment and mark | snapshot
+ *     snapshot   LSN, time, counts, runs | varint count of indexes |
+ *                for each: varint size, definition | counts, runs
  * A table's number is the LSN of the frame that created it and, above bit 52,
  * its place among the tables created by that frame; never used again.
  *
@@ -10587,9 +10713,33 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
 
 #define DYNBI_SUPERBLOCK_BYTES 160u
 #define DYNBI_SUPERBLOCK_TEXT "dynbackup store\n"
-#define DYNBI_SETS 1u /* sorted sets a table has: the items */
 #define DYNBI_UUID_SIZE 37u
 #define DYNBI_NODE_BYTES_MAX 32768u
+
+#define DYNBI_INDEXES_MAX (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX)
+
+/* A secondary index: one more sorted set. Its definition names it and says what
+ * is in it; all pointers are into that. */
+typedef struct dynbi_index {
+    uint64_t id;        /* the set's number in the log: never used again in its table */
+    uint64_t since_lsn; /* of the frame that made it CREATING or DELETING, else 0 */
+    uint8_t *definition;
+    uint32_t definition_size;
+    int is_global;
+    dynb_index_status status;
+    dynb_index about; /* but for non_key_attributes, which stand in `included` */
+    const uint8_t *included;
+    uint64_t included_size;
+    const uint8_t *fill_key; /* CREATING: the last of the table's keys put in */
+    uint64_t fill_key_size;
+    dynbi_runs runs;
+    uint64_t item_count; /* last exact values */
+    uint64_t size_bytes;
+    dynbi_schema schema; /* its keys, then those of the table that are not among them */
+    uint32_t key_count;  /* of its own */
+    uint32_t slot;       /* the set's number in generations, while this table is in
+                          * memory */
+} dynbi_index;
 
 typedef struct dynbi_table {
     uint64_t id;
@@ -10598,7 +10748,10 @@ typedef struct dynbi_table {
     dynbi_schema schema; /* names point into settings */
     uint8_t *settings;   /* as in the record */
     uint32_t settings_size;
-    dynbi_runs sets[DYNBI_SETS];
+    dynbi_runs sets[1];  /* of the items; an index has its own */
+    dynbi_index *indexes;
+    uint32_t index_count;
+    uint32_t slot_count; /* sets that a new generation has to have */
     uint64_t folded_lsn; /* the runs hold everything up to this */
     uint64_t folded_time_ms; /* the time of that change */
     uint32_t recovery_days;  /* point-in-time recovery; 0: off */
@@ -10616,7 +10769,8 @@ typedef struct dynbi_table {
     int has_uncounted;      /* a run's deltas are not known yet */
     dynbi_buffer fold_key;  /* a fold that ended early goes on here ... */
     uint64_t fold_lsn;      /* ... if this still is its newest run (or 0) ... */
-    uint64_t fold_older_lsn; /* ... and this the one it is folded onto */
+    uint64_t fold_older_lsn; /* ... and this the one it is folded onto ... */
+    uint64_t fold_set;       /* ... of this set */
 } dynbi_table;
 
 /* A backup whose generation is not folded yet. */
@@ -10636,7 +10790,7 @@ typedef struct dynbi_catalog_key {
 /* One change of a transaction; positions are into the frame's payload. */
 typedef struct dynbi_op {
     dynbi_table *table;
-    uint32_t set;
+    uint32_t set; /* the slot */
     uint32_t key_size;
     uint32_t value_size;
     int is_tombstone;
@@ -10713,6 +10867,9 @@ struct dynb {
     dynbi_buffer key;   /* scratch of one call */
     dynbi_buffer value; /* likewise */
     dynbi_buffer record; /* likewise, for catalog records */
+    dynbi_buffer image;  /* likewise, the item that a write replaces */
+    dynbi_buffer entry_key[2];   /* likewise: its entry in an index, and the new one */
+    dynbi_buffer entry_value[2];
 
     dynbi_opened opened[DYNBI_OPENED]; /* good while catalog_changes is ... */
     uint64_t opened_at;                /* ... this; all are dropped else */
@@ -10882,14 +11039,178 @@ static void dynbi_code_details(dynbi_coder *coder, dynb_backup_description *back
     dynbi_code_u64(coder, &backup->lsn);
 }
 
-/* The storage side of a table or backup. */
+/* The storage side of a table or backup. Sets are counted from the items, 0,
+ * through the indexes, 1 and up. Lists are the snapshot's own where a bit says
+ * so, else those of the table it was taken of. */
 typedef struct dynbi_snapshot {
     uint64_t folded_lsn;
     uint64_t folded_time_ms;
     uint64_t item_count;
     uint64_t size_bytes;
-    dynbi_runs sets[DYNBI_SETS];
+    dynbi_runs sets[1];
+    dynbi_index *indexes;
+    uint32_t index_count;
+    uint32_t index_room; /* of the array, if it is its own; else 0 */
+    uint32_t owns_runs;        /* bit: set */
+    uint32_t owns_definitions; /* bit: index + 1 */
 } dynbi_snapshot;
+
+static const dynbi_runs *dynbi_snapshot_runs(const dynbi_snapshot *snapshot, uint32_t set)
+{
+    return set ? &snapshot->indexes[set - 1].runs : &snapshot->sets[0];
+}
+
+static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot *snapshot)
+{
+    uint32_t set;
+    if (snapshot->owns_runs & 1u)
+        dynbi_runs_free(allocator, &snapshot->sets[0]);
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (snapshot->owns_runs >> set & 1u)
+            dynbi_runs_free(allocator, &index->runs);
+        if (snapshot->owns_definitions >> set & 1u)
+            dynbi_free(allocator, index->definition, index->definition_size);
+    }
+    if (snapshot->index_room)
+        dynbi_free(allocator, snapshot->indexes, snapshot->index_room * sizeof(dynbi_index));
+    memset(snapshot, 0, sizeof *snapshot);
+}
+
+/* Makes the array of indexes the snapshot's own, with room for `more`. Zero: no
+ * memory. */
+static int dynbi_snapshot_open(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                               uint32_t more)
+{
+    uint32_t room = snapshot->index_count + more;
+    dynbi_index *indexes;
+    if (room <= snapshot->index_room || room == 0)
+        return 1;
+    indexes = (dynbi_index *)dynbi_allocate(allocator, room * sizeof *indexes);
+    if (!indexes)
+        return 0;
+    memset(indexes, 0, room * sizeof *indexes);
+    if (snapshot->index_count)
+        memcpy(indexes, snapshot->indexes, snapshot->index_count * sizeof *indexes);
+    if (snapshot->index_room)
+        dynbi_free(allocator, snapshot->indexes, snapshot->index_room * sizeof *indexes);
+    snapshot->indexes = indexes;
+    snapshot->index_room = room;
+    return 1;
+}
+
+/* Puts a list of runs in a set's place; the snapshot owns it from then on. The
+ * array of indexes is its own. */
+static void dynbi_snapshot_set_runs(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                    uint32_t set, const dynbi_runs *runs)
+{
+    dynbi_runs *to = set ? &snapshot->indexes[set - 1].runs : &snapshot->sets[0];
+    DYNBI_ASSERT(set == 0 || snapshot->index_room);
+    if (snapshot->owns_runs >> set & 1u)
+        dynbi_runs_free(allocator, to);
+    *to = *runs;
+    snapshot->owns_runs |= (uint32_t)1 << set;
+}
+
+/* Takes an index out; the array is the snapshot's own. */
+static void dynbi_snapshot_remove(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                  uint32_t set)
+{
+    const uint32_t low = ((uint32_t)1 << set) - 1u;
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    DYNBI_ASSERT(snapshot->index_room && set >= 1 && set <= snapshot->index_count);
+    if (snapshot->owns_runs >> set & 1u)
+        dynbi_runs_free(allocator, &index->runs);
+    if (snapshot->owns_definitions >> set & 1u)
+        dynbi_free(allocator, index->definition, index->definition_size);
+    --snapshot->index_count;
+    memmove(index, index + 1, (snapshot->index_count + 1 - set) * sizeof *index);
+    snapshot->owns_runs = (snapshot->owns_runs & low) | (snapshot->owns_runs >> 1 & ~low);
+    snapshot->owns_definitions =
+        (snapshot->owns_definitions & low) | (snapshot->owns_definitions >> 1 & ~low);
+}
+
+/* What an index is; the names it includes follow one another in a part. */
+static void dynbi_code_index(dynbi_coder *coder, dynbi_index *index)
+{
+    dynb_index *about = &index->about;
+    dynbi_code_u64(coder, &index->id);
+    dynbi_code_u64(coder, &index->since_lsn);
+    dynbi_code_text(coder, &about->index_name);
+    index->is_global = (int)dynbi_code_u32(coder, index->is_global ? 1 : 0, 2);
+    index->status = (dynb_index_status)dynbi_code_u32(coder, (uint32_t)index->status, 4);
+    dynbi_code_key(coder, &about->partition_key);
+    dynbi_code_key(coder, &about->sort_key);
+    about->projection = (dynb_projection)dynbi_code_u32(coder, (uint32_t)about->projection, 3);
+    about->non_key_attribute_count = dynbi_code_u32(coder, about->non_key_attribute_count,
+                                                    DYNB_PROJECTED_ATTRIBUTES_MAX + 1);
+    dynbi_code_part(coder, &index->included, &index->included_size);
+    dynbi_code_u64(coder, &about->provisioned.read_units);
+    dynbi_code_u64(coder, &about->provisioned.write_units);
+    dynbi_code_u64(coder, &about->on_demand.read_units);
+    dynbi_code_u64(coder, &about->on_demand.write_units);
+    dynbi_code_part(coder, &index->fill_key, &index->fill_key_size);
+}
+
+static int dynbi_key_type_is_good(const dynb_key_attribute *key)
+{
+    return key->type == DYNB_S || key->type == DYNB_N || key->type == DYNB_B;
+}
+
+/* Reads index->definition: its fields point into it. Zero: it is damaged. */
+static int dynbi_index_load(dynbi_index *index)
+{
+    dynbi_coder coder;
+    const char *name;
+    uint32_t i;
+    memset(&coder, 0, sizeof coder);
+    coder.at = index->definition;
+    coder.end = index->definition + index->definition_size;
+    dynbi_code_index(&coder, index);
+    index->about.non_key_attributes = NULL;
+    if (coder.is_broken || coder.at != coder.end || !index->about.index_name ||
+        !index->about.partition_key.name || !dynbi_key_type_is_good(&index->about.partition_key) ||
+        (index->about.sort_key.name && !dynbi_key_type_is_good(&index->about.sort_key)))
+        return 0;
+    coder.at = index->included;
+    coder.end = index->included + index->included_size;
+    for (i = 0; i < index->about.non_key_attribute_count; ++i) {
+        dynbi_code_text(&coder, &name);
+        if (coder.is_broken || !name)
+            return 0;
+    }
+    return coder.at == coder.end;
+}
+
+/* Writes what an index's fields say as a new definition of set `set`, which the
+ * snapshot owns from then on. Zero: no memory. The array is the snapshot's. */
+static int dynbi_snapshot_define(const dynb_allocator *allocator, dynbi_snapshot *snapshot,
+                                 uint32_t set)
+{
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    dynbi_coder coder;
+    dynbi_buffer to;
+    uint8_t *definition = NULL;
+    memset(&to, 0, sizeof to);
+    memset(&coder, 0, sizeof coder);
+    to.allocator = allocator;
+    coder.out = &to;
+    DYNBI_ASSERT(snapshot->index_room);
+    dynbi_code_index(&coder, index);
+    if (!coder.is_broken)
+        definition = (uint8_t *)dynbi_allocate(allocator, to.used_bytes);
+    if (definition) {
+        memcpy(definition, to.bytes, to.used_bytes);
+        if (snapshot->owns_definitions >> set & 1u)
+            dynbi_free(allocator, index->definition, index->definition_size);
+        snapshot->owns_definitions |= (uint32_t)1 << set;
+        index->definition = definition;
+        index->definition_size = (uint32_t)to.used_bytes;
+        (void)dynbi_index_load(index);
+    }
+    dynbi_buffer_free(&to);
+    return definition != NULL;
+}
 
 static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
 {
@@ -10923,33 +11244,71 @@ static void dynbi_code_counts(dynbi_coder *coder, dynbi_snapshot *snapshot)
     dynbi_code_u64(coder, &snapshot->size_bytes);
 }
 
-/* Reading makes the run lists, freed by dynbi_snapshot_free. */
+/* Reading makes the list. */
+static void dynbi_code_runs(dynbi_coder *coder, const dynb_allocator *allocator, dynbi_runs *runs)
+{
+    uint32_t i, count = dynbi_code_u32(coder, runs->count, 4096);
+    if (!coder->out) {
+        coder->is_broken = coder->is_broken || count > (size_t)(coder->end - coder->at);
+        coder->lacks_memory = !coder->is_broken && !dynbi_runs_make(allocator, count, runs);
+        if (coder->is_broken || coder->lacks_memory)
+            return;
+    }
+    for (i = 0; i < count; ++i)
+        dynbi_code_run(coder, &runs->run[i]);
+}
+
+/* An index of a snapshot, what reading makes being the snapshot's own. */
+static void dynbi_code_snapshot_index(dynbi_coder *coder, const dynb_allocator *allocator,
+                                      dynbi_snapshot *snapshot, uint32_t set)
+{
+    dynbi_index *index = &snapshot->indexes[set - 1];
+    const uint8_t *definition = index->definition;
+    uint64_t size = index->definition_size;
+    dynbi_code_part(coder, &definition, &size);
+    if (!coder->out) {
+        if (coder->is_broken || size == 0 || size > 0xffffffu) {
+            coder->is_broken = 1;
+            return;
+        }
+        index->definition = (uint8_t *)dynbi_allocate(allocator, (size_t)size);
+        coder->lacks_memory = !index->definition;
+        if (coder->lacks_memory)
+            return;
+        memcpy(index->definition, definition, (size_t)size);
+        index->definition_size = (uint32_t)size;
+        snapshot->owns_definitions |= (uint32_t)1 << set;
+        coder->is_broken = !dynbi_index_load(index);
+    }
+    dynbi_code_u64(coder, &index->item_count);
+    dynbi_code_u64(coder, &index->size_bytes);
+    dynbi_code_runs(coder, allocator, &index->runs);
+    if (!coder->out)
+        snapshot->owns_runs |= (uint32_t)1 << set;
+}
+
+/* Reading makes lists, freed by dynbi_snapshot_free. */
 static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *allocator,
                                 dynbi_snapshot *snapshot)
 {
-    uint32_t set, i;
+    uint32_t set, count;
     dynbi_code_counts(coder, snapshot);
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        dynbi_runs *runs = &snapshot->sets[set];
-        uint32_t count = dynbi_code_u32(coder, runs->count, 4096);
-        if (!coder->out) {
-            coder->is_broken = coder->is_broken || count > (size_t)(coder->end - coder->at);
-            coder->lacks_memory = !coder->is_broken && !dynbi_runs_make(allocator, count, runs);
-            if (coder->is_broken || coder->lacks_memory)
-                return;
-        }
-        for (i = 0; i < count; ++i)
-            dynbi_code_run(coder, &runs->run[i]);
+    dynbi_code_runs(coder, allocator, &snapshot->sets[0]);
+    if (!coder->out)
+        snapshot->owns_runs = 1;
+    if (coder->lacks_memory || coder->is_broken)
+        return;
+    count = dynbi_code_u32(coder, snapshot->index_count, DYNBI_INDEXES_MAX + 1);
+    if (!coder->out && count && !dynbi_snapshot_open(allocator, snapshot, count)) {
+        coder->lacks_memory = 1;
+        return;
     }
-    if (!coder->out && !coder->is_broken)
-        coder->is_broken = !dynbi_runs_are_tiled(&snapshot->sets[0], snapshot->folded_lsn);
-}
-
-static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot *snapshot)
-{
-    uint32_t set;
-    for (set = 0; set < DYNBI_SETS; ++set)
-        dynbi_runs_free(allocator, &snapshot->sets[set]);
+    snapshot->index_count = count;
+    for (set = 1; set <= count && !coder->is_broken && !coder->lacks_memory; ++set)
+        dynbi_code_snapshot_index(coder, allocator, snapshot, set);
+    for (set = 0; !coder->out && !coder->is_broken && !coder->lacks_memory && set <= count; ++set)
+        coder->is_broken = !dynbi_runs_are_tiled(dynbi_snapshot_runs(snapshot, set),
+                                                 snapshot->folded_lsn);
 }
 
 /* A place to rebuild a table's past from: a snapshot, and where the log goes on
@@ -11042,19 +11401,6 @@ static dynb_rc dynbi_record_table(const dynbi_record *record, uint64_t *id, dynb
     coder.at = record->settings;
     coder.end = record->settings + record->settings_size;
     dynbi_code_u64(&coder, id);
-    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
-}
-
-/* The counts of a record's snapshot, without its runs. */
-static dynb_rc dynbi_record_counts(const dynbi_record *record, dynbi_snapshot *out,
-                                   dynb_error *err)
-{
-    dynbi_coder coder;
-    memset(out, 0, sizeof *out);
-    memset(&coder, 0, sizeof coder);
-    coder.at = record->snapshot;
-    coder.end = record->snapshot + record->snapshot_size;
-    dynbi_code_counts(&coder, out);
     return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
 }
 
@@ -11160,13 +11506,23 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
 
 /* --- tables in memory --- */
 
+/* A table's snapshot as it is: nothing in it is its own. */
 static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
 {
+    memset(out, 0, sizeof *out);
     out->folded_lsn = table->folded_lsn;
     out->folded_time_ms = table->folded_time_ms;
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
-    memcpy(out->sets, table->sets, sizeof out->sets);
+    out->sets[0] = table->sets[0];
+    out->indexes = table->indexes;
+    out->index_count = table->index_count;
+}
+
+/* The runs of the items (set 0) or of an index (1 and up). */
+static const dynbi_runs *dynbi_table_runs(const dynbi_table *table, uint32_t set)
+{
+    return set ? &table->indexes[set - 1].runs : &table->sets[0];
 }
 
 #define DYNBI_TABLE_LSN_BITS 52u
@@ -11186,8 +11542,31 @@ static uint64_t dynbi_table_lsn(const dynbi_table *table)
 static void dynbi_table_view(const dynbi_table *table, uint32_t set, dynbi_view *view)
 {
     view->newest = table->newest;
-    view->set = set;
-    view->runs = table->sets[set];
+    view->set = set ? table->indexes[set - 1].slot : 0;
+    view->runs = *dynbi_table_runs(table, set);
+}
+
+/* The set with that number in the log; beyond index_count: there is none. */
+static uint32_t dynbi_table_find_set(const dynbi_table *table, uint64_t id)
+{
+    uint32_t set;
+    for (set = 0; id && set < table->index_count; ++set) {
+        if (table->indexes[set].id == id)
+            break;
+    }
+    return id ? set + 1 : 0;
+}
+
+/* The number in the log of the set in a slot. */
+static uint64_t dynbi_table_set_id(const dynbi_table *table, uint32_t slot)
+{
+    uint32_t i;
+    for (i = 0; slot && i < table->index_count; ++i) {
+        if (table->indexes[i].slot == slot)
+            return table->indexes[i].id;
+    }
+    DYNBI_ASSERT(slot == 0);
+    return 0;
 }
 
 static void dynbi_store_freeze(dynb *db, dynbi_generation *generation)
@@ -11229,8 +11608,13 @@ static void dynbi_table_clear(dynb *db, dynbi_table *table)
         dynbi_store_drop_generation(db, table->newest);
         table->newest = next;
     }
-    for (set = 0; set < DYNBI_SETS; ++set)
-        dynbi_runs_free(&db->allocator, &table->sets[set]);
+    dynbi_runs_free(&db->allocator, &table->sets[0]);
+    for (set = 0; set < table->index_count; ++set) {
+        dynbi_runs_free(&db->allocator, &table->indexes[set].runs);
+        dynbi_free(&db->allocator, table->indexes[set].definition,
+                   table->indexes[set].definition_size);
+    }
+    dynbi_free(&db->allocator, table->indexes, table->index_count * sizeof(dynbi_index));
     dynbi_free(&db->allocator, table->settings, table->settings_size);
     dynbi_free(&db->allocator, table->name, table->name_length + 1u);
     dynbi_buffer_free(&table->fold_key);
@@ -11307,6 +11691,50 @@ static int dynbi_retention_is_set(const dynb_backup_retention *rule)
     return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
 }
 
+/* Adds a part to a schema, unless it has it: key attributes of the table that
+ * an index has, too, are there once. */
+static void dynbi_schema_add(dynbi_schema *schema, const dynb_key_attribute *key, int is_partition)
+{
+    dynbi_key_part *part = &schema->part[schema->part_count];
+    size_t length = 0;
+    if (!key->name)
+        return;
+    while (key->name[length])
+        ++length;
+    if (dynbi_schema_find(schema, key->name, length) < schema->part_count)
+        return;
+    part->name = key->name;
+    part->name_length = (uint32_t)length;
+    part->type = (uint8_t)key->type;
+    part->is_partition = (uint8_t)is_partition;
+    ++schema->part_count;
+}
+
+/* Gives the indexes their schemas and slots, and takes note of what is not
+ * counted. */
+static void dynbi_table_bind(dynbi_table *table, const dynb_table_description *settings)
+{
+    uint32_t i, j;
+    dynbi_schema_add(&table->schema, &settings->partition_key, 1);
+    dynbi_schema_add(&table->schema, &settings->sort_key, 0);
+    for (i = 0; i <= table->index_count; ++i) {
+        const dynbi_runs *runs = dynbi_table_runs(table, i);
+        const int counts = i == 0 || table->indexes[i - 1].status == DYNB_INDEX_ACTIVE;
+        for (j = 0; counts && j < runs->count; ++j)
+            table->has_uncounted |= !runs->run[j].is_counted;
+    }
+    for (i = 0; i < table->index_count; ++i) {
+        dynbi_index *index = &table->indexes[i];
+        dynbi_schema_add(&index->schema, &index->about.partition_key, 1);
+        dynbi_schema_add(&index->schema, &index->about.sort_key, 0);
+        index->key_count = index->schema.part_count;
+        dynbi_schema_add(&index->schema, &settings->partition_key, 1);
+        dynbi_schema_add(&index->schema, &settings->sort_key, 0);
+        index->slot = i + 1;
+    }
+    table->slot_count = table->index_count + 1;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -11316,7 +11744,6 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     dynbi_snapshot snapshot;
     size_t length = 0;
     dynb_rc rc;
-    uint32_t i;
     *out = NULL;
     if (!table)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
@@ -11327,13 +11754,13 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
         dynbi_free(&db->allocator, table, sizeof *table);
         return rc;
     }
-    memcpy(table->sets, snapshot.sets, sizeof table->sets);
+    table->sets[0] = snapshot.sets[0];
+    table->indexes = snapshot.indexes;
+    table->index_count = snapshot.index_count;
     table->folded_lsn = snapshot.folded_lsn;
     table->folded_time_ms = snapshot.folded_time_ms;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
-    for (i = 0; i < table->sets[0].count; ++i)
-        table->has_uncounted |= !table->sets[0].run[i].is_counted;
     rc = dynbi_settings_read(record->settings, (size_t)record->settings_size, &table->id,
                              &settings, NULL, err);
     if (rc == DYNB_OK) {
@@ -11358,23 +11785,12 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     table->recovery_days = settings.recovery_period_days;
     table->recovery_lsn = settings.recovery_lsn;
     table->has_retention = dynbi_retention_is_set(&settings.retention);
-    for (i = 0; i < 2; ++i) {
-        const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
-        dynbi_key_part *part = &table->schema.part[table->schema.part_count];
-        if (!key->name)
-            continue;
-        part->name = key->name;
-        part->type = (uint8_t)key->type;
-        while (key->name[part->name_length])
-            ++part->name_length;
-        ++table->schema.part_count;
-        if (key->type != DYNB_S && key->type != DYNB_N && key->type != DYNB_B)
-            rc = dynbi_record_broken(err);
-    }
-    if (rc != DYNB_OK) {
+    if (!dynbi_key_type_is_good(&settings.partition_key) ||
+        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key))) {
         dynbi_table_free(db, table);
-        return rc;
+        return dynbi_record_broken(err);
     }
+    dynbi_table_bind(table, &settings);
     *out = table;
     return DYNB_OK;
 }
@@ -11467,6 +11883,20 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
+#define DYNBI_INDEX_MEMORY 16384u /* more for each index of a table but the first: nodes in
+                                   * each generation, lists of runs */
+
+/* Refuses more indexes than memory can hold the changes of. */
+static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count, dynb_error *err)
+{
+    const uint64_t more = index_count > 1 ? (uint64_t)(index_count - 1) * DYNBI_INDEX_MEMORY : 0;
+    const uint64_t needed = dynbi_store_overhead(db) + DYNBI_CHANGES_MIN + more;
+    if (!more || needed <= db->memory.budget_bytes)
+        return DYNB_OK;
+    return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                      "config.memory_bytes is %u; a table with %u indexes needs at least %u",
+                      db->memory.budget_bytes, (uint64_t)index_count, needed);
+}
 
 /* Parts the budget: half of what is left is for changes waiting to be
  * folded. */
@@ -11650,7 +12080,7 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
                           db->frame.used_bytes + size);
     at = db->frame.bytes + db->frame.used_bytes;
     at = dynbi_varint_store(at, table->id);
-    at = dynbi_varint_store(at, set);
+    at = dynbi_varint_store(at, dynbi_table_set_id(table, set));
     at = dynbi_varint_store(at, (uint64_t)change->value_size << 1 |
                                     (change->is_tombstone ? 1u : 0u));
     at = dynbi_varint_store(at, change->key_size);
@@ -11677,12 +12107,13 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
     db->op_count = 0;
     while (at < end) {
         uint64_t id = 0, set = 0, word = 0, key_size = 0;
+        uint32_t index;
         dynbi_op *op;
         at = dynbi_varint_load(at, end, &id);
         at = at ? dynbi_varint_load(at, end, &set) : NULL;
         at = at ? dynbi_varint_load(at, end, &word) : NULL;
         at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
-        if (!at || set >= DYNBI_SETS || key_size > DYNBI_TREE_KEY_MAX ||
+        if (!at || (id == 0 && set) || key_size > DYNBI_TREE_KEY_MAX ||
             key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
             (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
@@ -11691,7 +12122,10 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
         op = &db->ops[db->op_count++];
         memset(op, 0, sizeof *op);
         op->table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
-        op->set = (uint32_t)set;
+        index = op->table ? dynbi_table_find_set(op->table, set) : 0;
+        if (op->table && index > op->table->index_count)
+            op->table = NULL; /* of an index that is gone */
+        op->set = op->table && index ? op->table->indexes[index - 1].slot : 0;
         op->key_size = (uint32_t)key_size;
         op->value_size = (uint32_t)(word >> 1);
         op->is_tombstone = (int)(word & 1);
@@ -11715,6 +12149,13 @@ static int dynbi_table_is_marked(const dynb *db, const dynbi_table *table, uint6
     return 0;
 }
 
+/* When a generation of the table is full. Its sets have nodes, however few
+ * changes there are. */
+static uint64_t dynbi_table_generation_max(const dynb *db, const dynbi_table *table)
+{
+    return db->generation_max + (uint64_t)(table->slot_count - 1) * 2 * DYNBI_NODE_BYTES;
+}
+
 /* Makes sure the changes of the next frame can go into the table's generation:
  * a new one where the newest is frozen, full, or behind a marker. */
 static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log_mark *before,
@@ -11723,11 +12164,17 @@ static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log
     dynbi_generation *newest = table->newest;
     uint64_t old_bytes;
     if (newest && newest->entry_count &&
-        (newest->used_bytes >= db->generation_max ||
+        (newest->used_bytes >= dynbi_table_generation_max(db, table) ||
+         newest->set_count < table->slot_count ||
          dynbi_table_is_marked(db, table, newest->last_lsn, before->lsn + 1)))
         dynbi_store_freeze(db, newest);
+    if (newest && !newest->frozen && newest->set_count < table->slot_count) {
+        table->newest = newest->next; /* it is empty */
+        dynbi_store_drop_generation(db, newest);
+        newest = table->newest;
+    }
     if (!newest || newest->frozen) {
-        dynbi_generation *generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+        dynbi_generation *generation = dynbi_generation_new(&db->pool, table->slot_count);
         if (!generation)
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for changes");
         generation->next = newest;
@@ -11889,6 +12336,43 @@ static void dynbi_store_drop_table(dynb *db, const uint8_t *key, uint32_t key_si
     dynbi_store_release_table(db, table);
 }
 
+/* Nonzero: a slot is in use by one of the indexes or by changes in memory. */
+static int dynbi_slot_is_taken(const dynbi_index *indexes, uint32_t count,
+                               const dynbi_generation *generation, uint32_t slot)
+{
+    uint32_t i;
+    for (i = 0; i < count; ++i) {
+        if (indexes[i].slot == slot)
+            return 1;
+    }
+    while (generation && (slot >= generation->set_count || !generation->sets[slot].root))
+        generation = generation->next;
+    return generation != NULL;
+}
+
+/* Indexes that stay keep their slots; new ones get some that nobody's changes
+ * are in. */
+static void dynbi_table_keep_slots(dynbi_table *table, const dynbi_table *old)
+{
+    uint32_t i;
+    for (i = 0; i < table->index_count; ++i) {
+        uint32_t set = dynbi_table_find_set(old, table->indexes[i].id);
+        table->indexes[i].slot = set <= old->index_count ? old->indexes[set - 1].slot : 0;
+    }
+    table->slot_count = 1;
+    for (i = 0; i < table->index_count; ++i) {
+        uint32_t slot = table->indexes[i].slot;
+        if (!slot) {
+            for (slot = 1; dynbi_slot_is_taken(table->indexes, table->index_count, old->newest,
+                                               slot);)
+                ++slot;
+            table->indexes[i].slot = slot;
+        }
+        if (slot >= table->slot_count)
+            table->slot_count = slot + 1;
+    }
+}
+
 /* The table becomes what was staged; a live one keeps its generations but those
  * that the new runs hold. */
 static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
@@ -11896,8 +12380,13 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
     dynbi_table *to = staged->table, *table = dynbi_store_find_id(db, to->id);
     uint32_t index;
     staged->table = NULL;
+    for (index = 0; index < to->index_count; ++index) {
+        if (to->indexes[index].status != DYNB_INDEX_ACTIVE)
+            db->tidy_is_due = 1; /* to be filled, or removed */
+    }
     if (table) {
         dynbi_table old = *table;
+        dynbi_table_keep_slots(to, &old);
         *table = *to;
         table->newest = old.newest;
         table->pending_count = old.pending_count;
@@ -11907,6 +12396,7 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->fold_key = old.fold_key;
         table->fold_lsn = old.fold_lsn;
         table->fold_older_lsn = old.fold_older_lsn;
+        table->fold_set = old.fold_set;
         old.newest = NULL;
         memset(&old.fold_key, 0, sizeof old.fold_key);
         dynbi_table_clear(db, &old);
@@ -12290,11 +12780,13 @@ static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
     rc = dynbi_record_snapshot(reader->allocator, entry, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
-            rc = dynbi_mark_tree(pages, reader, &snapshot.sets[set].run[i].root, err);
+    *is_counted = 1;
+    for (set = 0; set <= snapshot.index_count; ++set) {
+        const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
+        for (i = 0; rc == DYNB_OK && i < runs->count; ++i)
+            rc = dynbi_mark_tree(pages, reader, &runs->run[i].root, err);
+        *is_counted = *is_counted && dynbi_runs_totals(runs, &items, &bytes);
     }
-    *is_counted = dynbi_runs_totals(&snapshot.sets[0], &items, &bytes);
     dynbi_snapshot_free(reader->allocator, &snapshot);
     return rc;
 }
@@ -12314,6 +12806,7 @@ static void dynbi_mark_log(dynb *db)
  * set. */
 static void dynbi_store_init(dynb *db)
 {
+    uint32_t i;
     db->pages.allocator = &db->allocator;
     db->log.disk = &db->disk;
     db->log.allocator = &db->allocator;
@@ -12325,8 +12818,14 @@ static void dynbi_store_init(dynb *db)
     db->key.allocator = &db->allocator;
     db->value.allocator = &db->allocator;
     db->record.allocator = &db->allocator;
+    db->image.allocator = &db->allocator;
+    for (i = 0; i < 2; ++i) {
+        db->entry_key[i].allocator = &db->allocator;
+        db->entry_value[i].allocator = &db->allocator;
+    }
     db->pool.allocator = &db->allocator;
     db->catalog.fold_key.allocator = &db->allocator;
+    db->catalog.slot_count = 1;
 }
 
 /* --- creation --- */
@@ -12766,6 +13265,11 @@ static void dynbi_store_free(dynb *db)
     dynbi_buffer_free(&db->key);
     dynbi_buffer_free(&db->value);
     dynbi_buffer_free(&db->record);
+    dynbi_buffer_free(&db->image);
+    for (i = 0; i < 2; ++i) {
+        dynbi_buffer_free(&db->entry_key[i]);
+        dynbi_buffer_free(&db->entry_value[i]);
+    }
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
     dynbi_pages_free(&db->pages);
@@ -12781,6 +13285,28 @@ static void dynbi_store_free(dynb *db)
  *
  * An item is stored under its key bytes (section 14), without its key
  * attributes, which the key gives back.
+ *
+ * Indexes. An item that has all keys of an index, of the right types and sizes,
+ * has an entry in it: its key is the index's keys, then those of the table's
+ * keys that are not among them, so that it is unique; its value is what the
+ * index projects of the item, stored as items are. A write to a table with
+ * indexes reads the item it replaces and logs, in the frame of the item's own
+ * change, what changes in each index: a tombstone for the entry that was, where
+ * the entry moves or ends, and the entry that is, unless it is the same. So
+ * recovery applies what was logged and computes nothing: it cannot differ from
+ * the live path, needs no old items (which may be folded beyond the frame's LSN
+ * already), and is as it is without indexes. The price is log: an index that
+ * projects ALL logs the item once more. A table without indexes reads and logs
+ * as before.
+ *
+ * A new index on a live table. The frame at `since_lsn` says CREATING; from
+ * there on every write logs the index's changes, too. The worker then reads the
+ * table's items as they are (whatever is being written) and adds their entries
+ * below the index's own changes, as its oldest runs, piece by piece: where an
+ * entry changed since, the change lies above and wins, and where it did not,
+ * the item has not changed either, so that any moment after since_lsn gives the
+ * same. How far it came is in the catalog with the piece, so a crash loses one
+ * piece at most. Tombstones stay until all pieces are there.
  *
  * Needs: VALUE, KEY, SNAPSHOT, STORE   Used by: BACKUP, API
  * Exports: dynbi_table_*, dynbi_item_*, dynbi_settings_make, dynbi_describe
@@ -13040,12 +13566,89 @@ static dynb_rc dynbi_describe(const dynb *db, const uint8_t *settings, size_t se
     return DYNB_OK;
 }
 
+/* The room an index takes in a result: its texts, where a name included has at
+ * least 3 bytes for which a pointer is needed; its ARN and its description. */
+static size_t dynbi_index_room(size_t definition_size)
+{
+    return 4 * definition_size + DYNBI_ARN_ROOM + 2 * DYNB_NAME_MAX +
+           sizeof(dynb_index_description) + 64;
+}
+
+static size_t dynbi_indexes_room(const dynbi_index *indexes, uint32_t count)
+{
+    size_t room = 64;
+    uint32_t i;
+    for (i = 0; i < count; ++i)
+        room += dynbi_index_room(indexes[i].definition_size);
+    return room;
+}
+
+/* Fills an index's description; its texts are copied to the result. */
+static void dynbi_describe_index(const dynb *db, const char *table_name, const dynbi_index *index,
+                                 dynb_index_description *out, dynb_result *result)
+{
+    char arn[2 * DYNB_NAME_MAX + 2 * DYNBI_ARN_ROOM];
+    const uint32_t count = index->about.non_key_attribute_count;
+    dynbi_index copy = *index;
+    dynbi_coder coder;
+    size_t length;
+    uint32_t i;
+    copy.definition = (uint8_t *)dynbi_result_take(result, index->definition_size);
+    memcpy(copy.definition, index->definition, index->definition_size);
+    (void)dynbi_index_load(&copy);
+    memset(out, 0, sizeof *out);
+    out->index = copy.about;
+    out->status = copy.status;
+    out->backfilling = copy.status == DYNB_INDEX_CREATING;
+    out->item_count = index->item_count;
+    out->size_bytes = index->size_bytes;
+    if (count) {
+        const char **names = (const char **)dynbi_result_take(result, count * sizeof *names);
+        memset(&coder, 0, sizeof coder);
+        coder.at = copy.included;
+        coder.end = copy.included + copy.included_size;
+        for (i = 0; i < count; ++i)
+            dynbi_code_text(&coder, &names[i]);
+        out->index.non_key_attributes = names;
+    }
+    length = dynbi_table_arn(db, table_name, arn, sizeof arn);
+    length += dynbi_format(arn + length, sizeof arn - length, "/index/%s",
+                           copy.about.index_name);
+    out->index_arn = dynbi_result_text(result, arn, length);
+}
+
+/* Fills in the lists of indexes; the room was reserved. */
+static void dynbi_describe_indexes(const dynb *db, const dynbi_index *indexes, uint32_t count,
+                                   dynb_table_description *out, dynb_result *result)
+{
+    dynb_index_description *to;
+    uint32_t i, is_global, made = 0;
+    if (!count)
+        return;
+    to = (dynb_index_description *)dynbi_result_take(result, count * sizeof *to);
+    for (is_global = 2; is_global-- > 0;) {
+        const uint32_t first = made;
+        for (i = 0; i < count; ++i) {
+            if ((uint32_t)indexes[i].is_global == is_global)
+                dynbi_describe_index(db, out->table_name, &indexes[i], &to[made++], result);
+        }
+        if (is_global) {
+            out->global_indexes = made > first ? to + first : NULL;
+            out->global_index_count = made - first;
+        } else {
+            out->local_indexes = made > first ? to + first : NULL;
+            out->local_index_count = made - first;
+        }
+    }
+}
+
 /* Describes a table as it is in memory. out NULL: nothing to do. */
 static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
                                     dynb_table_description *out, dynb_result *result,
                                     dynb_error *err)
 {
-    size_t room = dynbi_describe_room(table->settings_size, table->name_length);
+    size_t room = dynbi_describe_room(table->settings_size, table->name_length) +
+                  dynbi_indexes_room(table->indexes, table->index_count);
     dynb_rc rc;
     if (!out)
         return DYNB_OK;
@@ -13054,6 +13657,7 @@ static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
         rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     return DYNB_OK;
@@ -13188,6 +13792,412 @@ static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
     return 1;
 }
 
+/* --- indexes: what is asked for --- */
+
+/* The keys of a table and its indexes to be, and the attribute definitions that
+ * came with them (NULL: none). */
+typedef struct dynbi_key_uses {
+    const dynb_key_attribute *definitions;
+    uint32_t definition_count;
+    dynb_key_attribute *key[2 * (DYNBI_INDEXES_MAX + 1)];
+    uint32_t key_count;
+    uint32_t table_key_count; /* the first so many are the table's */
+} dynbi_key_uses;
+
+static void dynbi_key_use(dynbi_key_uses *uses, dynb_key_attribute *key)
+{
+    if (key->name)
+        uses->key[uses->key_count++] = key;
+}
+
+/* Appends "[a, b]", each name once, as far as there is room. */
+static void dynbi_key_names(const dynbi_key_uses *uses, int of_keys, char *to, size_t room)
+{
+    const uint32_t count = of_keys ? uses->key_count : uses->definition_count;
+    uint32_t i, j;
+    size_t used = dynbi_format(to, room, "[");
+    for (i = 0; i < count; ++i) {
+        const char *name = of_keys ? uses->key[i]->name : uses->definitions[i].name;
+        for (j = 0; of_keys && j < i && !dynbi_text_equal(uses->key[j]->name, name); ++j)
+            ;
+        if (of_keys && j < i)
+            continue;
+        if (used + dynbi_length(name) + 4 < room)
+            used += dynbi_format(to + used, room - used, used > 1 ? ", %s" : "%s", name);
+    }
+    (void)dynbi_format(to + used, room - used, "]");
+}
+
+/* Contract 4.6: definitions are exactly those of the keys used. */
+static dynb_rc dynbi_definitions_fail(const dynbi_key_uses *uses, int is_unused, dynb_error *err)
+{
+    char keys[400], definitions[400];
+    dynbi_key_names(uses, 1, keys, sizeof keys);
+    dynbi_key_names(uses, 0, definitions, sizeof definitions);
+    if (!is_unused && uses->definition_count < uses->table_key_count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid KeySchema: Some index key attribute have no definition");
+    if (!is_unused)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Some index key attributes "
+                          "are not defined in AttributeDefinitions. Keys: %s, "
+                          "AttributeDefinitions: %s",
+                          keys, definitions);
+    if (uses->key_count == uses->table_key_count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of attributes in "
+                          "KeySchema does not exactly match number of attributes defined in "
+                          "AttributeDefinitions");
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      "One or more parameter values were invalid: Some AttributeDefinitions are "
+                      "not used. AttributeDefinitions: %s, keys used: %s",
+                      definitions, keys);
+}
+
+/* Takes the keys' types from the definitions, if there are any; then each name
+ * has one type. */
+static dynb_rc dynbi_definitions_apply(dynbi_key_uses *uses, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 0; i < uses->definition_count; ++i) {
+        dynb_rc rc = uses->definitions[i].name
+                         ? dynbi_key_attribute_check(&uses->definitions[i],
+                                                     "attribute_definitions", err)
+                         : dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                                      "attribute_definitions[%u].name is NULL", (uint64_t)i);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    for (i = 0; uses->definitions && i < uses->key_count; ++i) {
+        dynb_key_attribute *key = uses->key[i];
+        for (j = 0; j < uses->definition_count; ++j) {
+            if (dynbi_text_equal(uses->definitions[j].name, key->name))
+                break;
+        }
+        if (j == uses->definition_count)
+            return dynbi_definitions_fail(uses, 0, err);
+        key->type = key->type == DYNB_TYPE_NONE ? uses->definitions[j].type : key->type;
+    }
+    for (i = 0; i < uses->definition_count; ++i) {
+        for (j = 0; j < uses->key_count; ++j) {
+            if (dynbi_text_equal(uses->definitions[i].name, uses->key[j]->name))
+                break;
+        }
+        if (j == uses->key_count)
+            return dynbi_definitions_fail(uses, 1, err);
+    }
+    return DYNB_OK;
+}
+
+/* The names of one attribute have one type: of the keys and of definitions. */
+static dynb_rc dynbi_key_types_check(const dynbi_key_uses *uses, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 0; i < uses->key_count; ++i) {
+        const dynb_key_attribute *key = uses->key[i];
+        for (j = 0; j < i + uses->definition_count; ++j) {
+            const dynb_key_attribute *other = j < i ? uses->key[j] : &uses->definitions[j - i];
+            if (other->type != key->type && dynbi_text_equal(other->name, key->name))
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "One or more parameter values were invalid: key attribute %s is "
+                                  "given with types %s and %s",
+                                  key->name, dynbi_type_name((uint8_t)other->type),
+                                  dynbi_type_name((uint8_t)key->type));
+        }
+    }
+    return DYNB_OK;
+}
+
+/* Appends "[a, b]" of the names an index includes. */
+static void dynbi_included_names(const dynb_index *index, char *to, size_t room)
+{
+    uint32_t i;
+    size_t used = dynbi_format(to, room, "[");
+    for (i = 0; i < index->non_key_attribute_count; ++i) {
+        const char *name = index->non_key_attributes[i];
+        if (used + dynbi_length(name) + 4 < room)
+            used += dynbi_format(to + used, room - used, i ? ", %s" : "%s", name);
+    }
+    (void)dynbi_format(to + used, room - used, "]");
+}
+
+static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path, dynb_error *err)
+{
+    static const char *const names[3] = {"ALL", "KEYS_ONLY", "INCLUDE"};
+    const uint32_t count = index->non_key_attribute_count;
+    char list[512];
+    uint32_t i;
+    if ((unsigned)index->projection > DYNB_PROJECT_INCLUDE)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Unknown ProjectionType: "
+                          "null");
+    if (count && !index->non_key_attributes)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s: non_key_attributes is NULL", path);
+    for (i = 0; i < count; ++i) {
+        const char *name = index->non_key_attributes[i];
+        size_t bad_pos = 0, length = name ? dynbi_length(name) : 0;
+        if (!name || !dynbi_utf8_check((const uint8_t *)(const void *)name, length, &bad_pos))
+            return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                              "%s: non_key_attributes[%u] is NULL or not UTF-8", path,
+                              (uint64_t)i);
+        if (length < 1 || length > DYNB_KEY_NAME_MAX_BYTES)
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "1 validation error detected: Value '[%s]' at "
+                              "'%s.projection.nonKeyAttributes' failed to satisfy constraint: "
+                              "Member must satisfy constraint: [Member must have length less than "
+                              "or equal to 255, Member must have length greater than or equal to "
+                              "1]",
+                              name, path);
+    }
+    if (count > DYNB_NON_KEY_ATTRIBUTES_MAX) {
+        dynbi_included_names(index, list, sizeof list);
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s' at "
+                          "'%s.projection.nonKeyAttributes' failed to satisfy constraint: Member "
+                          "must have length less than or equal to 20",
+                          list, path);
+    }
+    if ((index->projection == DYNB_PROJECT_INCLUDE) == (count > 0))
+        return DYNB_OK;
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      "One or more parameter values were invalid: ProjectionType is %s, but "
+                      "NonKeyAttributes is %sspecified",
+                      names[index->projection], count ? "" : "not ");
+}
+
+/* The shape of an entry of a list of indexes; path as AWS's validator writes
+ * it, "globalSecondaryIndexes.1.member". */
+static dynb_rc dynbi_index_shape_check(const dynb_index *index, const char *path, dynb_error *err)
+{
+    char name_path[96];
+    dynb_rc rc;
+    if (!index->index_name && !index->partition_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "2 validation errors detected: Value null at '%s.indexName' failed to "
+                          "satisfy constraint: Member must not be null; Value null at "
+                          "'%s.keySchema' failed to satisfy constraint: Member must not be null",
+                          path, path);
+    if (!index->index_name || !index->partition_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value null at '%s.%s' failed to satisfy "
+                          "constraint: Member must not be null",
+                          path, index->index_name ? "keySchema" : "indexName");
+    (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
+    rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path, err);
+    if (rc == DYNB_OK && index->sort_key.name &&
+        dynbi_text_equal(index->partition_key.name, index->sort_key.name))
+        rc = dynbi_fail(err, DYNB_VALIDATION,
+                        "Both the Hash Key and the Range Key element in the KeySchema have the "
+                        "same name");
+    return rc == DYNB_OK ? dynbi_projection_check(index, path, err) : rc;
+}
+
+/* Contract 4.6, GSI throughput. */
+static dynb_rc dynbi_index_units_check(const dynb_index *index, dynb_billing_mode mode,
+                                       dynb_error *err)
+{
+    const dynb_throughput *units = &index->provisioned;
+    const uint64_t limit = 1000000000000u;
+    if (mode == DYNB_PROVISIONED && (!units->read_units || !units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: ProvisionedThroughput is not "
+                          "specified for index: %s",
+                          index->index_name);
+    if (mode != DYNB_PROVISIONED && (units->read_units || units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: ProvisionedThroughput should "
+                          "not be specified for index: %s when BillingMode is PAY_PER_REQUEST",
+                          index->index_name);
+    if (units->read_units > limit || units->write_units > limit)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Given value %u for %s is out of bounds for index %s",
+                          units->read_units > limit ? units->read_units : units->write_units,
+                          units->read_units > limit ? "ReadCapacityUnits" : "WriteCapacityUnits",
+                          index->index_name);
+    if (mode == DYNB_PROVISIONED && (index->on_demand.read_units || index->on_demand.write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: OnDemandThroughput cannot be "
+                          "specified for index: %s when BillingMode is PROVISIONED",
+                          index->index_name);
+    return DYNB_OK;
+}
+
+/* Contract 4.6, LSIs. */
+static dynb_rc dynbi_local_index_check(const dynb_index *index, const dynb_key_attribute *table,
+                                       dynb_error *err)
+{
+    if (!table[1].name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Table KeySchema does not "
+                          "have a range key, which is required when specifying a "
+                          "LocalSecondaryIndex");
+    if (!index->sort_key.name)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Index KeySchema does not "
+                          "have a range key for index: %s",
+                          index->index_name);
+    if (!dynbi_text_equal(index->partition_key.name, table[0].name))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Index KeySchema does not "
+                          "have the same leading hash key as table KeySchema for index: %s. index "
+                          "hash key: %s, table hash key: %s",
+                          index->index_name, index->partition_key.name, table[0].name);
+    if (index->provisioned.read_units || index->provisioned.write_units ||
+        index->on_demand.read_units || index->on_demand.write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: a LocalSecondaryIndex has no "
+                          "throughput of its own: %s",
+                          index->index_name);
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_index_count_check(const void *list, uint32_t count, int is_global,
+                                       dynb_error *err)
+{
+    if (count && !list)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "the list of %s indexes is NULL",
+                          is_global ? "global" : "local");
+    if (list && !count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: List of %s is empty",
+                          is_global ? "GlobalSecondaryIndexes" : "LocalSecondaryIndexes");
+    if (is_global && count > DYNB_GLOBAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: GlobalSecondaryIndex count "
+                          "exceeds the per-table limit of 20");
+    if (!is_global && count > DYNB_LOCAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of "
+                          "LocalSecondaryIndexes exceeds per-table limit of 5");
+    return DYNB_OK;
+}
+
+/* Contract 3.3: what all indexes of a table have to share. */
+static dynb_rc dynbi_indexes_total_check(const dynb_index *const *indexes, uint32_t count,
+                                         dynb_error *err)
+{
+    uint32_t i, j, projected = 0;
+    for (i = 0; i < count; ++i) {
+        projected += indexes[i]->non_key_attribute_count;
+        for (j = 0; j < i; ++j) {
+            if (dynbi_text_equal(indexes[i]->index_name, indexes[j]->index_name))
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "One or more parameter values were invalid: Duplicate index "
+                                  "name: %s",
+                                  indexes[i]->index_name);
+        }
+    }
+    if (projected > DYNB_PROJECTED_ATTRIBUTES_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Number of projected "
+                          "attributes of all indexes exceeds the per-table limit of 100");
+    return DYNB_OK;
+}
+
+/* The indexes of a table to be: local ones first, as AWS checks them; copied,
+ * so that types can be filled in. */
+typedef struct dynbi_index_list {
+    dynb_index index[DYNBI_INDEXES_MAX];
+    uint32_t count;
+    uint32_t local_count;
+} dynbi_index_list;
+
+static dynb_rc dynbi_index_list_shape(dynbi_index_list *list, const dynb_index *indexes,
+                                      uint32_t count, int is_global, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = dynbi_index_count_check(indexes, count, is_global, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i) {
+        char path[64];
+        (void)dynbi_format(path, sizeof path, "%s.%u.member",
+                           is_global ? "globalSecondaryIndexes" : "localSecondaryIndexes",
+                           (uint64_t)i + 1);
+        rc = dynbi_index_shape_check(&indexes[i], path, err);
+        list->index[list->count++] = indexes[i];
+    }
+    return rc;
+}
+
+/* Everything there is to say against a table's keys and indexes. keys: the two
+ * of the table; types are filled in. */
+static dynb_rc dynbi_index_list_check(const dynb_create_table_input *input,
+                                      dynb_key_attribute keys[2], dynbi_index_list *list,
+                                      dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX];
+    dynbi_key_uses uses;
+    uint32_t i;
+    dynb_rc rc;
+    list->count = 0;
+    rc = dynbi_index_list_shape(list, input->local_indexes, input->local_index_count, 0, err);
+    list->local_count = list->count;
+    if (rc == DYNB_OK)
+        rc = dynbi_index_list_shape(list, input->global_indexes, input->global_index_count, 1,
+                                    err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&uses, 0, sizeof uses);
+    uses.definitions = input->attribute_definitions;
+    uses.definition_count = input->attribute_definitions ? input->attribute_definition_count : 0;
+    dynbi_key_use(&uses, &keys[0]);
+    dynbi_key_use(&uses, &keys[1]);
+    uses.table_key_count = uses.key_count;
+    for (i = 0; i < list->count; ++i) {
+        dynbi_key_use(&uses, &list->index[i].partition_key);
+        dynbi_key_use(&uses, &list->index[i].sort_key);
+        all[i] = &list->index[i];
+    }
+    rc = dynbi_definitions_apply(&uses, err);
+    for (i = 0; rc == DYNB_OK && i < uses.key_count; ++i)
+        rc = dynbi_key_attribute_check(uses.key[i],
+                                       i == 0                        ? "input.partition_key"
+                                       : i < uses.table_key_count ? "input.sort_key"
+                                                                  : "an index's key",
+                                       err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_types_check(&uses, err);
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = i < list->local_count
+                 ? dynbi_local_index_check(&list->index[i], keys, err)
+                 : dynbi_index_units_check(&list->index[i], input->settings.billing_mode, err);
+    return rc == DYNB_OK ? dynbi_indexes_total_check(all, list->count, err) : rc;
+}
+
+/* Adds an index to a snapshot; its array is its own from then on. */
+static dynb_rc dynbi_snapshot_add(dynb *db, dynbi_snapshot *snapshot, const dynb_index *about,
+                                  int is_global, uint64_t id, dynb_error *err)
+{
+    dynbi_index *index;
+    dynbi_buffer names;
+    dynbi_coder coder;
+    uint32_t i;
+    int is_ok = dynbi_snapshot_open(&db->allocator, snapshot, 1);
+    memset(&names, 0, sizeof names);
+    memset(&coder, 0, sizeof coder);
+    names.allocator = &db->allocator;
+    coder.out = &names;
+    for (i = 0; i < about->non_key_attribute_count; ++i) {
+        const char *name = about->non_key_attributes[i];
+        dynbi_code_text(&coder, &name);
+    }
+    if (is_ok && !coder.is_broken) {
+        index = &snapshot->indexes[snapshot->index_count++];
+        memset(index, 0, sizeof *index);
+        index->id = id;
+        index->is_global = is_global;
+        index->status = DYNB_INDEX_ACTIVE;
+        index->about = *about;
+        index->included = names.bytes;
+        index->included_size = names.used_bytes;
+        is_ok = dynbi_snapshot_define(&db->allocator, snapshot, snapshot->index_count);
+        if (!is_ok)
+            --snapshot->index_count;
+    }
+    is_ok = is_ok && !coder.is_broken;
+    dynbi_buffer_free(&names);
+    return is_ok ? DYNB_OK : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+}
+
 /* --- control plane --- */
 
 /* Adds a table's record, made of settings in db->value and a snapshot, to the
@@ -13241,11 +14251,20 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
 {
     dynb_table_description table;
     dynbi_snapshot snapshot;
+    dynb_key_attribute keys[2];
+    dynbi_index_list list;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_tag tags[DYNB_TAGS_MAX];
     size_t length = dynbi_length(input->table_name);
     uint32_t i, tag_count = 0;
-    dynb_rc rc = dynbi_store_begin_writing(db, err);
+    dynb_rc rc;
+    keys[0] = input->partition_key;
+    keys[1] = input->sort_key;
+    rc = dynbi_index_list_check(input, keys, &list, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_index_memory(db, list.count, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
         return rc;
     if (dynbi_store_find_table(db, input->table_name, length))
@@ -13257,20 +14276,28 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     memset(&table, 0, sizeof table);
     memset(&snapshot, 0, sizeof snapshot);
     table.table_name = input->table_name;
-    table.partition_key = input->partition_key;
-    table.sort_key = input->sort_key;
+    table.partition_key = keys[0];
+    table.sort_key = keys[1];
     table.settings = input->settings;
     dynbi_table_baptize(db, &table, uuid, label);
     snapshot.folded_lsn = db->log.tail.lsn;
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
-    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), &table, tags,
-                             tag_count, err);
+    if (!dynbi_snapshot_open(&db->allocator, &snapshot, list.count))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+    for (i = 0; rc == DYNB_OK && i < list.count; ++i)
+        rc = dynbi_snapshot_add(db, &snapshot, &list.index[i], i >= list.local_count, i + 1u, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), &table, tags,
+                                 tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_describe_room(db->value.used_bytes, length), err);
+                                  dynbi_describe_room(db->value.used_bytes, length) +
+                                      dynbi_indexes_room(snapshot.indexes, snapshot.index_count),
+                                  err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc != DYNB_OK || !out)
@@ -13281,13 +14308,13 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     return rc;
 }
 
-/* Logs new settings of a live table and describes it. tags NULL: as they
- * were. */
-static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
-                                  const dynb_table_description *settings, const dynb_tag *tags,
-                                  uint32_t tag_count, dynb_error *err)
+/* Logs new settings of a live table, and its indexes where a snapshot comes
+ * with them. tags NULL: as they were. */
+static dynb_rc dynbi_table_change_all(dynb *db, dynbi_table *table,
+                                      const dynb_table_description *settings,
+                                      const dynb_tag *tags, uint32_t tag_count,
+                                      const dynbi_snapshot *snapshot, dynb_error *err)
 {
-    dynbi_snapshot snapshot;
     dynb_table_description old;
     dynbi_coder old_tags;
     uint64_t id;
@@ -13301,12 +14328,264 @@ static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
         if (!dynbi_buffer_append(&db->value, old_tags.at, (size_t)(old_tags.end - old_tags.at)))
             rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's settings");
     }
-    dynbi_table_snapshot(table, &snapshot);
     if (rc == DYNB_OK)
-        rc = dynbi_table_log(db, table->name, table->name_length, &snapshot, err);
+        rc = dynbi_table_log(db, table->name, table->name_length, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     return rc;
+}
+
+static dynb_rc dynbi_table_change(dynb *db, dynbi_table *table,
+                                  const dynb_table_description *settings, const dynb_tag *tags,
+                                  uint32_t tag_count, dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynbi_table_snapshot(table, &snapshot);
+    return dynbi_table_change_all(db, table, settings, tags, tag_count, &snapshot, err);
+}
+
+/* --- indexes of a live table --- */
+
+static dynb_rc dynbi_index_busy(dynb_error *err)
+{
+    return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                      "Subscriber limit exceeded: Only 1 online index can be created or deleted "
+                      "simultaneously per table");
+}
+
+/* The set of a global index that is not going away; 0: there is none. */
+static uint32_t dynbi_snapshot_find_global(const dynbi_snapshot *snapshot, const char *name)
+{
+    uint32_t set;
+    for (set = snapshot->index_count; set > 0; --set) {
+        const dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->is_global && index->status != DYNB_INDEX_DELETING &&
+            dynbi_text_equal(index->about.index_name, name))
+            break;
+    }
+    return set;
+}
+
+/* What can be said against a list of changes before looking at the table. */
+static dynb_rc dynbi_index_updates_check(const dynb_update_table_input *input, dynb_error *err)
+{
+    static const char *const actions[3] = {"create", "update", "delete"};
+    const dynb_index_update *updates = input->index_updates;
+    uint32_t i, j, online = 0;
+    dynb_rc rc = DYNB_OK;
+    if (!updates || !input->index_update_count)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "input.change has DYNB_CHANGE_INDEXES, but there are no index_updates");
+    for (i = 0; rc == DYNB_OK && i < input->index_update_count; ++i) {
+        const dynb_index *index = &updates[i].index;
+        char path[96];
+        if ((unsigned)updates[i].action > DYNB_DELETE_INDEX)
+            return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                              "index_updates[%u].action is not one of its values", (uint64_t)i);
+        (void)dynbi_format(path, sizeof path, "globalSecondaryIndexUpdates.%u.member.%s",
+                           (uint64_t)i + 1, actions[updates[i].action]);
+        if (updates[i].action == DYNB_CREATE_INDEX) {
+            rc = dynbi_index_shape_check(index, path, err);
+        } else if (!index->index_name) {
+            rc = dynbi_fail(err, DYNB_VALIDATION,
+                            "1 validation error detected: Value null at '%s.indexName' failed to "
+                            "satisfy constraint: Member must not be null",
+                            path);
+        } else {
+            char name_path[128];
+            (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
+            rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path,
+                                  err);
+        }
+        for (j = 0; rc == DYNB_OK && j < i; ++j) {
+            if (dynbi_text_equal(updates[j].index.index_name, index->index_name))
+                rc = dynbi_fail(err, DYNB_VALIDATION,
+                                "One or more parameter values were invalid: Only one global "
+                                "secondary index update per index is allowed simultaneously. "
+                                "Index: %s",
+                                index->index_name);
+        }
+        online += updates[i].action != DYNB_UPDATE_INDEX;
+    }
+    return rc == DYNB_OK && online > 1 ? dynbi_index_busy(err) : rc;
+}
+
+/* Everything there is to say against an index that is to be added; its keys'
+ * types are filled in. */
+static dynb_rc dynbi_index_create_check(const dynb_update_table_input *input,
+                                        const dynb_table_description *table,
+                                        const dynbi_snapshot *snapshot, dynb_index *index,
+                                        dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX + 1];
+    dynb_key_attribute keys[2 * (DYNBI_INDEXES_MAX + 1)];
+    dynbi_key_uses uses;
+    uint32_t i, count = 0, global_count = 0;
+    dynb_rc rc;
+    memset(&uses, 0, sizeof uses);
+    keys[0] = table->partition_key;
+    keys[1] = table->sort_key;
+    dynbi_key_use(&uses, &keys[0]);
+    dynbi_key_use(&uses, &keys[1]);
+    for (i = 0; i < snapshot->index_count; ++i) {
+        const dynbi_index *old = &snapshot->indexes[i];
+        if (dynbi_text_equal(old->about.index_name, index->index_name))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "Attempting to create an index which already exists");
+        global_count += (uint32_t)old->is_global;
+        keys[2 * i + 2] = old->about.partition_key;
+        keys[2 * i + 3] = old->about.sort_key;
+        dynbi_key_use(&uses, &keys[2 * i + 2]);
+        dynbi_key_use(&uses, &keys[2 * i + 3]);
+        all[count++] = &old->about;
+    }
+    all[count++] = index;
+    if (global_count >= DYNB_GLOBAL_INDEXES_MAX)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: Number of global secondary indexes exceeds "
+                          "per-table limit of 20");
+    dynbi_key_use(&uses, &index->partition_key);
+    dynbi_key_use(&uses, &index->sort_key);
+    for (i = 0; input->attribute_definitions && i < 2; ++i) {
+        dynb_key_attribute *key = i ? &index->sort_key : &index->partition_key;
+        uint32_t j;
+        for (j = 0; key->name && j < input->attribute_definition_count; ++j) {
+            const dynb_key_attribute *definition = &input->attribute_definitions[j];
+            if (definition->name && dynbi_text_equal(definition->name, key->name) &&
+                key->type == DYNB_TYPE_NONE)
+                key->type = definition->type;
+        }
+    }
+    uses.definitions = NULL; /* may be fewer: the others are known */
+    rc = dynbi_key_attribute_check(&index->partition_key, "an index's key", err);
+    if (rc == DYNB_OK && index->sort_key.name)
+        rc = dynbi_key_attribute_check(&index->sort_key, "an index's key", err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_types_check(&uses, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_index_units_check(index, table->settings.billing_mode, err);
+    return rc == DYNB_OK ? dynbi_indexes_total_check(all, count, err) : rc;
+}
+
+/* Makes one change to the indexes of a snapshot, whose array is its own. The
+ * frame that will say so is the log's next. */
+static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
+                                  const dynb_update_table_input *input,
+                                  const dynb_index_update *update,
+                                  const dynb_table_description *settings,
+                                  dynbi_snapshot *snapshot, dynb_error *err)
+{
+    const uint64_t lsn = db->log.tail.lsn + 1;
+    dynb_index about = update->index;
+    uint32_t i, set = dynbi_snapshot_find_global(snapshot, about.index_name);
+    dynbi_index *index = set ? &snapshot->indexes[set - 1] : NULL;
+    dynb_rc rc = DYNB_OK;
+    if (update->action != DYNB_CREATE_INDEX && !set)
+        return dynbi_fail(err, DYNB_RESOURCE_NOT_FOUND, "Requested resource not found");
+    for (i = 0; update->action != DYNB_UPDATE_INDEX && i < snapshot->index_count; ++i) {
+        dynb_index_status status = snapshot->indexes[i].status;
+        /* an index that is being filled may be given up */
+        if (status == DYNB_INDEX_DELETING || (status == DYNB_INDEX_CREATING && i + 1 != set))
+            return dynbi_index_busy(err);
+    }
+    if (update->action == DYNB_CREATE_INDEX) {
+        rc = dynbi_index_create_check(input, settings, snapshot, &about, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
+        /* above all earlier ones, those of the table's creation, too */
+        if (rc == DYNB_OK)
+            rc = dynbi_snapshot_add(db, snapshot, &about, 1, (lsn - dynbi_table_lsn(table) + 1) * 32, err);
+        if (rc != DYNB_OK)
+            return rc;
+        set = snapshot->index_count;
+        index = &snapshot->indexes[set - 1];
+        index->status = DYNB_INDEX_CREATING;
+        index->since_lsn = lsn;
+    } else if (update->action == DYNB_DELETE_INDEX) {
+        index->status = DYNB_INDEX_DELETING;
+        index->since_lsn = lsn;
+        index->fill_key_size = 0;
+    } else {
+        if (index->status == DYNB_INDEX_CREATING)
+            return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                              "Attempt to change a resource which is still in use: Index is being "
+                              "created: %s",
+                              about.index_name);
+        index->about.provisioned = about.provisioned;
+        index->about.on_demand = about.on_demand;
+    }
+    if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    return DYNB_OK;
+}
+
+/* Takes away throughput of the other billing mode. */
+static dynb_rc dynbi_indexes_rebill(dynb *db, dynb_billing_mode mode, dynbi_snapshot *snapshot,
+                                    dynb_error *err)
+{
+    uint32_t set;
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        dynb_throughput *units = mode == DYNB_PROVISIONED ? &index->about.on_demand
+                                                          : &index->about.provisioned;
+        if (!units->read_units && !units->write_units)
+            continue;
+        memset(units, 0, sizeof *units);
+        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    }
+    return DYNB_OK;
+}
+
+/* After an update all indexes must fit the table's billing mode. */
+static dynb_rc dynbi_indexes_bill_check(dynb_billing_mode mode, const dynbi_snapshot *snapshot,
+                                        dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < snapshot->index_count; ++i) {
+        const dynb_index *about = &snapshot->indexes[i].about;
+        if (!snapshot->indexes[i].is_global ||
+            snapshot->indexes[i].status == DYNB_INDEX_DELETING)
+            continue;
+        if (mode == DYNB_PROVISIONED &&
+            (!about->provisioned.read_units || !about->provisioned.write_units))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "One or more parameter values were invalid: ProvisionedThroughput "
+                              "must be specified for index: %s",
+                              about->index_name);
+        rc = dynbi_index_units_check(about, mode, err);
+    }
+    return rc;
+}
+
+/* The indexes of a table after an update, in a snapshot to be freed. */
+static dynb_rc dynbi_indexes_update(dynb *db, const dynbi_table *table,
+                                    const dynb_update_table_input *input,
+                                    const dynb_table_description *settings,
+                                    dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    dynbi_table_snapshot(table, snapshot);
+    if (!(input->change & (DYNB_CHANGE_INDEXES | DYNB_CHANGE_BILLING)))
+        return DYNB_OK;
+    if (input->change & DYNB_CHANGE_INDEXES)
+        rc = dynbi_index_updates_check(input, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK && !dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+    if (rc == DYNB_OK && (input->change & DYNB_CHANGE_BILLING))
+        rc = dynbi_indexes_rebill(db, settings->settings.billing_mode, snapshot, err);
+    for (i = 0; rc == DYNB_OK && (input->change & DYNB_CHANGE_INDEXES) &&
+                i < input->index_update_count;
+         ++i)
+        rc = dynbi_index_update(db, table, input, &input->index_updates[i], settings, snapshot,
+                                err);
+    return rc == DYNB_OK
+               ? dynbi_indexes_bill_check(settings->settings.billing_mode, snapshot, err)
+               : rc;
 }
 
 static dynb_rc dynbi_stream_check(const dynbi_table *table, const dynb_table_settings *now,
@@ -13327,6 +14606,7 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
 {
     const dynb_table_settings *from = &input->settings;
     dynb_table_description table;
+    dynbi_snapshot snapshot;
     dynbi_table *found;
     char label[32];
     uint64_t id;
@@ -13360,15 +14640,24 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
         table.settings.table_class = from->table_class;
     if (input->change & DYNB_CHANGE_DELETION_PROTECTION)
         table.settings.deletion_protection = from->deletion_protection;
+    memset(&snapshot, 0, sizeof snapshot);
     rc = dynbi_settings_check(&table.settings, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_indexes_update(db, found, input, &table, &snapshot, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer,
                                   dynbi_describe_room(found->settings_size + 4096u,
-                                                      found->name_length),
+                                                      found->name_length) +
+                                      dynbi_indexes_room(snapshot.indexes, snapshot.index_count),
                                   err);
     if (rc == DYNB_OK)
-        rc = dynbi_table_change(db, found, &table, NULL, 0, err);
-    return rc == DYNB_OK ? dynbi_table_describe(db, found, out, result, err) : rc;
+        rc = dynbi_table_change_all(db, found, &table, NULL, 0, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_describe(db, found, out, result, err);
+    if (rc == DYNB_OK && out && (input->change & DYNB_CHANGE_INDEXES))
+        out->status = DYNB_TABLE_UPDATING;
+    return rc;
 }
 
 /* Begins the transaction that deletes a table, *out, if it may be deleted. */
@@ -13534,6 +14823,8 @@ static dynb_rc dynbi_tags_list(dynb *db, const char *arn, const dynb_tag **tags,
 /* What is read: a view, with the table it is of for its keys and its name. */
 typedef struct dynbi_place {
     const dynbi_table *table;
+    uint32_t set;   /* what the view is of: 0: the items, else an index */
+    int is_pending; /* a backup that is still to be built */
     dynbi_view view;
 } dynbi_place;
 
@@ -13541,6 +14832,7 @@ typedef struct dynbi_place {
 static dynbi_place dynbi_place_of(const dynbi_table *table)
 {
     dynbi_place place;
+    memset(&place, 0, sizeof place);
     place.table = table;
     dynbi_table_view(table, 0, &place.view);
     return place;
@@ -13591,15 +14883,236 @@ static dynb_rc dynbi_item_encode(dynb *db, const dynbi_table *table, dynb_item i
     return DYNB_OK;
 }
 
-static dynb_rc dynbi_item_add(dynb *db, dynbi_table *table, int is_delete, dynb_error *err)
+/* --- entries of indexes --- */
+
+/* Nonzero: the attribute is one of those an index includes. */
+static int dynbi_index_includes(const dynbi_index *index, const char *name, size_t length)
 {
+    dynbi_coder coder;
+    const char *included;
+    uint32_t i;
+    memset(&coder, 0, sizeof coder);
+    coder.at = index->included;
+    coder.end = index->included + index->included_size;
+    for (i = 0; i < index->about.non_key_attribute_count; ++i) {
+        dynbi_code_text(&coder, &included);
+        if (included && dynbi_length(included) == length && memcmp(included, name, length) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Appends what an index projects of an item that is in it, in the form of a
+ * stored item. Zero: no memory. */
+static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_buffer *to)
+{
+    const dynbi_schema *schema = &index->schema;
+    uint8_t head[2 * DYNBI_VARINT_MAX], *head_end;
+    uint64_t aws_size = 0, count = 0, size;
+    const uint8_t *before;
+    size_t start = to->used_bytes, length;
+    const char *name;
+    dynb_value value;
+    dynb_iterator it;
+    if (index->about.projection == DYNB_PROJECT_ALL)
+        return dynbi_item_strip(schema, item, to) == DYNB_OK;
+    if (!dynbi_buffer_reserve(to, sizeof head))
+        return 0;
+    to->used_bytes += sizeof head; /* written last */
+    it = dynb_item_iterate(item);
+    for (before = it.at; dynb_next(&it, &name, &length, &value); before = it.at) {
+        int is_key = dynbi_schema_find(schema, name, length) < schema->part_count;
+        if (!is_key && (index->about.projection != DYNB_PROJECT_INCLUDE ||
+                        !dynbi_index_includes(index, name, length)))
+            continue;
+        if (dynbi_value_check(value, 1, &size, NULL) != DYNB_OK)
+            return 0; /* not after the item was checked */
+        aws_size += length + size;
+        count += !is_key;
+        if (!is_key && !dynbi_buffer_append(to, before, (size_t)(it.at - before)))
+            return 0;
+    }
+    head_end = dynbi_varint_store(dynbi_varint_store(head, aws_size), count);
+    length = (size_t)(head_end - head);
+    memmove(to->bytes + start + length, to->bytes + start + sizeof head,
+            to->used_bytes - start - sizeof head);
+    memcpy(to->bytes + start, head, length);
+    to->used_bytes -= sizeof head - length;
+    return 1;
+}
+
+/* Why a value cannot be in an index's key; only asked when it is put. */
+static dynb_rc dynbi_index_refuse(const dynbi_index *index, uint32_t part_index, dynb_value value,
+                                  size_t length, dynb_error *err)
+{
+    const dynbi_key_part *part = &index->schema.part[part_index];
+    if (value.type != (dynb_type)part->type)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: Type mismatch for Index Key "
+                          "%t Expected: %s Actual: %s IndexName: %s",
+                          part->name, (size_t)part->name_length, dynbi_type_name(part->type),
+                          dynbi_type_name((uint8_t)value.type), index->about.index_name);
+    if (length == 0)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values are not valid. A value specified for a "
+                          "secondary index key is not supported. The AttributeValue for a key "
+                          "attribute cannot contain an empty %s value. IndexName: %s, IndexKey: "
+                          "%t",
+                          part->type == DYNB_B ? "binary" : "string", index->about.index_name,
+                          part->name, (size_t)part->name_length);
+    return dynbi_fail(err, DYNB_VALIDATION,
+                      part_index ? "One or more parameter values were invalid: Aggregated size of "
+                                   "all range keys has exceeded the size limit of 1024 bytes"
+                                 : "One or more parameter values were invalid: Size of hashkey "
+                                   "has exceeded the maximum size limit of2048 bytes");
+}
+
+/* Finds an item's entry in an index: *is_there, with its key and value in the
+ * buffers. is_put: values that cannot be keys are refused, else left out. */
+static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int is_put,
+                                 dynbi_buffer *key, dynbi_buffer *value, int *is_there,
+                                 dynb_error *err)
+{
+    const dynbi_schema *schema = &index->schema;
+    dynb_value values[DYNBI_KEY_PARTS_MAX], found;
+    uint32_t i, found_count = 0;
+    size_t length = 0;
+    const char *name;
+    dynb_iterator it = dynb_item_iterate(item);
+    memset(values, 0, sizeof values);
+    key->used_bytes = 0;
+    value->used_bytes = 0;
+    while (found_count < schema->part_count && dynb_next(&it, &name, &length, &found)) {
+        i = dynbi_schema_find(schema, name, length);
+        if (i < schema->part_count) {
+            values[i] = found;
+            ++found_count;
+        }
+    }
+    *is_there = found_count == schema->part_count;
+    for (i = 0; i < schema->part_count; ++i) {
+        const uint8_t *bytes = NULL;
+        if (values[i].type == (dynb_type)schema->part[i].type)
+            bytes = dynbi_run_load(values[i].bytes, values[i].bytes + values[i].size_bytes,
+                                   &length);
+        if (values[i].type != DYNB_TYPE_NONE &&
+            (!bytes || length == 0 || length > dynbi_key_part_max(schema, i))) {
+            *is_there = 0;
+            if (is_put)
+                return dynbi_index_refuse(index, i, values[i], bytes ? length : 0, err);
+        }
+        if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    }
+    if (*is_there && !dynbi_index_project(index, item, value))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an entry of index %s",
+                          index->about.index_name);
+    return DYNB_OK;
+}
+
+/* Reads the item that a write replaces into db->image; without bytes: there is
+ * none. */
+static dynb_rc dynbi_index_image(dynb *db, const dynbi_table *table, dynb_item *out,
+                                 dynb_error *err)
+{
+    const uint32_t key_size = (uint32_t)db->key.used_bytes;
+    dynbi_found found;
+    dynbi_view view;
+    size_t size;
+    dynb_rc rc;
+    memset(out, 0, sizeof *out);
+    db->image.used_bytes = 0;
+    dynbi_table_view(table, 0, &view);
+    rc = dynbi_view_get(&db->reader, &view, db->key.bytes, key_size, &found, err);
+    if (rc != DYNB_OK || !found.is_there)
+        return rc;
+    if (!found.is_tombstone) {
+        size = dynbi_item_restored_bound(&table->schema, key_size, found.value_size);
+        if (!dynbi_buffer_reserve(&db->image, size)) {
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+        } else {
+            size = dynbi_item_restore(&table->schema, db->key.bytes, key_size, found.value,
+                                      found.value_size, db->image.bytes);
+            out->bytes = db->image.bytes;
+            out->size_bytes = (uint32_t)size;
+            if (!size)
+                rc = dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged", table->name);
+        }
+    }
+    dynbi_node_close(&db->reader, &found.leaf);
+    return rc;
+}
+
+/* Adds what a write changes in one index: [0] is the entry that was, [1] the
+ * one that is. */
+static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi_index *index,
+                                       const int is_there[2], dynb_error *err)
+{
+    const dynbi_buffer *key = db->entry_key, *value = db->entry_value;
+    const int stays = is_there[0] && is_there[1] &&
+                      dynbi_key_compare(key[0].bytes, key[0].used_bytes, key[1].bytes,
+                                        key[1].used_bytes) == 0;
     dynbi_change change;
+    dynb_rc rc = DYNB_OK;
+    memset(&change, 0, sizeof change);
+    if (is_there[0] && !stays) {
+        change.key = key[0].bytes;
+        change.key_size = (uint32_t)key[0].used_bytes;
+        change.is_tombstone = 1;
+        rc = dynbi_change_add(db, table, index->slot, &change, err);
+    }
+    if (rc != DYNB_OK || !is_there[1] ||
+        (stays && dynbi_key_compare(value[0].bytes, value[0].used_bytes, value[1].bytes,
+                                    value[1].used_bytes) == 0))
+        return rc;
+    change.key = key[1].bytes;
+    change.key_size = (uint32_t)key[1].used_bytes;
+    change.value = value[1].bytes;
+    change.value_size = (uint32_t)value[1].used_bytes;
+    change.is_tombstone = 0;
+    return dynbi_change_add(db, table, index->slot, &change, err);
+}
+
+/* Adds what the write at hand (its key is in db->key) changes in the table's
+ * indexes. item without bytes: a deletion. */
+static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dynb_error *err)
+{
+    dynb_item old;
+    uint32_t i;
+    dynb_rc rc = dynbi_index_image(db, table, &old, err);
+    for (i = 0; rc == DYNB_OK && i < table->index_count; ++i) {
+        const dynbi_index *index = &table->indexes[i];
+        int is_there[2] = {0, 0};
+        if (index->status == DYNB_INDEX_DELETING)
+            continue;
+        if (item.bytes)
+            rc = dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1],
+                                   &is_there[1], err);
+        if (rc == DYNB_OK && old.bytes)
+            rc = dynbi_index_entry(index, old, 0, &db->entry_key[0], &db->entry_value[0],
+                                   &is_there[0], err);
+        if (rc == DYNB_OK)
+            rc = dynbi_index_add_entries(db, table, index, is_there, err);
+    }
+    return rc;
+}
+
+/* Adds the write whose item was encoded, with all it brings about. */
+static dynb_rc dynbi_item_add(dynb *db, dynbi_table *table, const dynb_write *write,
+                              dynb_error *err)
+{
+    static const dynb_item none = {NULL, 0};
+    dynbi_change change;
+    dynb_rc rc;
     change.key = db->key.bytes;
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->value.bytes;
     change.value_size = (uint32_t)db->value.used_bytes;
-    change.is_tombstone = is_delete;
-    return dynbi_change_add(db, table, 0, &change, err);
+    change.is_tombstone = write->is_delete;
+    rc = dynbi_change_add(db, table, 0, &change, err);
+    if (rc == DYNB_OK && table->index_count)
+        rc = dynbi_index_add(db, table, write->is_delete ? none : write->item, err);
+    return rc;
 }
 
 static dynb_rc dynbi_item_commit(dynb *db, const dynb_write_options *options, dynb_error *err)
@@ -13637,7 +15150,7 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK)
-        rc = dynbi_item_add(db, table, write->is_delete, err);
+        rc = dynbi_item_add(db, table, write, err);
     if (rc == DYNB_OK)
         rc = dynbi_item_commit(db, options, err);
     if (rc != DYNB_OK && old)
@@ -13645,11 +15158,13 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     return rc;
 }
 
-/* Order of ops by table and key. */
+/* Order of ops by table, set and key. */
 static int dynbi_op_compare(const dynb *db, const dynbi_op *a, const dynbi_op *b)
 {
     if (a->table != b->table)
         return a->table->id < b->table->id ? -1 : 1;
+    if (a->set != b->set)
+        return a->set < b->set ? -1 : 1;
     if (a->head != b->head)
         return a->head < b->head ? -1 : 1;
     return dynbi_key_compare(db->frame.bytes + a->key_pos, a->key_size,
@@ -13721,7 +15236,7 @@ static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t wri
         if (rc == DYNB_OK)
             rc = dynbi_item_encode(db, table, writes[i].item, writes[i].is_delete, err);
         if (rc == DYNB_OK)
-            rc = dynbi_item_add(db, table, writes[i].is_delete, err);
+            rc = dynbi_item_add(db, table, &writes[i], err);
         if (rc != DYNB_OK)
             (void)dynbi_batch_fail(err, i);
     }
@@ -13748,6 +15263,8 @@ static dynb_rc dynbi_item_get(dynb *db, const dynbi_place *place, dynb_item key,
 /* A range of keys and what to take of it. */
 typedef struct dynbi_range_read {
     const dynbi_table *table;
+    const dynbi_schema *schema; /* the table's or an index's */
+    uint32_t key_count;         /* of its parts, those one can ask for */
     const dynbi_view *view;
     dynbi_buffer from; /* first key, inclusive */
     dynbi_buffer to;   /* exclusive; has_to zero: to the end */
@@ -13793,8 +15310,7 @@ static int dynbi_range_wants(const dynbi_range_read *read, const dynbi_change *e
     if (!read->total_segments)
         return 1;
     hash = dynbi_crc32c(0, entry->key,
-                        dynbi_key_partition_size(&read->table->schema, entry->key,
-                                                 entry->key_size));
+                        dynbi_key_partition_size(read->schema, entry->key, entry->key_size));
     return (uint32_t)((uint64_t)hash * read->total_segments >> 32) == read->segment;
 }
 
@@ -13802,15 +15318,14 @@ static int dynbi_range_wants(const dynbi_range_read *read, const dynbi_change *e
 static dynb_rc dynbi_page_add(const dynbi_range_read *read, const dynbi_change *entry,
                               dynb_result *result, dynb_error *err)
 {
-    size_t bound = dynbi_item_restored_bound(&read->table->schema, entry->key_size,
-                                             entry->value_size);
+    size_t bound = dynbi_item_restored_bound(read->schema, entry->key_size, entry->value_size);
     size_t needed = result->used_bytes + 4 + bound, size;
     dynb_rc rc = DYNB_OK;
     if (needed > result->capacity_bytes)
         rc = dynbi_result_grow(result, needed + needed / 2 + 4096, err);
     if (rc != DYNB_OK)
         return rc;
-    size = dynbi_item_restore(&read->table->schema, entry->key, entry->key_size, entry->value,
+    size = dynbi_item_restore(read->schema, entry->key, entry->key_size, entry->value,
                               entry->value_size, result->memory + result->used_bytes + 4);
     if (!size)
         return dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged", read->table->name);
@@ -13824,7 +15339,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
                                  int has_more, dynb_page *out, dynb_result *result,
                                  dynb_error *err)
 {
-    size_t key_bound = dynbi_item_restored_bound(&read->table->schema, db->key.used_bytes, 16);
+    size_t key_bound = dynbi_item_restored_bound(read->schema, db->key.used_bytes, 16);
     size_t used = (result->used_bytes + 7) & ~(size_t)7, pos = 0;
     size_t needed = used + count * sizeof(dynb_item) + key_bound + 16;
     dynb_item *items;
@@ -13845,7 +15360,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     out->count = count;
     if (has_more) {
         uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
-        size_t size = dynbi_key_item(&read->table->schema, db->key.bytes, db->key.used_bytes, to);
+        size_t size = dynbi_key_item(read->schema, db->key.bytes, db->key.used_bytes, to);
         DYNBI_ASSERT(size > 0); /* its item could be restored */
         out->last_key.bytes = to;
         out->last_key.size_bytes = (uint32_t)size;
@@ -13911,12 +15426,58 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
     return rc;
 }
 
+/* An index that can be read, as its set; 0 without a name: the table. */
+static dynb_rc dynbi_index_find(const dynbi_table *table, const char *name, int consistent_read,
+                                uint32_t *set, dynb_error *err)
+{
+    const dynbi_index *index = NULL;
+    uint32_t i;
+    *set = 0;
+    for (i = 0; name && i < table->index_count; ++i) {
+        if (table->indexes[i].status != DYNB_INDEX_DELETING &&
+            dynbi_text_equal(table->indexes[i].about.index_name, name)) {
+            index = &table->indexes[i];
+            *set = i + 1;
+        }
+    }
+    if (name && !index)
+        return dynbi_fail(err, DYNB_VALIDATION, "The table does not have the specified index: %s",
+                          name);
+    if (index && index->is_global && consistent_read)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Consistent reads are not supported on global secondary indexes");
+    if (index && index->status == DYNB_INDEX_CREATING)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Cannot read from backfilling global secondary index: %s", name);
+    return DYNB_OK;
+}
+
+/* Goes over to an index of the place. */
+static dynb_rc dynbi_place_choose(dynbi_place *place, const char *index_name, int consistent_read,
+                                  dynb_error *err)
+{
+    dynb_rc rc = dynbi_index_find(place->table, index_name, consistent_read, &place->set, err);
+    if (rc != DYNB_OK || !place->set)
+        return rc;
+    if (place->is_pending) /* the table may have got or lost indexes since its marker */
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "the backup is being created: its indexes cannot be read yet, only its "
+                          "table");
+    place->view.set = place->table->indexes[place->set - 1].slot;
+    place->view.runs = *dynbi_table_runs(place->table, place->set);
+    return DYNB_OK;
+}
+
 static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_place *place)
 {
     memset(read, 0, sizeof *read);
     read->from.allocator = &db->allocator;
     read->to.allocator = &db->allocator;
     read->table = place->table;
+    read->schema = place->set ? &place->table->indexes[place->set - 1].schema
+                              : &place->table->schema;
+    read->key_count = place->set ? place->table->indexes[place->set - 1].key_count
+                                 : place->table->schema.part_count;
     read->view = &place->view;
 }
 
@@ -13934,7 +15495,7 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
     dynb_rc rc = dynb_item_check(start_after, err);
     db->key.used_bytes = 0;
     if (rc == DYNB_OK)
-        rc = dynbi_key_encode(&read->table->schema, start_after, 1, &db->key, err);
+        rc = dynbi_key_encode(read->schema, start_after, 1, &db->key, err);
     if (rc != DYNB_OK)
         return rc;
     if (dynbi_key_compare(db->key.bytes, db->key.used_bytes, read->from.bytes,
@@ -13952,18 +15513,48 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
     return DYNB_OK;
 }
 
+/* Makes a key of the schema's first parts the first one past all that have
+ * them. Zero: no memory. */
+static int dynbi_range_pass(dynbi_range_read *read, uint32_t part_count, dynbi_buffer *key,
+                            int *is_bounded)
+{
+    *is_bounded = 1;
+    if (part_count == read->schema->part_count)
+        return dynbi_buffer_append(key, "", 1);
+    *is_bounded = dynbi_buffer_successor(key);
+    return 1;
+}
+
+/* The end of a query's range: `to` holds the partition, or with uses_to the
+ * condition's operand as well. Zero: no memory. */
+static int dynbi_query_end(dynb_sort_condition is, int uses_to, dynbi_range_read *read)
+{
+    const dynbi_key_part *last = &read->schema->part[1];
+    read->has_to = 1;
+    if (is == DYNB_SORT_LT)
+        return 1;
+    if (is != DYNB_SORT_BEGINS_WITH)
+        return dynbi_range_pass(read, uses_to ? 2 : 1, &read->to, &read->has_to);
+    if (read->schema->part_count > 2 && last->type != DYNB_N) {
+        read->to.used_bytes -= 2; /* the end of a part that others follow */
+        read->from.used_bytes -= 2;
+    }
+    read->has_to = dynbi_buffer_successor(&read->to);
+    return 1;
+}
+
 /* The range of a query: from and to are the partition's bytes, then narrowed by
  * what the condition says of the sort key. */
 static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read *read,
                                  dynb_error *err)
 {
-    const dynbi_schema *schema = &read->table->schema;
+    const dynbi_schema *schema = read->schema;
     dynb_sort_condition is = input->condition;
     const int uses_from = is == DYNB_SORT_EQ || is == DYNB_SORT_GT || is == DYNB_SORT_GE ||
                           is == DYNB_SORT_BETWEEN || is == DYNB_SORT_BEGINS_WITH;
     const int uses_to = is == DYNB_SORT_EQ || is == DYNB_SORT_LT || is == DYNB_SORT_LE ||
                         is == DYNB_SORT_BETWEEN || is == DYNB_SORT_BEGINS_WITH;
-    int is_ok = 1;
+    int is_ok = 1, has_from = 1;
     dynb_rc rc = dynbi_key_encode_part(schema, 0, input->partition_key, &read->from, err);
     if (rc != DYNB_OK)
         return rc;
@@ -13977,15 +15568,10 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
                                    &read->to, err);
     if (rc != DYNB_OK)
         return rc;
-    read->has_to = 1;
     if (is == DYNB_SORT_GT)
-        is_ok = dynbi_buffer_append(&read->from, "", 1);
-    if (schema->part_count == 1 || is == DYNB_SORT_EQ || is == DYNB_SORT_LE ||
-        is == DYNB_SORT_BETWEEN)
-        is_ok = is_ok && dynbi_buffer_append(&read->to, "", 1);
-    else if (is != DYNB_SORT_LT)
-        read->has_to = dynbi_buffer_successor(&read->to);
-    if (!is_ok)
+        is_ok = dynbi_range_pass(read, 2, &read->from, &has_from);
+    DYNBI_ASSERT(has_from); /* a part that others follow ends below FF */
+    if (!is_ok || !dynbi_query_end(is, uses_to, read))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
     if (is == DYNB_SORT_BETWEEN && dynbi_key_compare(read->from.bytes, read->from.used_bytes,
                                                      read->to.bytes, read->to.used_bytes) >= 0)
@@ -14001,16 +15587,20 @@ static dynb_rc dynbi_table_query(dynb *db, const dynbi_place *place,
 {
     const dynbi_table *table = place->table;
     dynbi_range_read read;
-    dynb_rc rc;
-    if (input->condition != DYNB_SORT_ANY && table->schema.part_count < 2)
+    dynbi_place chosen = *place;
+    dynb_rc rc = dynbi_place_choose(&chosen, input->index_name, input->consistent_read, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_range_init(db, &read, &chosen);
+    if (input->condition != DYNB_SORT_ANY && read.key_count < 2)
         return dynbi_fail(err, DYNB_VALIDATION,
-                          "Query condition missed key schema element: table %s has no sort key",
-                          table->name);
-    if (input->condition == DYNB_SORT_BEGINS_WITH && table->schema.part[1].type == DYNB_N)
+                          "Query condition missed key schema element: %s %s has no sort key",
+                          chosen.set ? "index" : "table",
+                          chosen.set ? input->index_name : table->name);
+    if (input->condition == DYNB_SORT_BEGINS_WITH && read.schema->part[1].type == DYNB_N)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeyConditionExpression: Incorrect operand type for operator "
                           "or function; operator or function: begins_with, operand type: N");
-    dynbi_range_init(db, &read, place);
     read.descending = input->descending;
     read.limit = input->limit;
     rc = dynbi_query_range(input, &read, err);
@@ -14026,8 +15616,11 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynbi_place *place, const dynb_s
                                 dynb_page *out, dynb_result *result, dynb_error *err)
 {
     dynbi_range_read read;
-    dynb_rc rc = DYNB_OK;
-    dynbi_range_init(db, &read, place);
+    dynbi_place chosen = *place;
+    dynb_rc rc = dynbi_place_choose(&chosen, input->index_name, input->consistent_read, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_range_init(db, &read, &chosen);
     read.limit = input->limit;
     read.segment = input->segment;
     read.total_segments = input->total_segments > 1 ? input->total_segments : 0;
@@ -14220,6 +15813,8 @@ static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
  *     run           oldest frozen generation -> new newest run; published by
  *                   one log record with the table and the backups it completes
  *     tidy          neighbouring runs -> one run, published the same way
+ *     fill          items -> entries of an index being created, sorted in
+ *                   memory -> its new oldest run, as many as it takes
  *     count         how many items a run added, by looking into older runs
  *     checkpoint    the catalog's own run; superblock; log trimmed; marking
  *
@@ -14330,10 +15925,41 @@ static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *
 
 /* --- describing backups --- */
 
+/* What the indexes of a record take in a result; nothing for a damaged one. */
+static size_t dynbi_record_indexes_room(const dynbi_record *record)
+{
+    size_t room = 64;
+    uint64_t number, size;
+    uint32_t count, set, i, index_count = 0;
+    const uint8_t *definition;
+    dynbi_coder coder;
+    dynbi_run run;
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->snapshot;
+    coder.end = record->snapshot + record->snapshot_size;
+    dynbi_code_u64(&coder, &number); /* LSN, counts */
+    for (set = 0; !coder.is_broken && set <= index_count; ++set) {
+        if (set) {
+            dynbi_code_part(&coder, &definition, &size);
+            room += coder.is_broken ? 0 : dynbi_index_room((size_t)size);
+        }
+        dynbi_code_u64(&coder, &number);
+        dynbi_code_u64(&coder, &number);
+        count = dynbi_code_u32(&coder, 0, 4096);
+        for (i = 0; !coder.is_broken && i < count; ++i) {
+            memset(&run, 0, sizeof run);
+            dynbi_code_run(&coder, &run);
+        }
+        if (set == 0)
+            index_count = dynbi_code_u32(&coder, 0, DYNBI_INDEXES_MAX + 1);
+    }
+    return room;
+}
+
 static size_t dynbi_backup_room(const dynbi_record *record)
 {
     return (size_t)record->details_size + dynbi_describe_room((size_t)record->settings_size, 255) +
-           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64;
+           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64 + dynbi_record_indexes_room(record);
 }
 
 /* What a backup does not tell of its table, nor bring back: contract 2.2. */
@@ -14369,11 +15995,13 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
-    rc = dynbi_record_counts(record, &snapshot, err);
+    rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
     out->source.item_count = snapshot.item_count;
     out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
+    dynbi_describe_indexes(db, snapshot.indexes, snapshot.index_count, &out->source, result);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return DYNB_OK;
 }
 
@@ -14451,6 +16079,20 @@ static int dynbi_table_is_folded(const dynbi_table *table)
     return dynbi_table_oldest(table) == NULL;
 }
 
+/* Leaves only indexes that are complete: what is being built or removed is not
+ * in a backup. */
+static dynb_rc dynbi_snapshot_complete(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t set;
+    if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
+    for (set = snapshot->index_count; set > 0; --set) {
+        if (snapshot->indexes[set - 1].status != DYNB_INDEX_ACTIVE)
+            dynbi_snapshot_remove(&db->allocator, snapshot, set);
+    }
+    return DYNB_OK;
+}
+
 /* The time of a backup made now; an id has 14 digits. */
 static uint64_t dynbi_backup_time(const dynb *db)
 {
@@ -14508,7 +16150,10 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     record.settings = table->settings;
     record.settings_size = table->settings_size;
     dynbi_table_snapshot(table, &snapshot);
-    rc = dynbi_record_make(&db->record, &record, &snapshot, err);
+    rc = dynbi_snapshot_complete(db, &snapshot, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_record_make(&db->record, &record, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc != DYNB_OK)
         return rc;
     change.key = db->key.bytes;
@@ -14782,6 +16427,7 @@ static void dynbi_pending_place(const dynbi_pending *pending, dynbi_place *out)
 {
     const dynbi_generation *generation;
     *out = dynbi_place_of(pending->table);
+    out->is_pending = 1;
     generation = out->view.newest;
     while (generation && (generation->entry_count == 0 || generation->first_lsn > pending->lsn))
         generation = generation->next;
@@ -14965,6 +16611,261 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
     return rc;
 }
 
+/* --- overrides of a restore: contract 1.5 --- */
+
+/* Their shape: what can be said without the backup. */
+static dynb_rc dynbi_restore_shape_check(const dynb_restore_overrides *with, dynb_error *err)
+{
+    const dynb_throughput *units = &with->provisioned;
+    const uint32_t all = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_PROVISIONED |
+                         DYNB_OVERRIDE_ON_DEMAND | DYNB_OVERRIDE_ENCRYPTION;
+    uint32_t i, is_global;
+    dynb_rc rc = DYNB_OK;
+    if (with->override & ~all)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "overrides.override must be made of DYNB_OVERRIDE_*");
+    if ((with->override & DYNB_OVERRIDE_BILLING_MODE) &&
+        (unsigned)with->billing_mode > DYNB_PROVISIONED)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%u' at 'billingModeOverride' failed "
+                          "to satisfy constraint: Member must satisfy enum value set: "
+                          "[PROVISIONED, PAY_PER_REQUEST]",
+                          (uint64_t)(unsigned)with->billing_mode);
+    if ((with->override & DYNB_OVERRIDE_PROVISIONED) && !units->read_units && !units->write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "2 validation errors detected: Value null at "
+                          "'provisionedThroughputOverride.writeCapacityUnits' failed to satisfy "
+                          "constraint: Member must not be null; Value null at "
+                          "'provisionedThroughputOverride.readCapacityUnits' failed to satisfy "
+                          "constraint: Member must not be null");
+    if ((with->override & DYNB_OVERRIDE_PROVISIONED) && (!units->read_units || !units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value null at "
+                          "'provisionedThroughputOverride.%s' failed to satisfy constraint: Member "
+                          "must not be null",
+                          units->read_units ? "writeCapacityUnits" : "readCapacityUnits");
+    if ((with->override & DYNB_OVERRIDE_ENCRYPTION) &&
+        ((unsigned)with->encryption > DYNB_ENCRYPTION_KMS))
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "overrides.encryption is not one of its values");
+    if ((with->override & DYNB_OVERRIDE_ENCRYPTION) && with->kms_key_arn &&
+        (!with->kms_key_arn[0] || dynbi_length(with->kms_key_arn) > 2048))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s' at "
+                          "'sSESpecificationOverride.kMSMasterKeyId' failed to satisfy constraint: "
+                          "Member must have length %s",
+                          with->kms_key_arn[0] ? "..." : "",
+                          with->kms_key_arn[0] ? "less than or equal to 2048"
+                                               : "greater than or equal to 1");
+    for (is_global = 0; rc == DYNB_OK && is_global < 2; ++is_global) {
+        const dynb_index *list = is_global ? with->global_indexes : with->local_indexes;
+        const uint32_t count = is_global ? with->global_index_count : with->local_index_count;
+        if (count)
+            rc = dynbi_index_count_check(list, count, (int)is_global, err);
+        for (i = 0; rc == DYNB_OK && i < count; ++i) {
+            char path[80];
+            (void)dynbi_format(path, sizeof path, "%sSecondaryIndexOverride.%u.member",
+                               is_global ? "global" : "local", (uint64_t)i + 1);
+            rc = dynbi_index_shape_check(&list[i], path, err);
+        }
+    }
+    return rc;
+}
+
+/* Throughput of the table (name NULL) or an index against the billing mode. */
+static dynb_rc dynbi_restore_units_check(const dynb_restore_overrides *with,
+                                         dynb_billing_mode mode, const char *name,
+                                         const dynb_throughput *provisioned,
+                                         const dynb_throughput *on_demand, dynb_error *err)
+{
+    const int is_overridden = (with->override & DYNB_OVERRIDE_BILLING_MODE) != 0;
+    const char *of = name ? " for index " : "";
+    const char *member = on_demand && !on_demand->read_units && on_demand->write_units ? "Write"
+                                                                                       : "Read";
+    name = name ? name : "";
+    if (provisioned && mode == DYNB_PAY_PER_REQUEST)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          is_overridden
+                              ? "Invalid Request: Cannot override ProvisionedThroughput if "
+                                "BillingMode is overridden to PAY_PER_REQUEST%s%s"
+                              : "Invalid Request: Cannot override ProvisionedThroughput unless "
+                                "BillingMode is PROVISIONED%s%s",
+                          of, name);
+    if (on_demand && mode == DYNB_PROVISIONED)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Cannot override Max%sRequestUnits for "
+                          "OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST%s%s",
+                          member, of, name);
+    if (on_demand && !on_demand->read_units && !on_demand->write_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Requested MaxReadRequestUnits for OnDemandThroughput "
+                          "is outside of valid range%s%s",
+                          of, name);
+    return DYNB_OK;
+}
+
+/* The table's own settings: billing mode, throughput, encryption. */
+static dynb_rc dynbi_restore_override(const dynb_restore_overrides *with,
+                                      dynb_table_settings *settings, dynb_error *err)
+{
+    const int has_units = (with->override & DYNB_OVERRIDE_PROVISIONED) != 0;
+    const int has_maxima = (with->override & DYNB_OVERRIDE_ON_DEMAND) != 0;
+    const int has_mode = (with->override & DYNB_OVERRIDE_BILLING_MODE) != 0;
+    dynb_billing_mode mode = has_mode ? with->billing_mode : settings->billing_mode;
+    dynb_rc rc;
+    if (has_mode && mode == DYNB_PROVISIONED && !has_units)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Must override ProvisionedThroughput if BillingMode is "
+                          "overridden to PROVISIONED");
+    rc = dynbi_restore_units_check(with, mode, NULL, has_units ? &with->provisioned : NULL,
+                                   has_maxima ? &with->on_demand : NULL, err);
+    if (rc != DYNB_OK)
+        return rc;
+    settings->billing_mode = mode;
+    if (has_units)
+        settings->provisioned = with->provisioned;
+    if (has_maxima)
+        settings->on_demand = with->on_demand;
+    if (mode == DYNB_PROVISIONED)
+        memset(&settings->on_demand, 0, sizeof settings->on_demand);
+    else
+        memset(&settings->provisioned, 0, sizeof settings->provisioned);
+    if (with->override & DYNB_OVERRIDE_ENCRYPTION) {
+        settings->encryption = with->encryption;
+        settings->kms_key_arn = with->kms_key_arn;
+    }
+    return dynbi_throughput_check(settings, err);
+}
+
+static int dynbi_key_is_same(const dynb_key_attribute *asked, const dynb_key_attribute *has)
+{
+    if (!asked->name || !has->name)
+        return !asked->name && !has->name;
+    return dynbi_text_equal(asked->name, has->name) &&
+           (asked->type == DYNB_TYPE_NONE || asked->type == has->type);
+}
+
+/* Nonzero: an index has the keys and the projection asked for. */
+static int dynbi_index_matches(const dynbi_index *index, const dynb_index *asked, int is_global)
+{
+    uint32_t i;
+    if (index->is_global != is_global || index->about.projection != asked->projection ||
+        index->about.non_key_attribute_count != asked->non_key_attribute_count ||
+        !dynbi_key_is_same(&asked->partition_key, &index->about.partition_key) ||
+        !dynbi_key_is_same(&asked->sort_key, &index->about.sort_key))
+        return 0;
+    for (i = 0; i < asked->non_key_attribute_count; ++i) {
+        if (!dynbi_index_includes(index, asked->non_key_attributes[i],
+                                  dynbi_length(asked->non_key_attributes[i])))
+            return 0;
+    }
+    return 1;
+}
+
+/* Finds the index of the source that an entry asks for, which no other entry
+ * has taken; one of the same name first. 0: there is none. */
+static uint32_t dynbi_restore_match(const dynbi_snapshot *snapshot, const dynb_index *asked,
+                                    int is_global, uint32_t taken)
+{
+    uint32_t set, found = 0;
+    for (set = snapshot->index_count; set > 0; --set) {
+        const dynbi_index *index = &snapshot->indexes[set - 1];
+        if ((taken >> set & 1u) || !dynbi_index_matches(index, asked, is_global))
+            continue;
+        found = set;
+        if (dynbi_text_equal(index->about.index_name, asked->index_name))
+            break;
+    }
+    return found;
+}
+
+/* Renames an index and gives it its throughput. */
+static dynb_rc dynbi_restore_index(const dynb_restore_overrides *with, dynb_billing_mode mode,
+                                   dynbi_index *index, const dynb_index *asked, dynb_error *err)
+{
+    const dynb_throughput *units = &asked->provisioned, *maxima = &asked->on_demand;
+    dynb_rc rc;
+    if (!index->is_global) {
+        index->about.index_name = asked->index_name;
+        return DYNB_OK;
+    }
+    rc = dynbi_restore_units_check(
+        with, mode, asked->index_name, units->read_units || units->write_units ? units : NULL,
+        maxima->read_units || maxima->write_units ? maxima : NULL, err);
+    index->about.index_name = asked->index_name;
+    index->about.provisioned = *units;
+    if (maxima->read_units || maxima->write_units)
+        index->about.on_demand = *maxima;
+    return rc;
+}
+
+/* Makes the list of indexes what is to be restored; the array and definitions
+ * are the snapshot's own. */
+static dynb_rc dynbi_restore_choose(const dynb_restore_overrides *with, dynb_billing_mode mode,
+                                    dynbi_snapshot *snapshot, uint32_t *chosen, dynb_error *err)
+{
+    uint32_t i, set, is_global;
+    dynb_rc rc = DYNB_OK;
+    *chosen = 0;
+    for (is_global = 0; is_global < 2; ++is_global) {
+        const dynb_index *list = is_global ? with->global_indexes : with->local_indexes;
+        const uint32_t count = is_global ? with->global_index_count : with->local_index_count;
+        for (set = 1; !list && set <= snapshot->index_count; ++set) {
+            if ((uint32_t)snapshot->indexes[set - 1].is_global == is_global)
+                *chosen |= (uint32_t)1 << set;
+        }
+        for (i = 0; rc == DYNB_OK && list && i < count; ++i) {
+            set = dynbi_restore_match(snapshot, &list[i], (int)is_global, *chosen);
+            if (!set)
+                return dynbi_fail(err, DYNB_VALIDATION,
+                                  "Invalid Request: Index %s does not match a secondary index that "
+                                  "existed in the source table and cannot be created during the "
+                                  "restore operation",
+                                  list[i].index_name);
+            *chosen |= (uint32_t)1 << set;
+            rc = dynbi_restore_index(with, mode, &snapshot->indexes[set - 1], &list[i], err);
+        }
+    }
+    return rc;
+}
+
+/* The indexes of a restored table: those chosen, with numbers of their own. */
+static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *with,
+                                     dynb_billing_mode mode, dynbi_snapshot *snapshot,
+                                     dynb_error *err)
+{
+    const dynb_index *all[DYNBI_INDEXES_MAX];
+    uint32_t set, chosen;
+    dynb_rc rc = dynbi_restore_choose(with, mode, snapshot, &chosen, err);
+    for (set = snapshot->index_count; rc == DYNB_OK && set > 0; --set) {
+        if (!(chosen >> set & 1u))
+            dynbi_snapshot_remove(&db->allocator, snapshot, set);
+    }
+    for (set = 1; rc == DYNB_OK && set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        index->id = set;
+        if (mode == DYNB_PROVISIONED)
+            memset(&index->about.on_demand, 0, sizeof index->about.on_demand);
+        else
+            memset(&index->about.provisioned, 0, sizeof index->about.provisioned);
+        if (index->is_global && mode == DYNB_PROVISIONED &&
+            (!index->about.provisioned.read_units || !index->about.provisioned.write_units))
+            return dynbi_fail(err, DYNB_VALIDATION,
+                              "Invalid Request: Must specify provisioned throughput for index %s",
+                              index->about.index_name);
+        if (index->is_global)
+            rc = dynbi_index_units_check(&index->about, mode, err);
+        if (rc == DYNB_OK && !dynbi_snapshot_define(&db->allocator, snapshot, set))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+        all[set - 1] = &index->about;
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_indexes_total_check(all, snapshot->index_count, err);
+    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, err) : rc;
+}
+
+/* --- restoring --- */
+
 /* What a restore takes over of the source's settings, and what not. */
 static void dynbi_restore_settings(dynb_table_description *table, const char *name)
 {
@@ -15013,17 +16914,24 @@ static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint
     if (rc == DYNB_OK && backup.status == DYNB_BACKUP_CREATING)
         rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being created: %s",
                         input->backup_arn);
-    if (rc == DYNB_OK && !is_our_region)
+    if (rc == DYNB_OK && !is_our_region && !(input->overrides.override & DYNB_OVERRIDE_ENCRYPTION))
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "Invalid Request: sseSpecificationOverride must be provided for "
                         "cross-region restores");
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_override(&input->overrides, &backup.source.settings, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_indexes(db, &input->overrides, backup.source.settings.billing_mode,
+                                   &snapshot, err);
     if (rc == DYNB_OK && dynbi_store_find_table(db, name, dynbi_length(name)))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
     if (rc == DYNB_OK)
-        *room += dynbi_describe_room((size_t)record.settings_size + 512, dynbi_length(name)) +
+        *room += dynbi_describe_room((size_t)record.settings_size + 512 + 2048,
+                                     dynbi_length(name)) +
+                 dynbi_indexes_room(snapshot.indexes, snapshot.index_count) +
                  2 * dynbi_length(input->backup_arn) + 64;
-    if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
         rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
@@ -15044,6 +16952,7 @@ static dynb_rc dynbi_restore_describe(const dynb *db, const dynb_restore_input *
     size_t table_arn_length = 0; /* what stands before the backup's own part */
     while (!dynbi_text_starts(arn + table_arn_length, "/backup/"))
         ++table_arn_length;
+    dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     out->status = DYNB_TABLE_CREATING;
@@ -15230,6 +17139,7 @@ static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error
     base.mark = oldest->first_mark;
     base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
     dynbi_table_snapshot(table, &base.snapshot);
+    base.snapshot.index_count = 0; /* indexes are made anew of the items */
     dynbi_history_record(db, &coder);
     dynbi_code_place(&coder, &base);
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
@@ -15825,8 +17735,35 @@ typedef enum dynbi_job_kind {
     DYNBI_JOB_NONE = 0,
     DYNBI_JOB_RUN,
     DYNBI_JOB_TIDY,
+    DYNBI_JOB_FILL,
     DYNBI_JOB_CHECKPOINT
 } dynbi_job_kind;
+
+/* What folding a generation makes of an index's changes. */
+typedef struct dynbi_index_fold {
+    dynbi_root root;
+    int drops_tombstones; /* nothing is older */
+} dynbi_index_fold;
+
+/* Entries of an index, gathered from the table's items until they are
+ * folded. */
+typedef struct dynbi_fill {
+    dynbi_pool pool;
+    dynbi_generation *entries;
+    uint64_t entries_max; /* bytes of memory */
+    dynbi_index index;    /* a copy, with a definition of its own */
+    dynbi_schema schema;  /* the table's; its names are behind the definition */
+    uint8_t *memory;      /* definition and names */
+    size_t memory_size;
+    dynbi_merge items;
+    dynbi_view view;      /* the table's runs: a copy of the list */
+    dynbi_buffer item;
+    dynbi_buffer key;
+    dynbi_buffer value;
+    dynbi_buffer last_key; /* of the last item looked at */
+    int has_gathered;
+    int is_last; /* there are no more items */
+} dynbi_fill;
 
 /* A fold under way. */
 typedef struct dynbi_job {
@@ -15834,11 +17771,17 @@ typedef struct dynbi_job {
     dynbi_job_kind kind;
     uint32_t slot;
     dynbi_table *table;
+    uint32_t set;    /* being folded */
+    uint64_t set_id; /* TIDY, FILL: its number in the log, which stays */
+    dynbi_index_fold *index_folds; /* RUN: by slot - 1, of a generation with indexes */
+    uint32_t index_fold_count;
     dynbi_view view; /* what is folded: a generation, or runs (a copy of the list) */
     dynbi_merge merge;
     dynbi_fold fold;
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
+    dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
+    dynbi_fill *fill;      /* FILL: where entries are gathered */
     int drops_tombstones;
     dynbi_superblock super; /* checkpoint: what will be written */
 } dynbi_job;
@@ -15847,6 +17790,7 @@ typedef struct dynbi_job {
 typedef struct dynbi_count {
     int is_active;
     dynbi_table *table; /* whose run it is; NULL: the first uncounted backup's */
+    uint64_t set_id;
     dynbi_runs runs;    /* a copy: the run, then the older ones */
     dynbi_tree_cursor cursor;
     uint64_t item_delta;
@@ -15868,8 +17812,9 @@ typedef struct dynbi_worker {
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
-    uint32_t most_runs; /* of any table, when last looked at */
-    int turn;           /* with many runs urgent and background steps take turns */
+    uint32_t most_runs; /* of any set, when last looked at */
+    uint32_t most_sets; /* of the table that has them */
+    uint32_t turn;      /* with many runs urgent and background steps take turns */
 #if defined(DYNBACKUP_PTHREADS)
     pthread_t thread;
     int has_thread;
@@ -15922,8 +17867,10 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
         dynbi_lock_soon(job->db);
-    /* tidying leaves room for what must go on, and for ending early itself */
-    if (job->kind != DYNBI_JOB_TIDY || job->fold.has_ended_early ||
+    /* tidying and filling leave room for what must go on, tidying for ending
+     * early */
+    if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
+        job->fold.has_ended_early ||
         dynbi_tidy_room(job->db) > 0)
         page = dynbi_store_allocate(job->db, page_count, job->slot);
     if (worker->is_outside)
@@ -15940,6 +17887,22 @@ static void dynbi_job_release(dynbi_job *job)
     job->fold.has_ended_early = has_ended_early;
 }
 
+static void dynbi_fill_free(dynb *db, dynbi_fill *fill)
+{
+    if (!fill)
+        return;
+    dynbi_generation_free(fill->entries);
+    dynbi_pool_free(&fill->pool);
+    dynbi_merge_free(&fill->items);
+    dynbi_runs_free(&db->allocator, &fill->view.runs);
+    dynbi_buffer_free(&fill->item);
+    dynbi_buffer_free(&fill->key);
+    dynbi_buffer_free(&fill->value);
+    dynbi_buffer_free(&fill->last_key);
+    dynbi_free(&db->allocator, fill->memory, fill->memory_size);
+    dynbi_free(&db->allocator, fill, sizeof *fill);
+}
+
 /* Ends a job, done or not. */
 static void dynbi_job_end(dynbi_job *job)
 {
@@ -15950,6 +17913,9 @@ static void dynbi_job_end(dynbi_job *job)
         return;
     dynbi_job_release(job);
     dynbi_runs_free(&db->allocator, &job->view.runs);
+    dynbi_fill_free(db, job->fill);
+    dynbi_free(&db->allocator, job->index_folds,
+               job->index_fold_count * sizeof(dynbi_index_fold));
     dynbi_pages_settle(&db->pages, slot);
     memset(job, 0, sizeof *job);
     job->db = db;
@@ -15961,30 +17927,23 @@ static void dynbi_job_end(dynbi_job *job)
 }
 
 /* Nonzero: this fold has ended early before, and goes on at fold_key. */
-static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t newest_lsn, uint64_t older_lsn)
+static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t set_id, uint64_t newest_lsn,
+                              uint64_t older_lsn)
 {
-    return table->fold_lsn && table->fold_lsn == newest_lsn && table->fold_older_lsn == older_lsn;
+    return table->fold_lsn && table->fold_lsn == newest_lsn &&
+           table->fold_older_lsn == older_lsn && table->fold_set == set_id;
 }
 
-/* Starts folding job->view onto `older`. */
-static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
-                               const dynbi_root *older, int drop_tombstones, dynb_error *err)
+/* Makes a fold ready to take what next_fn gives; needs no lock. */
+static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
 {
     dynb *db = job->db;
     dynbi_worker *worker = db->worker;
     dynbi_fold *fold = &job->fold;
     uint64_t chunk = db->memory.budget_bytes / 64;
-    const uint8_t *from = NULL;
-    size_t from_size = 0;
-    dynb_rc rc;
-    job->kind = kind;
-    job->table = table;
     job->drops_tombstones = drop_tombstones;
-    if (table)
-        ++table->job_count;
     if (chunk > (uint64_t)256 << 10)
         chunk = (uint64_t)256 << 10;
-    dynbi_reader_limit(&worker->reader, db->pages.page_count);
     memset(fold, 0, sizeof *fold);
     fold->allocator = &worker->allocator;
     fold->reader = &worker->reader;
@@ -15997,8 +17956,24 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     fold->output.ctx = job;
     fold->next_fn = dynbi_merge_feed;
     fold->next_ctx = &job->merge;
+}
+
+/* Starts folding job->view onto `older`. */
+static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
+                               const dynbi_root *older, int drop_tombstones, dynb_error *err)
+{
+    dynbi_worker *worker = job->db->worker;
+    const uint8_t *from = NULL;
+    size_t from_size = 0;
+    dynb_rc rc;
+    job->kind = kind;
+    job->table = table;
+    if (table)
+        ++table->job_count;
+    dynbi_reader_limit(&worker->reader, job->db->pages.page_count);
+    dynbi_job_prepare(job, drop_tombstones);
     if (kind == DYNBI_JOB_TIDY &&
-        dynbi_tidy_goes_on(table, job->to_lsn, job->older.to_lsn)) {
+        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn)) {
         from = table->fold_key.bytes;
         from_size = table->fold_key.used_bytes;
     }
@@ -16006,26 +17981,127 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&job->merge, from, (uint32_t)from_size, 0, err);
     if (rc == DYNB_OK)
-        rc = dynbi_fold_start(fold, older, err);
+        rc = dynbi_fold_start(&job->fold, older, err);
     return rc;
 }
 
 /* --- run: the oldest generation becomes the newest run --- */
 
+/* Nonzero: the set has nothing older than what comes next. */
+static int dynbi_set_is_empty(const dynbi_table *table, uint32_t set)
+{
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    uint32_t i;
+    if (set && table->indexes[set - 1].status == DYNB_INDEX_CREATING)
+        return 0; /* what there was is still to come */
+    for (i = 0; i < runs->count; ++i) {
+        if (runs->run[i].root.page)
+            return 0;
+    }
+    return 1;
+}
+
+/* One set of the generation after the other is folded, the items first; the
+ * trees are published together. */
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
     dynbi_root nothing;
-    uint32_t i;
-    int is_first = 1;
+    uint32_t set, count = generation->set_count - 1;
     DYNBI_ASSERT(generation->frozen && !generation->next);
     memset(&nothing, 0, sizeof nothing);
     memset(&job->view, 0, sizeof job->view);
     job->view.newest = generation;
     job->to_lsn = generation->last_lsn;
-    for (i = 0; i < table->sets[0].count; ++i)
-        is_first = is_first && !table->sets[0].run[i].root.page;
-    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, is_first, err);
+    job->set = 0;
+    if (count) {
+        job->index_folds = (dynbi_index_fold *)dynbi_allocate(&job->db->allocator,
+                                                              count * sizeof(dynbi_index_fold));
+        if (!job->index_folds)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fold %u indexes",
+                              (uint64_t)count);
+        memset(job->index_folds, 0, count * sizeof(dynbi_index_fold));
+        job->index_fold_count = count;
+    }
+    for (set = 1; set <= table->index_count; ++set) {
+        const uint32_t slot = table->indexes[set - 1].slot;
+        if (slot <= count)
+            job->index_folds[slot - 1].drops_tombstones = dynbi_set_is_empty(table, set);
+    }
+    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, dynbi_set_is_empty(table, 0), err);
+}
+
+/* The items' tree is made: goes on with the next set that has changes; *is_done
+ * if there is none. Without the lock. */
+static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_root *first,
+                                  int *is_done, dynb_error *err)
+{
+    const dynbi_generation *generation = job->view.newest;
+    const int drops_first = job->drops_tombstones; /* said of the items */
+    const uint64_t written_bytes = job->fold.written_bytes;
+    dynbi_root nothing;
+    dynb_rc rc;
+    memset(&nothing, 0, sizeof nothing);
+    if (job->set)
+        job->index_folds[job->set - 1].root = *root;
+    else
+        job->first_root = *root;
+    do
+        ++job->set;
+    while (job->set < generation->set_count && !generation->sets[job->set].root);
+    *is_done = job->set >= generation->set_count;
+    *first = job->first_root;
+    if (*is_done)
+        return DYNB_OK;
+    dynbi_fold_free(&job->fold);
+    dynbi_merge_free(&job->merge);
+    job->view.set = job->set;
+    dynbi_job_prepare(job, job->index_folds[job->set - 1].drops_tombstones);
+    job->drops_tombstones = drops_first;
+    job->fold.written_bytes = written_bytes;
+    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&job->fold, &nothing, err);
+    return rc;
+}
+
+/* What a backup's record comes to hold: the indexes it has always had, with the
+ * runs that `from` has for them. */
+static dynb_rc dynbi_backup_snapshot(dynb *db, const dynbi_record *record,
+                                     const dynbi_snapshot *from, dynbi_snapshot *out,
+                                     dynb_error *err)
+{
+    uint32_t i, j;
+    dynb_rc rc;
+    if (!from->index_count) {
+        *out = *from;
+        out->owns_runs = out->owns_definitions = out->index_room = 0;
+        return DYNB_OK;
+    }
+    rc = dynbi_snapshot_read(&db->allocator, record, out, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_runs_free(&db->allocator, &out->sets[0]);
+    out->owns_runs &= ~(uint32_t)1;
+    out->sets[0] = from->sets[0];
+    out->folded_lsn = from->folded_lsn;
+    out->item_count = from->item_count;
+    out->size_bytes = from->size_bytes;
+    for (i = 0; i < out->index_count; ++i) {
+        dynbi_index *index = &out->indexes[i];
+        for (j = 0; j < from->index_count && from->indexes[j].id != index->id; ++j)
+            ;
+        if (j == from->index_count)
+            continue;
+        dynbi_runs_free(&db->allocator, &index->runs);
+        out->owns_runs &= ~((uint32_t)1 << (i + 1));
+        index->runs = from->indexes[j].runs;
+        index->item_count = from->indexes[j].item_count;
+        index->size_bytes = from->indexes[j].size_bytes;
+    }
+    return DYNB_OK;
 }
 
 /* Adds to the transaction what a backup's record becomes, now that its table's
@@ -16035,6 +18111,7 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
                                     dynb_error *err)
 {
     dynb_backup_description details;
+    dynbi_snapshot own;
     dynbi_record record;
     dynbi_change change;
     dynbi_coder coder;
@@ -16061,8 +18138,12 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     db->key.used_bytes = 0; /* the settings stand in db->record, which is rewritten */
     if (!dynbi_buffer_append(&db->key, record.settings, (size_t)record.settings_size))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    rc = dynbi_backup_snapshot(db, &record, snapshot, &own, err);
+    if (rc != DYNB_OK)
+        return rc;
     record.settings = db->key.bytes;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
+    rc = dynbi_record_make(&db->record, &record, &own, err);
+    dynbi_snapshot_free(&db->allocator, &own);
     if (rc != DYNB_OK)
         return rc;
     memset(&change, 0, sizeof change);
@@ -16112,20 +18193,85 @@ static int dynbi_publish_completes(const dynb *db, const dynbi_table *table, uin
     return 1;
 }
 
-/* Logs and puts in place new runs of a table, with all they bring about. */
+/* Nonzero: the counts of all sets are exact, and are filled in. An index that
+ * is not complete is not counted. */
+static int dynbi_snapshot_total(dynbi_snapshot *snapshot)
+{
+    uint64_t items, bytes;
+    uint32_t set;
+    int is_counted = dynbi_runs_totals(&snapshot->sets[0], &items, &bytes);
+    if (is_counted) {
+        snapshot->item_count = items;
+        snapshot->size_bytes = bytes;
+    }
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status != DYNB_INDEX_ACTIVE)
+            continue;
+        if (dynbi_runs_totals(&index->runs, &items, &bytes)) {
+            index->item_count = items;
+            index->size_bytes = bytes;
+        } else {
+            is_counted = 0;
+        }
+    }
+    return is_counted;
+}
+
+/* Nonzero: no set has runs to fold at once. */
+static int dynbi_snapshot_is_tidy(const dynbi_snapshot *snapshot)
+{
+    uint32_t set, first, length;
+    for (set = 0; set <= snapshot->index_count; ++set) {
+        if (dynbi_runs_choose(dynbi_snapshot_runs(snapshot, set), 0, &first, &length))
+            return 0;
+    }
+    return 1;
+}
+
+/* A dropped table has no record of its own that would put its runs in place. */
+static dynb_rc dynbi_publish_dropped(dynb *db, dynbi_table *table, const dynbi_snapshot *snapshot,
+                                     dynb_durability durability, dynb_error *err)
+{
+    dynbi_runs runs[DYNBI_INDEXES_MAX + 1];
+    uint32_t set, made = 0;
+    int has_memory = 1;
+    dynb_rc rc = DYNB_OK;
+    for (set = 0; has_memory && set <= snapshot->index_count; ++set) {
+        has_memory = dynbi_runs_copy(&db->allocator, dynbi_snapshot_runs(snapshot, set),
+                                     &runs[set]);
+        made += has_memory ? 1u : 0u;
+    }
+    rc = has_memory ? dynbi_change_commit(db, durability, err)
+                    : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    for (set = 0; set < made; ++set) {
+        dynbi_runs *to = set ? &table->indexes[set - 1].runs : &table->sets[0];
+        if (rc == DYNB_OK) {
+            dynbi_runs old = *to;
+            *to = runs[set];
+            runs[set] = old;
+        }
+        dynbi_runs_free(&db->allocator, &runs[set]);
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    table->folded_lsn = snapshot->folded_lsn;
+    dynbi_table_drop_folded(db, table);
+    return DYNB_OK;
+}
+
+/* Logs and puts in place new runs of a table, with all they bring about. The
+ * array of indexes is the snapshot's own. */
 static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snapshot,
                              dynb_error *err)
 {
     const dynb_durability durability = db->config.durability == DYNB_BUFFERED ? DYNB_BUFFERED
                                                                               : DYNB_TO_OS;
     const uint64_t newest_lsn = snapshot->folded_lsn;
-    uint64_t items, bytes;
-    uint32_t i, first, length;
+    const int is_counted = dynbi_snapshot_total(snapshot);
+    const int is_tidy = dynbi_snapshot_is_tidy(snapshot); /* lists may be gone afterwards */
+    uint32_t i;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
-    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
-        snapshot->item_count = items;
-        snapshot->size_bytes = bytes;
-    }
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK && !table->is_dropped)
@@ -16138,33 +18284,53 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         if (pending->table != table || newest_lsn > pending->lsn)
             continue;
         rc = dynbi_publish_backup(db, pending, snapshot, is_complete, err);
-        if (rc == DYNB_OK && is_complete && !dynbi_runs_totals(&snapshot->sets[0], &items, &bytes))
+        if (rc == DYNB_OK && is_complete && !is_counted)
             dynbi_store_note_uncounted(db, pending->key, pending->key_size);
     }
     if (rc != DYNB_OK)
         return rc;
-    if (table->is_dropped) { /* no record of its own puts the runs in place */
-        dynbi_runs runs;
-        if (!dynbi_runs_copy(&db->allocator, &snapshot->sets[0], &runs))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (table->is_dropped)
+        rc = dynbi_publish_dropped(db, table, snapshot, durability, err);
+    else
         rc = dynbi_change_commit(db, durability, err);
-        if (rc != DYNB_OK) {
-            dynbi_runs_free(&db->allocator, &runs);
-            return rc;
-        }
-        dynbi_runs_free(&db->allocator, &table->sets[0]);
-        table->sets[0] = runs;
-        table->folded_lsn = snapshot->folded_lsn;
-        table->folded_time_ms = snapshot->folded_time_ms;
-        dynbi_table_drop_folded(db, table);
-    } else {
-        rc = dynbi_change_commit(db, durability, err);
-    }
     if (rc == DYNB_OK)
         ++db->folds_count;
-    if (rc == DYNB_OK && dynbi_runs_choose(&snapshot->sets[0], 0, &first, &length))
+    if (rc == DYNB_OK && !is_tidy)
         db->tidy_is_due = 1;
     return rc;
+}
+
+/* A snapshot of the table in which lists of runs can be put in place. */
+static dynb_rc dynbi_publish_open(dynb *db, const dynbi_table *table, dynbi_snapshot *snapshot,
+                                  dynb_error *err)
+{
+    dynbi_table_snapshot(table, snapshot);
+    if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of indexes");
+    return DYNB_OK;
+}
+
+/* Puts a set's new run in front. A set without changes has none: its newest run
+ * then reaches up to here, if nobody is folding or counting it. */
+static dynb_rc dynbi_run_put(dynb *db, dynbi_snapshot *snapshot, const dynbi_table *table,
+                             uint32_t set, const dynbi_run *run, dynb_error *err)
+{
+    const dynbi_runs *old = dynbi_table_runs(table, set);
+    dynbi_runs runs;
+    int is_made;
+    if (set && !run->root.page && old->count == 0)
+        return DYNB_OK;
+    if (set && !run->root.page && table->job_count == 1) {
+        is_made = dynbi_runs_copy(&db->allocator, old, &runs);
+        if (is_made)
+            runs.run[0].to_lsn = run->to_lsn;
+    } else {
+        is_made = dynbi_runs_replace(&db->allocator, old, 0, 0, run, &runs);
+    }
+    if (!is_made)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    dynbi_snapshot_set_runs(&db->allocator, snapshot, set, &runs);
+    return DYNB_OK;
 }
 
 static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
@@ -16173,59 +18339,70 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     dynb *db = job->db;
     dynbi_snapshot snapshot;
     dynbi_run run;
-    uint32_t i;
-    int is_first = 1;
+    uint32_t set;
     dynb_rc rc;
     if (table->is_dropped && !table->pending_count)
         return DYNB_OK; /* nobody wants it any more */
-    memset(&run, 0, sizeof run);
-    run.from_lsn = table->folded_lsn;
-    run.to_lsn = job->to_lsn;
-    run.root = *root;
-    for (i = 0; i < table->sets[0].count; ++i)
-        is_first = is_first && !table->sets[0].run[i].root.page;
-    if (is_first && job->drops_tombstones) {
-        run.is_counted = 1;
-        run.item_delta = root->entry_count;
-        run.byte_delta = root->byte_count;
-    }
-    dynbi_table_snapshot(table, &snapshot);
+    rc = dynbi_publish_open(db, table, &snapshot, err);
     snapshot.folded_lsn = job->to_lsn;
     snapshot.folded_time_ms = job->view.newest->last_time_ms;
-    if (!dynbi_runs_replace(&db->allocator, &table->sets[0], 0, 0, &run, &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    for (set = 0; rc == DYNB_OK && set <= table->index_count; ++set) {
+        const uint32_t slot = set ? table->indexes[set - 1].slot : 0;
+        int is_exact = job->drops_tombstones && dynbi_set_is_empty(table, set);
+        memset(&run, 0, sizeof run);
+        run.from_lsn = table->folded_lsn;
+        run.to_lsn = job->to_lsn;
+        if (slot == 0)
+            run.root = *root;
+        else if (slot <= job->index_fold_count)
+            run.root = job->index_folds[slot - 1].root;
+        if (slot && slot <= job->index_fold_count)
+            is_exact = job->index_folds[slot - 1].drops_tombstones &&
+                       dynbi_set_is_empty(table, set);
+        if (is_exact || (set && !run.root.page)) {
+            run.is_counted = 1;
+            run.item_delta = run.root.entry_count;
+            run.byte_delta = run.root.byte_count;
+        }
+        rc = dynbi_run_put(db, &snapshot, table, set, &run, err);
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_publish(db, table, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
 
 /* --- tidy: neighbouring runs become one --- */
 
-static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t first,
+static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t set, uint32_t first,
                                 uint32_t length, dynb_error *err)
 {
-    const dynbi_runs *runs = &table->sets[0];
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    const int is_complete = !set || table->indexes[set - 1].status != DYNB_INDEX_CREATING;
     dynbi_runs newer;
     memset(&job->view, 0, sizeof job->view);
     newer.count = length - 1;
     newer.run = runs->run + first;
     if (!dynbi_runs_copy(&job->db->allocator, &newer, &job->view.runs))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    job->set_id = set ? table->indexes[set - 1].id : 0;
     job->older = runs->run[first + length - 1];
     job->to_lsn = runs->run[first].to_lsn;
     return dynbi_job_start(job, DYNBI_JOB_TIDY, table, &job->older.root,
-                           first + length == runs->count, err);
+                           first + length == runs->count && is_complete, err);
 }
 
 /* Nonzero: there is room for what the newer runs hold to be there twice, which
  * is how far a fold can get that has to end early, before it can go on. */
-static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t first,
+static int dynbi_tidy_fits(const dynb *db, const dynbi_table *table, uint32_t set, uint32_t first,
                            uint32_t length)
 {
-    const dynbi_runs *runs = &table->sets[0];
+    const dynbi_runs *runs = dynbi_table_runs(table, set);
+    const uint64_t set_id = set ? table->indexes[set - 1].id : 0;
     uint64_t room = dynbi_tidy_room(db), needed = 4 * (uint64_t)db->node_bytes;
     uint32_t i;
-    if (dynbi_tidy_goes_on(table, runs->run[first].to_lsn, runs->run[first + length - 1].to_lsn))
+    if (dynbi_tidy_goes_on(table, set_id, runs->run[first].to_lsn,
+                           runs->run[first + length - 1].to_lsn))
         return room > 0; /* it was let in before, and goes on */
     for (i = first; i + 1 < first + length; ++i)
         needed += runs->run[i].root.byte_count + 24 * runs->run[i].root.entry_count;
@@ -16240,27 +18417,33 @@ static int dynbi_run_is(const dynbi_run *a, const dynbi_run *b)
 /* The fold took no more changes for want of space: the older run becomes what
  * came of it so far, the newer ones stay; some of their changes are now twice
  * there, which changes nothing but the counts. */
-static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t first, uint32_t length,
+static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t set, uint32_t first,
                                         dynbi_run *run, dynb_error *err)
 {
     dynbi_table *table = job->table;
+    const dynbi_runs *old = dynbi_table_runs(table, set);
+    const uint32_t last = first + job->view.runs.count;
     dynb *db = job->db;
     dynbi_snapshot snapshot;
+    dynbi_runs runs;
     uint32_t i;
     dynb_rc rc;
     run->to_lsn = job->older.to_lsn;
-    run->is_counted = first + length == table->sets[0].count;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_replace(&db->allocator, &table->sets[0], first + length - 1, 1, run,
-                            &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    for (i = 0; i < first + length - 1; ++i)
-        snapshot.sets[0].run[i].is_counted = 0;
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    run->is_counted = last + 1 == old->count && job->drops_tombstones;
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        for (i = 0; i < last; ++i)
+            runs.run[i].is_counted = 0;
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK) {
         table->fold_lsn = job->to_lsn;
         table->fold_older_lsn = job->older.to_lsn;
+        table->fold_set = job->set_id;
     }
     db->wants_space = 1; /* what was replaced is needed to go on */
     return rc;
@@ -16269,13 +18452,18 @@ static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t first, uint32_t
 static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
 {
     dynbi_table *table = job->table;
-    const dynbi_runs *runs = &table->sets[0];
+    const uint32_t set = dynbi_table_find_set(table, job->set_id);
+    const dynbi_runs *runs;
     dynb *db = job->db;
     dynbi_snapshot snapshot;
+    dynbi_runs made;
     dynbi_run run;
     uint32_t first = 0, i, length = job->view.runs.count + 1;
     int is_counted = 1;
     dynb_rc rc;
+    if (set > table->index_count)
+        return DYNB_OK; /* the index is gone */
+    runs = dynbi_table_runs(table, set);
     while (first < runs->count && !dynbi_run_is(&runs->run[first], &job->view.runs.run[0]))
         ++first;
     if (table->is_dropped || first + length > runs->count ||
@@ -16290,20 +18478,219 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
         run.item_delta += runs->run[i].item_delta;
         run.byte_delta += runs->run[i].byte_delta;
     }
-    if (first + length == runs->count) { /* the oldest: without tombstones */
-        is_counted = 1;
+    if (first + length == runs->count && job->drops_tombstones) {
+        is_counted = 1; /* the oldest: without tombstones */
         run.item_delta = root->entry_count;
         run.byte_delta = root->byte_count;
     }
     run.is_counted = is_counted;
     if (job->fold.has_ended_early)
-        return dynbi_tidy_publish_early(job, first, length, &run, err);
+        return dynbi_tidy_publish_early(job, set, first, &run, err);
     table->fold_lsn = 0;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_replace(&db->allocator, runs, first, length, &run, &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &made);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
+/* --- fill: the items there are get into an index being created --- */
+
+/* Takes the schemas along: the table may change while the lock is not held. */
+static int dynbi_fill_copy(dynb *db, dynbi_fill *fill, const dynbi_table *table,
+                           const dynbi_index *index)
+{
+    size_t size = (size_t)index->definition_size + table->settings_size;
+    const uint8_t *settings = table->settings;
+    uint32_t i;
+    fill->memory = (uint8_t *)dynbi_allocate(&db->allocator, size);
+    if (!fill->memory)
+        return 0;
+    fill->memory_size = size;
+    memcpy(fill->memory, index->definition, index->definition_size);
+    memcpy(fill->memory + index->definition_size, settings, table->settings_size);
+    fill->index = *index;
+    fill->index.definition = fill->memory;
+    (void)dynbi_index_load(&fill->index);
+    fill->schema = table->schema;
+    for (i = 0; i < fill->schema.part_count; ++i) /* names stand in the settings */
+        fill->schema.part[i].name = (const char *)(const void *)(
+            fill->memory + index->definition_size +
+            ((const uint8_t *)(const void *)fill->schema.part[i].name - settings));
+    for (i = 0; i < index->schema.part_count; ++i) {
+        dynbi_key_part *part = &fill->index.schema.part[i];
+        const uint8_t *name = (const uint8_t *)(const void *)part->name;
+        const uint8_t *from = i < index->key_count ? index->definition : settings;
+        part->name = (const char *)(const void *)(
+            fill->memory + (i < index->key_count ? 0 : index->definition_size) + (name - from));
+    }
+    return 1;
+}
+
+/* Starts with the first item behind those that are in already. */
+static dynb_rc dynbi_fill_start(dynbi_job *job, dynbi_table *table, uint32_t set, dynb_error *err)
+{
+    dynb *db = job->db;
+    dynbi_worker *worker = db->worker;
+    const dynbi_index *index = &table->indexes[set - 1];
+    dynbi_fill *fill = (dynbi_fill *)dynbi_allocate(&db->allocator, sizeof *fill);
+    dynb_rc rc;
+    job->kind = DYNBI_JOB_FILL;
+    job->table = table;
+    ++table->job_count;
+    job->fill = fill;
+    job->set_id = index->id;
+    if (!fill)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+    memset(fill, 0, sizeof *fill);
+    fill->item.allocator = &worker->allocator;
+    fill->key.allocator = &worker->allocator;
+    fill->value.allocator = &worker->allocator;
+    fill->last_key.allocator = &worker->allocator;
+    fill->entries_max = db->generation_max / 2;
+    dynbi_pool_init(&fill->pool, &worker->allocator, db->pool.chunk_bytes, 0);
+    fill->entries = dynbi_generation_new(&fill->pool, 1);
+    if (!fill->entries || !dynbi_fill_copy(db, fill, table, index) ||
+        !dynbi_runs_copy(&db->allocator, &table->sets[0], &fill->view.runs) ||
+        !dynbi_buffer_append(&fill->last_key, index->fill_key, (size_t)index->fill_key_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+    dynbi_reader_limit(&worker->reader, db->pages.page_count);
+    rc = dynbi_merge_init(&fill->items, &worker->reader, &fill->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&fill->items, fill->last_key.used_bytes ? fill->last_key.bytes : NULL,
+                              (uint32_t)fill->last_key.used_bytes, 0, err);
+    return rc;
+}
+
+/* Puts one item's entry to the others. *is_full: there is no room; it is left
+ * for the next piece. */
+static dynb_rc dynbi_fill_item(dynbi_fill *fill, const dynbi_change *stored, int *is_full,
+                               dynb_error *err)
+{
+    size_t size = dynbi_item_restored_bound(&fill->schema, stored->key_size, stored->value_size);
+    dynbi_change entry;
+    dynb_item item;
+    int is_there;
+    dynb_rc rc;
+    fill->item.used_bytes = 0;
+    if (!dynbi_buffer_reserve(&fill->item, size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+    size = dynbi_item_restore(&fill->schema, stored->key, stored->key_size, stored->value,
+                              stored->value_size, fill->item.bytes);
+    if (!size)
+        return dynbi_fail(err, DYNB_CORRUPT, "an item is damaged");
+    item.bytes = fill->item.bytes;
+    item.size_bytes = (uint32_t)size;
+    rc = dynbi_index_entry(&fill->index, item, 0, &fill->key, &fill->value, &is_there, err);
+    if (rc != DYNB_OK || !is_there)
+        return rc;
+    memset(&entry, 0, sizeof entry);
+    entry.key = fill->key.bytes;
+    entry.key_size = (uint32_t)fill->key.used_bytes;
+    entry.value = fill->value.bytes;
+    entry.value_size = (uint32_t)fill->value.used_bytes;
+    if (!dynbi_generation_reserve(fill->entries, 1, (uint64_t)entry.key_size + entry.value_size)) {
+        if (!fill->entries->entry_count)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+        *is_full = 1;
+        return DYNB_OK;
+    }
+    dynbi_generation_put(fill->entries, 0, &entry);
+    return DYNB_OK;
+}
+
+/* Gathers entries, outside the lock; then the fold of them begins. */
+static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_error *err)
+{
+    dynbi_fill *fill = job->fill;
+    const dynbi_change *stored;
+    dynbi_root nothing;
+    uint64_t spent = 0;
+    int is_full = 0;
+    dynb_rc rc = DYNB_OK;
+    while (rc == DYNB_OK && spent < budget_bytes && !is_full) {
+        stored = dynbi_merge_current(&fill->items);
+        is_full = !stored || fill->entries->used_bytes >= fill->entries_max;
+        if (is_full) {
+            fill->is_last = !stored;
+            break;
+        }
+        spent += 128u + stored->key_size + stored->value_size;
+        if (!stored->is_tombstone &&
+            dynbi_key_compare(stored->key, stored->key_size, fill->last_key.bytes,
+                              fill->last_key.used_bytes) != 0)
+            rc = dynbi_fill_item(fill, stored, &is_full, err);
+        if (rc != DYNB_OK || is_full)
+            break;
+        fill->last_key.used_bytes = 0;
+        if (!dynbi_buffer_append(&fill->last_key, stored->key, stored->key_size))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        rc = dynbi_merge_next(&fill->items, err);
+    }
+    if (rc != DYNB_OK || !is_full)
+        return rc;
+    fill->has_gathered = 1;
+    dynbi_merge_free(&fill->items);
+    fill->entries->frozen = 1;
+    memset(&nothing, 0, sizeof nothing);
+    job->view.newest = fill->entries;
+    dynbi_job_prepare(job, 0);
+    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&job->fold, &nothing, err);
+    return rc;
+}
+
+/* The piece becomes the index's oldest run; after the last the index is
+ * ACTIVE. */
+static dynb_rc dynbi_fill_publish(dynbi_job *job, const dynbi_root *root, dynb_error *err)
+{
+    dynbi_table *table = job->table;
+    dynbi_fill *fill = job->fill;
+    const uint32_t set = dynbi_table_find_set(table, job->set_id);
+    dynb *db = job->db;
+    dynbi_snapshot snapshot;
+    dynbi_index *index;
+    dynbi_runs runs;
+    dynbi_run run;
+    dynb_rc rc;
+    if (table->is_dropped || set > table->index_count ||
+        table->indexes[set - 1].status != DYNB_INDEX_CREATING)
+        return DYNB_OK; /* nobody wants it any more */
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
+    index = &snapshot.indexes[set - 1];
+    memset(&run, 0, sizeof run);
+    run.to_lsn = index->runs.count ? index->runs.run[index->runs.count - 1].from_lsn
+                                   : table->folded_lsn;
+    run.from_lsn = run.to_lsn; /* it tiles, and stands for no changes of its own */
+    run.root = *root;
+    run.is_counted = 1; /* no two pieces have an item in common */
+    run.item_delta = root->entry_count;
+    run.byte_delta = root->byte_count;
+    index->fill_key = fill->last_key.bytes;
+    index->fill_key_size = fill->last_key.used_bytes;
+    if (fill->is_last) {
+        index->status = DYNB_INDEX_ACTIVE;
+        index->since_lsn = 0;
+        index->fill_key_size = 0;
+    }
+    if (!dynbi_snapshot_define(&db->allocator, &snapshot, set) ||
+        (root->page &&
+         !dynbi_runs_replace(&db->allocator, &index->runs, index->runs.count, 0, &run, &runs)))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    else if (root->page)
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+    if (rc == DYNB_OK)
+        rc = dynbi_publish(db, table, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
 
@@ -16438,7 +18825,12 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
 static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root *root,
                               int *is_done, dynb_error *err)
 {
-    dynb_rc rc = dynbi_fold_step(&job->fold, budget_bytes, is_done, err);
+    dynb_rc rc;
+    if (job->kind == DYNBI_JOB_FILL && !job->fill->has_gathered) {
+        *is_done = 0;
+        return dynbi_fill_gather(job, budget_bytes, err);
+    }
+    rc = dynbi_fold_step(&job->fold, budget_bytes, is_done, err);
     if (rc == DYNB_NO_SPACE && job->kind == DYNBI_JOB_TIDY && !job->fold.has_ended_early &&
         job->fold.has_change && job->fold.written_bytes) {
         job->table->fold_key.used_bytes = 0; /* only this job uses these now */
@@ -16452,6 +18844,12 @@ static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root 
     if (rc != DYNB_OK || !*is_done)
         return rc;
     rc = dynbi_fold_finish(&job->fold, root, err);
+    if (rc == DYNB_OK && job->kind == DYNBI_JOB_RUN && job->index_fold_count) {
+        dynbi_root made = *root;
+        rc = dynbi_run_next_set(job, &made, root, is_done, err);
+        if (rc != DYNB_OK || !*is_done)
+            return rc;
+    }
     if (rc == DYNB_OK && dynbi_disk_sync(&job->db->disk) != DYNB_OK)
         job->fold.write_failed = 1;
     if (rc == DYNB_OK && job->kind == DYNBI_JOB_CHECKPOINT && !job->fold.write_failed &&
@@ -16483,11 +18881,14 @@ static dynb_rc dynbi_job_step(dynbi_worker *worker, dynbi_job *job, uint64_t bud
         rc = dynbi_run_publish(job, &root, err);
     else if (rc == DYNB_OK && kind == DYNBI_JOB_TIDY)
         rc = dynbi_tidy_publish(job, &root, err);
+    else if (rc == DYNB_OK && kind == DYNBI_JOB_FILL)
+        rc = dynbi_fill_publish(job, &root, err);
     else if (rc == DYNB_OK)
         rc = dynbi_checkpoint_publish(job, err);
     if (rc == DYNB_CORRUPT && job->table)
         job->table->is_damaged = 1;
-    if (rc == DYNB_NO_SPACE && kind == DYNBI_JOB_TIDY) { /* later, with more space */
+    if (rc == DYNB_NO_SPACE &&
+        (kind == DYNBI_JOB_TIDY || kind == DYNBI_JOB_FILL)) { /* later, with more space */
         worker->tidy_lacked = dynbi_pages_free_count(&db->pages) + 1;
         rc = DYNB_OK;
     }
@@ -16540,8 +18941,8 @@ static void dynbi_count_end(dynbi_worker *worker)
 }
 
 /* Starts counting the oldest run of a list that is not counted. */
-static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, const dynbi_runs *runs,
-                                 dynb_error *err)
+static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, uint64_t set_id,
+                                 const dynbi_runs *runs, dynb_error *err)
 {
     dynbi_count *count = &worker->count;
     uint32_t index = runs->count;
@@ -16556,6 +18957,7 @@ static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, const
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     count->is_active = 1;
     count->table = table;
+    count->set_id = set_id;
     if (table)
         ++table->job_count;
     dynbi_reader_limit(&worker->reader, worker->db->pages.page_count);
@@ -16614,15 +19016,37 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
 {
     dynbi_table *table = worker->count.table;
     dynb *db = worker->db;
+    const uint32_t set = dynbi_table_find_set(table, worker->count.set_id);
     dynbi_snapshot snapshot;
+    dynbi_runs runs;
     dynb_rc rc;
-    dynbi_table_snapshot(table, &snapshot);
-    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    dynbi_count_fill(&worker->count, &snapshot.sets[0]);
-    rc = dynbi_publish(db, table, &snapshot, err);
-    dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+    if (set > table->index_count)
+        return DYNB_OK; /* the index is gone */
+    rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc == DYNB_OK) {
+        dynbi_count_fill(&worker->count, &runs);
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
+}
+
+/* Takes over what a table knows of a run. */
+static void dynbi_count_take(const dynbi_table *table, dynbi_run *run)
+{
+    uint32_t set, i;
+    for (set = 0; set <= table->index_count; ++set) {
+        const dynbi_runs *runs = dynbi_table_runs(table, set);
+        for (i = 0; i < runs->count; ++i) {
+            if (runs->run[i].is_counted && dynbi_run_is(&runs->run[i], run)) {
+                *run = runs->run[i];
+                return;
+            }
+        }
+    }
 }
 
 /* Takes over what is known of a backup's runs: from the count just made, and
@@ -16630,16 +19054,11 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
 static void dynbi_count_collect(dynbi_worker *worker, dynbi_runs *runs)
 {
     const dynb *db = worker->db;
-    uint32_t i, j, k;
+    uint32_t i, j;
     dynbi_count_fill(&worker->count, runs);
     for (i = 0; i < runs->count; ++i) {
-        for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j) {
-            const dynbi_runs *other = &db->tables[j]->sets[0];
-            for (k = 0; k < other->count; ++k) {
-                if (other->run[k].is_counted && dynbi_run_is(&other->run[k], &runs->run[i]))
-                    runs->run[i] = other->run[k];
-            }
-        }
+        for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j)
+            dynbi_count_take(db->tables[j], &runs->run[i]);
     }
 }
 
@@ -16651,6 +19070,8 @@ static dynb_rc dynbi_count_backup(dynbi_worker *worker, dynb_error *err)
     dynbi_pending as_pending;
     dynbi_snapshot snapshot;
     dynbi_record record;
+    uint64_t items, bytes;
+    uint32_t set;
     int is_there;
     dynb_rc rc;
     memset(&as_pending, 0, sizeof as_pending);
@@ -16668,10 +19089,13 @@ static dynb_rc dynbi_count_backup(dynbi_worker *worker, dynb_error *err)
         rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_count_collect(worker, &snapshot.sets[0]);
+    for (set = 0; set <= snapshot.index_count; ++set)
+        dynbi_count_collect(worker, set ? &snapshot.indexes[set - 1].runs : &snapshot.sets[0]);
     dynbi_count_end(worker);
-    if (!dynbi_runs_totals(&snapshot.sets[0], &snapshot.item_count, &snapshot.size_bytes)) {
-        rc = dynbi_count_start(worker, NULL, &snapshot.sets[0], err);
+    if (!dynbi_snapshot_total(&snapshot)) {
+        for (set = 0; dynbi_runs_totals(dynbi_snapshot_runs(&snapshot, set), &items, &bytes);)
+            ++set;
+        rc = dynbi_count_start(worker, NULL, 0, dynbi_snapshot_runs(&snapshot, set), err);
         if (rc == DYNB_OK) /* what is known already need not be found out again */
             rc = dynbi_change_begin(db, err);
     } else {
@@ -16749,6 +19173,18 @@ static dynbi_table *dynbi_worker_next_table(const dynb *db, const dynbi_generati
     return best;
 }
 
+/* Nonzero: an index cannot be filled before a change of that time is folded. */
+static int dynbi_table_waits(const dynbi_table *table, uint64_t first_lsn)
+{
+    uint32_t i;
+    for (i = 0; i < table->index_count; ++i) {
+        if (table->indexes[i].status == DYNB_INDEX_CREATING &&
+            table->indexes[i].since_lsn >= first_lsn)
+            return 1;
+    }
+    return 0;
+}
+
 /* Freezes what has to be folded: everything, or what would keep the log long;
  * everything, too, where memory is full and nothing waits to be folded. */
 static void dynbi_worker_freeze(dynb *db, int freeze_all)
@@ -16761,7 +19197,8 @@ static void dynbi_worker_freeze(dynb *db, int freeze_all)
     for (i = 0; i < db->table_count; ++i) {
         dynbi_generation *newest = db->tables[i]->newest;
         if (newest && newest->entry_count &&
-            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit))
+            (freeze_all || db->log.tail.pos - newest->first_mark.pos > limit ||
+             dynbi_table_waits(db->tables[i], newest->first_lsn)))
             dynbi_store_freeze(db, newest);
     }
 }
@@ -16795,14 +19232,60 @@ static dynb_rc dynbi_worker_publish_pending(dynb *db, dynb_error *err)
         if (db->is_replaying || table->folded_lsn > db->pending[i].lsn ||
             !dynbi_publish_completes(db, table, table->folded_lsn, db->pending[i].lsn))
             continue;
-        dynbi_table_snapshot(table, &snapshot);
-        if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-        rc = dynbi_publish(db, table, &snapshot, err);
-        dynbi_runs_free(&db->allocator, &snapshot.sets[0]);
+        rc = dynbi_publish_open(db, table, &snapshot, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_publish(db, table, &snapshot, err);
+        dynbi_snapshot_free(&db->allocator, &snapshot);
         return rc;
     }
     return DYNB_OK;
+}
+
+/* Takes an index that is DELETING away, unless a backup of the time before is
+ * still being built. */
+static dynb_rc dynbi_worker_remove_index(dynb *db, dynbi_table *table, uint32_t set,
+                                         dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynb_rc rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_remove(&db->allocator, &snapshot, set);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
+static dynb_rc dynbi_worker_remove_indexes(dynb *db, dynb_error *err)
+{
+    uint32_t i, set;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && !db->is_replaying && i < db->live_count; ++i) {
+        dynbi_table *table = db->tables[i];
+        for (set = 1; set <= table->index_count; ++set) {
+            const dynbi_index *index = &table->indexes[set - 1];
+            if (index->status == DYNB_INDEX_DELETING &&
+                !dynbi_table_is_marked(db, table, 0, index->since_lsn)) {
+                rc = dynbi_worker_remove_index(db, table, set, err);
+                break;
+            }
+        }
+    }
+    return rc;
+}
+
+/* The index of a table that can be filled on: all that was written before it is
+ * in the runs. 0: there is none. */
+static uint32_t dynbi_table_to_fill(const dynb *db, const dynbi_table *table)
+{
+    uint32_t set;
+    for (set = table->index_count; set > 0; --set) {
+        const dynbi_index *index = &table->indexes[set - 1];
+        if (index->status == DYNB_INDEX_CREATING &&
+            dynbi_publish_completes(db, table, table->folded_lsn, index->since_lsn))
+            break;
+    }
+    return set;
 }
 
 static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb_error *err)
@@ -16816,12 +19299,20 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     for (i = db->live_count; i < db->table_count; ++i)
         dynbi_worker_prune(db, db->tables[i]);
     rc = dynbi_worker_publish_pending(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_worker_remove_indexes(db, err);
     if (rc != DYNB_OK)
         return rc;
     worker->most_runs = 0;
     for (i = 0; i < db->live_count; ++i) {
-        uint32_t count = db->tables[i]->sets[0].count;
-        worker->most_runs = count > worker->most_runs ? count : worker->most_runs;
+        uint32_t set;
+        for (set = 0; set <= db->tables[i]->index_count; ++set) {
+            uint32_t count = dynbi_table_runs(db->tables[i], set)->count;
+            if (count > worker->most_runs) {
+                worker->most_runs = count;
+                worker->most_sets = db->tables[i]->index_count + 1;
+            }
+        }
     }
     dynbi_worker_freeze(db, is_idle);
     if (dynbi_checkpoint_is_due(db, 0)) {
@@ -16836,13 +19327,52 @@ static dynb_rc dynbi_worker_start_urgent(dynbi_worker *worker, int is_idle, dynb
     return rc;
 }
 
+/* Starts counting what a table has not counted; or tidying where some set has
+ * runs to fold. */
+static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table, int is_idle,
+                                        int may_tidy, dynb_error *err)
+{
+    dynbi_job *job = &worker->job[1];
+    uint32_t set, first, length;
+    uint64_t items, bytes;
+    int may_fold;
+    dynb_rc rc;
+    for (set = 0; is_idle && table->has_uncounted && set <= table->index_count; ++set) {
+        const dynbi_index *index = set ? &table->indexes[set - 1] : NULL;
+        if ((index && index->status != DYNB_INDEX_ACTIVE) ||
+            dynbi_runs_totals(dynbi_table_runs(table, set), &items, &bytes))
+            continue;
+        rc = dynbi_count_start(worker, table, index ? index->id : 0, dynbi_table_runs(table, set),
+                               err);
+        if (rc != DYNB_OK)
+            dynbi_count_end(worker);
+        return rc;
+    }
+    /* a restored table that was not written since shares all its runs: folding
+     * them would copy it */
+    may_fold = may_tidy && table->folded_lsn >= dynbi_table_lsn(table);
+    for (set = 0; may_fold && set <= table->index_count; ++set) {
+        if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length) ||
+            !dynbi_tidy_fits(worker->db, table, set, first, length))
+            continue;
+        rc = dynbi_tidy_start(job, table, set, first, length, err);
+        if (rc != DYNB_OK)
+            dynbi_job_end(job);
+        return rc;
+    }
+    set = may_tidy && table->index_count ? dynbi_table_to_fill(worker->db, table) : 0;
+    rc = set ? dynbi_fill_start(job, table, set, err) : DYNB_OK;
+    if (rc != DYNB_OK)
+        dynbi_job_end(job);
+    return rc;
+}
+
 /* Starts what can wait, or (*has_worked) does it at once. */
 static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, int *has_worked,
                                              dynb_error *err)
 {
     dynb *db = worker->db;
-    dynbi_job *job = &worker->job[1];
-    uint32_t i, first, length;
+    uint32_t i;
     int may_tidy = dynbi_pages_free_count(&db->pages) >= worker->tidy_lacked;
     dynb_rc rc = DYNB_OK;
     if (may_tidy)
@@ -16851,26 +19381,12 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
         *has_worked = 1;
         return dynbi_sweep_step(db, &worker->sweep, err);
     }
-    for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
-        dynbi_table *table = db->tables[i];
-        if (table->is_damaged)
+    for (i = 0; i < db->live_count; ++i) {
+        if (db->tables[i]->is_damaged)
             continue;
-        if (is_idle && table->has_uncounted) {
-            rc = dynbi_count_start(worker, table, &table->sets[0], err);
-            if (rc != DYNB_OK)
-                dynbi_count_end(worker);
+        rc = dynbi_worker_start_table(worker, db->tables[i], is_idle, may_tidy, err);
+        if (rc != DYNB_OK || worker->job[1].kind || worker->count.is_active)
             return rc;
-        }
-        /* a restored table that was not written since shares all its runs:
-         * folding them would copy it */
-        if (may_tidy && table->folded_lsn >= dynbi_table_lsn(table) &&
-            dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
-            dynbi_tidy_fits(db, table, first, length)) {
-            rc = dynbi_tidy_start(job, table, first, length, err);
-            if (rc != DYNB_OK)
-                dynbi_job_end(job);
-            return rc;
-        }
     }
     db->tidy_is_due = 0;
     if (is_idle && db->uncounted_count) {
@@ -16898,7 +19414,7 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     if (rc == DYNB_OK && worker->most_runs > DYNBI_RUNS_MANY) {
         if (!background->kind && !worker->count.is_active)
             rc = dynbi_worker_start_background(worker, 0, has_worked, err);
-        worker->turn = !worker->turn;
+        worker->turn = (worker->turn + 1) % (worker->most_sets + 1);
         /* nothing may be published between a checkpoint's cut and its
          * marking */
         if (rc == DYNB_OK && background->kind && worker->turn &&
@@ -17067,13 +19583,16 @@ static void dynbi_worker_close(dynb *db)
  * table's changes in the log from there, gathered in a generation of its own
  * that becomes a run whenever it is full, then one frame with the new table.
  * Until that frame nothing refers to what was written, so a crash or a failure
- * leaves nothing behind but pages that the next marking frees. */
+ * leaves nothing behind but pages that the next marking frees. The new table's
+ * indexes are those the source has now; they start empty, as any new index on a
+ * live table does, and the worker fills them. */
 
 typedef struct dynbi_rebuild {
     dynb *db;
     const dynbi_table *source;
     uint64_t time_ms;
-    dynbi_base base; /* its snapshot becomes the new table's */
+    dynbi_base base;         /* its snapshot's items become the new table's */
+    dynbi_snapshot snapshot; /* what becomes the new table's */
     dynbi_generation *generation;
     dynbi_log log; /* the part being read */
     dynbi_log_scan scan;
@@ -17083,6 +19602,7 @@ static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
 {
     dynb *db = rebuild->db;
     dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
+    dynbi_snapshot_free(&db->allocator, &rebuild->snapshot);
     dynbi_generation_free(rebuild->generation);
     dynbi_log_scan_free(&rebuild->scan);
     dynbi_free(&db->allocator, rebuild->log.segments,
@@ -17108,7 +19628,7 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
     const dynbi_generation *oldest = dynbi_table_oldest(table);
     dynb *db = rebuild->db;
     dynbi_base *base = &rebuild->base;
-    uint32_t set;
+    dynbi_runs runs;
     int is_there;
     dynb_rc rc;
     if (table->folded_time_ms > rebuild->time_ms) {
@@ -17117,22 +19637,20 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
             rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
         return rc;
     }
+    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &runs))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     dynbi_table_snapshot(table, &base->snapshot);
-    memset(base->snapshot.sets, 0, sizeof base->snapshot.sets);
+    base->snapshot.index_count = 0;
+    dynbi_snapshot_set_runs(&db->allocator, &base->snapshot, 0, &runs);
     base->mark = oldest ? oldest->first_mark : db->log.tail;
     base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        if (!dynbi_runs_copy(&db->allocator, &table->sets[set], &base->snapshot.sets[set]))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    }
     return DYNB_OK;
 }
 
-/* Folds one set of the generation to a tree. */
-static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynbi_root *root,
-                                      dynb_error *err)
+/* Folds the generation to a tree. */
+static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root, dynb_error *err)
 {
-    const dynbi_runs *runs = &rebuild->base.snapshot.sets[set];
+    const dynbi_runs *runs = &rebuild->base.snapshot.sets[0];
     dynb *db = rebuild->db;
     uint64_t chunk = db->memory.budget_bytes / 64;
     dynbi_fold fold;
@@ -17146,7 +19664,6 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
     memset(&fold, 0, sizeof fold);
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
-    view.set = set;
     fold.allocator = &db->allocator;
     fold.reader = &db->reader;
     fold.drop_tombstones = 1;
@@ -17177,42 +19694,37 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
     return rc;
 }
 
-/* Makes what was gathered the newest run of each set. */
+/* Makes what was gathered the newest run. */
 static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 {
     dynbi_snapshot *snapshot = &rebuild->base.snapshot;
     dynbi_generation *generation = rebuild->generation;
     dynb *db = rebuild->db;
-    uint32_t set;
-    dynb_rc rc = DYNB_OK;
+    dynbi_runs runs;
+    dynbi_run run;
+    dynb_rc rc;
     if (!generation || !generation->entry_count)
         return DYNB_OK;
-    for (set = 0; rc == DYNB_OK && set < DYNBI_SETS; ++set) {
-        dynbi_runs runs;
-        dynbi_run run;
-        memset(&run, 0, sizeof run);
-        run.from_lsn = snapshot->folded_lsn;
-        run.to_lsn = generation->last_lsn;
-        rc = dynbi_rebuild_fold_set(rebuild, set, &run.root, err);
-        if (rc == DYNB_OK &&
-            !dynbi_runs_replace(&db->allocator, &snapshot->sets[set], 0, 0, &run, &runs))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-        if (rc != DYNB_OK)
-            break;
-        if (runs.count == 1) {
-            run.is_counted = 1;
-            run.item_delta = run.root.entry_count;
-            run.byte_delta = run.root.byte_count;
-            runs.run[0] = run;
-        }
-        dynbi_runs_free(&db->allocator, &snapshot->sets[set]);
-        snapshot->sets[set] = runs;
+    memset(&run, 0, sizeof run);
+    run.from_lsn = snapshot->folded_lsn;
+    run.to_lsn = generation->last_lsn;
+    rc = dynbi_rebuild_fold_tree(rebuild, &run.root, err);
+    if (rc == DYNB_OK &&
+        !dynbi_runs_replace(&db->allocator, &snapshot->sets[0], 0, 0, &run, &runs))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    if (rc != DYNB_OK)
+        return rc;
+    if (runs.count == 1) {
+        runs.run[0].is_counted = 1;
+        runs.run[0].item_delta = run.root.entry_count;
+        runs.run[0].byte_delta = run.root.byte_count;
     }
+    dynbi_snapshot_set_runs(&db->allocator, snapshot, 0, &runs);
     snapshot->folded_lsn = generation->last_lsn;
     snapshot->folded_time_ms = generation->last_time_ms;
     dynbi_generation_free(generation);
     rebuild->generation = NULL;
-    return rc;
+    return DYNB_OK;
 }
 
 /* Room for a frame's changes of the table; what was gathered makes way. */
@@ -17226,7 +19738,7 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
         rc = dynbi_rebuild_fold(rebuild, err);
     for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
         if (!rebuild->generation)
-            rebuild->generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+            rebuild->generation = dynbi_generation_new(&db->pool, 1);
         if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
             return DYNB_OK;
         rc = dynbi_rebuild_fold(rebuild, err);
@@ -17244,7 +19756,7 @@ static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *fr
     uint32_t i, count = 0;
     dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
     for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
-        if (db->ops[i].table != rebuild->source)
+        if (db->ops[i].table != rebuild->source || db->ops[i].set)
             continue;
         bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
         ++count;
@@ -17257,14 +19769,14 @@ static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *fr
     for (i = 0; i < db->op_count; ++i) {
         const dynbi_op *op = &db->ops[i];
         dynbi_change change;
-        if (op->table != rebuild->source)
+        if (op->table != rebuild->source || op->set)
             continue;
         change.key = frame->payload + op->key_pos;
         change.key_size = op->key_size;
         change.value = change.key + op->key_size;
         change.value_size = op->value_size;
         change.is_tombstone = op->is_tombstone;
-        dynbi_generation_put(rebuild->generation, op->set, &change);
+        dynbi_generation_put(rebuild->generation, 0, &change);
     }
     rebuild->generation->last_lsn = frame->lsn;
     rebuild->generation->last_time_ms = frame->time_ms;
@@ -17321,19 +19833,30 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
                                  dynb_table_description *table, dynb_error *err)
 {
     dynb *db = rebuild->db;
-    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    dynbi_snapshot *snapshot = &rebuild->snapshot, *past = &rebuild->base.snapshot;
     char uuid[DYNBI_UUID_SIZE], label[32];
-    uint64_t items, bytes;
+    uint32_t set;
     dynb_rc rc = DYNB_OK;
-    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
-        snapshot->item_count = items;
-        snapshot->size_bytes = bytes;
+    snapshot->folded_lsn = past->folded_lsn;
+    snapshot->folded_time_ms = past->folded_time_ms;
+    if (!dynbi_runs_totals(&past->sets[0], &snapshot->item_count, &snapshot->size_bytes)) {
+        snapshot->item_count = past->item_count;
+        snapshot->size_bytes = past->size_bytes;
+    }
+    dynbi_snapshot_set_runs(&db->allocator, snapshot, 0, &past->sets[0]);
+    past->owns_runs = 0;
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        snapshot->indexes[set - 1].status = DYNB_INDEX_CREATING;
+        snapshot->indexes[set - 1].since_lsn = db->log.tail.lsn + 1;
+        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
     }
     if (dynbi_disk_sync(&db->disk) != DYNB_OK)
         return dynbi_disk_fail(&db->disk, err);
     dynbi_restore_settings(table, name);
     dynbi_table_baptize(db, table, uuid, label);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, table, NULL, 0, err);
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
+                             err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
     return rc == DYNB_OK ? dynbi_change_commit(db, db->config.durability, err) : rc;
@@ -17364,7 +19887,36 @@ static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *
     return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
 }
 
-/* Contract 1.6: the source, recovery, the time, the target, in this order. */
+/* The new table's settings and indexes: the source's, overridden. */
+static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
+                                      const dynb_restore_overrides *with,
+                                      dynb_table_description *table, dynb_error *err)
+{
+    const dynbi_table *source = rebuild->source;
+    dynbi_snapshot *snapshot = &rebuild->snapshot;
+    dynb *db = rebuild->db;
+    uint32_t i;
+    dynb_rc rc = dynbi_restore_override(with, &table->settings, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!dynbi_snapshot_open(&db->allocator, snapshot, source->index_count))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+    for (i = 0; i < source->index_count; ++i) {
+        dynbi_index *index = &snapshot->indexes[snapshot->index_count];
+        if (source->indexes[i].status == DYNB_INDEX_DELETING)
+            continue;
+        *index = source->indexes[i];
+        memset(&index->runs, 0, sizeof index->runs);
+        index->item_count = index->size_bytes = 0;
+        index->fill_key = NULL;
+        index->fill_key_size = 0;
+        ++snapshot->index_count;
+    }
+    return dynbi_restore_indexes(db, with, table->settings.billing_mode, snapshot, err);
+}
+
+/* Contract 1.6: the source, recovery, the time, overrides, the target, in this
+ * order. */
 static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                                    const dynb_restore_to_time_input *input,
                                    dynb_table_description *table, dynb_error *err)
@@ -17396,6 +19948,9 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                           text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
                           text[2], dynbi_length(text[2]) - 4);
     }
+    rc = dynbi_rebuild_override(rebuild, &input->overrides, table, err);
+    if (rc != DYNB_OK)
+        return rc;
     if (dynbi_store_find_table(db, input->target_table_name,
                                dynbi_length(input->target_table_name)))
         return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s",
@@ -17419,8 +19974,10 @@ static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *inp
     rc = dynbi_rebuild_check(&rebuild, input, &table, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_describe_room(rebuild.source->settings_size + 512u,
+                                  dynbi_describe_room(rebuild.source->settings_size + 512u + 2048u,
                                                       dynbi_length(name)) +
+                                      dynbi_indexes_room(rebuild.snapshot.indexes,
+                                                         rebuild.snapshot.index_count) +
                                       2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
                                   err);
     if (rc == DYNB_OK)
@@ -17438,6 +19995,7 @@ static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *inp
         char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
         size_t length = dynbi_table_arn(db, rebuild.source->name, arn, sizeof arn);
         rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+        dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
         out->item_count = made->item_count;
         out->size_bytes = made->size_bytes;
         out->status = DYNB_TABLE_CREATING;
@@ -17521,6 +20079,7 @@ typedef struct dynbi_audit {
     void *ctx;
     char where[DYNB_NAME_MAX + 128];
     const dynbi_schema *schema; /* NULL: the catalog's tree */
+    int counts_items;           /* the tree is of a table, not of an index */
     dynbi_buffer last_key;
     dynbi_buffer key;
     int has_last_key;
@@ -17576,7 +20135,7 @@ static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
             dynbi_stored_check(check->schema, check->key.bytes, check->key.used_bytes,
                                entry.value, entry.value_size) != DYNB_OK)
             dynbi_audit_problem(check, DYNB_CORRUPT, "an item is malformed", root);
-        check->report.items_count += check->schema && !entry.is_tombstone;
+        check->report.items_count += check->counts_items && check->schema && !entry.is_tombstone;
         swap = check->last_key;
         check->last_key = check->key;
         check->key = swap;
@@ -17644,7 +20203,7 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
     dynbi_segment segment;
     dynbi_snapshot snapshot;
     dynbi_root pages;
-    uint32_t set, i;
+    uint32_t i;
     dynb_rc rc = DYNB_OK;
     memset(&snapshot, 0, sizeof snapshot);
     memset(&pages, 0, sizeof pages);
@@ -17666,10 +20225,8 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    for (set = 0; set < DYNBI_SETS; ++set) {
-        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
-            rc = dynbi_audit_tree(check, &snapshot.sets[set].run[i].root, err);
-    }
+    for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
+        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
@@ -17683,8 +20240,7 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     dynbi_table *table = NULL;
     dynb_backup_description details;
     dynbi_record record;
-    dynbi_snapshot snapshot;
-    uint32_t i;
+    uint32_t set, i;
     dynb_rc rc = DYNB_OK;
     if (entry->key[0] == 'X')
         return rc;
@@ -17710,11 +20266,13 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
-    check->schema = &table->schema;
-    for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
+    for (set = 0; set <= table->index_count; ++set) {
+        const dynbi_runs *runs = dynbi_table_runs(table, set);
+        check->schema = set ? &table->indexes[set - 1].schema : &table->schema;
+        check->counts_items = set == 0;
+        for (i = 0; rc == DYNB_OK && i < runs->count; ++i)
+            rc = dynbi_audit_tree(check, &runs->run[i].root, err);
+    }
     check->schema = NULL;
     dynbi_table_free(db, table);
     return rc;
@@ -17776,15 +20334,15 @@ static dynb_rc dynbi_scrub_settle(dynbi_merge *merge, dynb_error *err)
     return rc;
 }
 
-static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
-                                 const dynbi_table *table_b, dynb_error *err)
+static dynb_rc dynbi_scrub_set(dynb *a, const dynbi_table *table_a, dynb *b,
+                               const dynbi_table *table_b, uint32_t set, dynb_error *err)
 {
     dynbi_merge merge_a, merge_b;
     dynbi_view view_a, view_b;
     const dynbi_change *at, *bt;
     dynb_rc rc;
-    dynbi_table_view(table_a, 0, &view_a);
-    dynbi_table_view(table_b, 0, &view_b);
+    dynbi_table_view(table_a, set, &view_a);
+    dynbi_table_view(table_b, set, &view_b);
     memset(&merge_b, 0, sizeof merge_b);
     rc = dynbi_merge_init(&merge_a, &a->reader, &view_a, err);
     if (rc == DYNB_OK)
@@ -17816,6 +20374,20 @@ static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
     }
     dynbi_merge_free(&merge_a);
     dynbi_merge_free(&merge_b);
+    return rc;
+}
+
+static dynb_rc dynbi_scrub_table(dynb *a, const dynbi_table *table_a, dynb *b,
+                                 const dynbi_table *table_b, dynb_error *err)
+{
+    uint32_t set;
+    dynb_rc rc = DYNB_OK;
+    if (table_a->index_count != table_b->index_count)
+        return dynbi_fail(err, DYNB_CORRUPT, "table %s has %u indexes, but %u in the rebuilt state",
+                          table_a->name, (uint64_t)table_a->index_count,
+                          (uint64_t)table_b->index_count);
+    for (set = 0; rc == DYNB_OK && set <= table_a->index_count; ++set)
+        rc = dynbi_scrub_set(a, table_a, b, table_b, set, err);
     return rc;
 }
 
@@ -17890,11 +20462,17 @@ static dynb_rc dynbi_inspect_log_run(dynb *db,
     return rc;
 }
 
+typedef struct dynbi_inspection {
+    dynb *db;
+    int (*visit_fn)(void *ctx, const dynb_node_info *node);
+    void *ctx;
+} dynbi_inspection;
+
 /* Shows a tree's nodes. *stops: the visitor has had enough. */
-static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t run_index,
-                                  int (*visit_fn)(void *ctx, const dynb_node_info *node),
-                                  void *ctx, int *stops, dynb_error *err)
+static dynb_rc dynbi_inspect_tree(const dynbi_inspection *look, const dynbi_run *run, uint32_t set,
+                                  uint32_t run_index, int *stops, dynb_error *err)
 {
+    dynb *db = look->db;
     dynbi_root way[DYNBI_LEVELS];
     uint32_t index[DYNBI_LEVELS], level = run->root.level;
     if (!run->root.page)
@@ -17908,6 +20486,7 @@ static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t run_i
         if (index[level] == 0) {
             dynb_node_info info;
             memset(&info, 0, sizeof info);
+            info.set_index = set;
             info.run_index = run_index;
             info.run_from_lsn = run->from_lsn;
             info.run_to_lsn = run->to_lsn;
@@ -17915,7 +20494,7 @@ static dynb_rc dynbi_inspect_tree(dynb *db, const dynbi_run *run, uint32_t run_i
             info.page = way[level].page;
             info.page_count = way[level].page_count;
             info.entry_count = way[level].entry_count;
-            *stops = visit_fn(ctx, &info);
+            *stops = look->visit_fn(look->ctx, &info);
         }
         if (level > 0 && !*stops) {
             dynbi_node node;
@@ -17944,9 +20523,13 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
     dynbi_backup_name name;
     dynbi_table *table;
     const char *at = what;
+    dynbi_inspection look;
     int is_our_region, stops = 0;
-    uint32_t i;
+    uint32_t set, i;
     dynb_rc rc;
+    look.db = db;
+    look.visit_fn = visit_fn;
+    look.ctx = ctx;
     memset(&snapshot, 0, sizeof snapshot);
     while (*at && !dynbi_text_starts(at, "/backup/"))
         ++at;
@@ -17961,11 +20544,14 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
             rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
     } else {
         rc = dynbi_table_find(db, what, DYNB_TABLE_NOT_FOUND, &table, err);
-        if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, &table->sets[0], &snapshot.sets[0]))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc == DYNB_OK)
+            dynbi_table_snapshot(table, &snapshot);
     }
-    for (i = 0; rc == DYNB_OK && !stops && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_inspect_tree(db, &snapshot.sets[0].run[i], i, visit_fn, ctx, &stops, err);
+    for (set = 0; set <= snapshot.index_count; ++set) {
+        const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
+        for (i = 0; rc == DYNB_OK && !stops && i < runs->count; ++i)
+            rc = dynbi_inspect_tree(&look, &runs->run[i], set, i, &stops, err);
+    }
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
@@ -18471,9 +21057,9 @@ static dynb_rc dynbi_api_check_create(const dynb_create_table_input *input, dynb
     rc = dynbi_name_check(input->table_name, dynbi_length(input->table_name), "tableName", err);
     if (rc == DYNB_OK && !input->partition_key.name)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.partition_key.name is NULL");
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK && !input->attribute_definitions) /* else types may come from there */
         rc = dynbi_key_attribute_check(&input->partition_key, "input.partition_key", err);
-    if (rc == DYNB_OK && input->sort_key.name)
+    if (rc == DYNB_OK && !input->attribute_definitions && input->sort_key.name)
         rc = dynbi_key_attribute_check(&input->sort_key, "input.sort_key", err);
     if (rc == DYNB_OK && input->sort_key.name &&
         dynbi_text_equal(input->partition_key.name, input->sort_key.name))
@@ -18585,7 +21171,7 @@ DYNB_API dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *inpu
 {
     const uint32_t all = DYNB_CHANGE_BILLING | DYNB_CHANGE_ON_DEMAND | DYNB_CHANGE_STREAM |
                          DYNB_CHANGE_ENCRYPTION | DYNB_CHANGE_TABLE_CLASS |
-                         DYNB_CHANGE_DELETION_PROTECTION;
+                         DYNB_CHANGE_DELETION_PROTECTION | DYNB_CHANGE_INDEXES;
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
@@ -19019,11 +21605,13 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
 static dynb_rc dynbi_api_check_restore(const dynb_restore_input *input, dynb_error *err)
 {
     const size_t length = dynbi_length(input->target_table_name);
+    dynb_rc rc;
     if (length == 0)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "TableName must be at least 3 characters long and at most 255 "
                           "characters long");
-    return dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+    rc = dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+    return rc == DYNB_OK ? dynbi_restore_shape_check(&input->overrides, err) : rc;
 }
 
 DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_input *inputs,
@@ -19131,6 +21719,8 @@ static dynb_rc dynbi_api_check_rebuild(const dynb_restore_to_time_input *input, 
     if (rc == DYNB_OK && input->source_table_name && !input->source_table_arn)
         rc = dynbi_name_check(input->source_table_name, dynbi_length(input->source_table_name),
                               "sourceTableName", err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_shape_check(&input->overrides, err);
     if (rc != DYNB_OK)
         return rc;
     if (!input->source_table_name && !input->source_table_arn)
@@ -19279,6 +21869,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_FRAME_OPEN
 #undef DYNBI_GENERATION_LEVELS
 #undef DYNBI_JSON_DEPTH_MAX
+#undef DYNBI_INDEXES_MAX
+#undef DYNBI_INDEX_MEMORY
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
@@ -19310,7 +21902,6 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_RUNS_MAX
 #undef DYNBI_SEGMENT_HEAD_BYTES
 #undef DYNBI_SEGMENT_MAGIC
-#undef DYNBI_SETS
 #undef DYNBI_SORT_SMALL
 #undef DYNBI_STORE_ID_BYTES
 #undef DYNBI_SUMS_DIFFER

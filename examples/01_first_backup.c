@@ -35,6 +35,12 @@ static dynb_rc show(const char *table)
     return rc;
 }
 
+static dynb_rc restore(const char *table, const char *backup_arn)
+{
+    dynb_restore_input input = {.target_table_name = table, .backup_arn = backup_arn};
+    return dynb_restore_table_from_backup(db, &input, NULL, NULL, &err);
+}
+
 int main(void)
 {
     dynb_create_table_input table = {.table_name = "Prices", .partition_key = {"Fruit", DYNB_S}};
@@ -47,8 +53,7 @@ int main(void)
         put("{\"Fruit\": {\"S\": \"apple\"}, \"Price\": {\"N\": \"0.35\"}}") ||
         put("{\"Fruit\": {\"S\": \"quince\"}, \"Price\": {\"N\": \"0.95\"}}") ||
         dynb_wait_idle(db, &err) || /* until the backup is built */
-        dynb_restore_table_from_backup(db, &(dynb_restore_input){"Prices-then", b.backup_arn}, NULL,
-                                       NULL, &err) ||
+        restore("Prices-then", b.backup_arn) ||
         show("Prices") || show("Prices-then") || dynb_close(db, &err))
         return fprintf(stderr, "%s\n", err.message), 1;
     dynb_result_free(&result);

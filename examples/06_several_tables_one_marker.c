@@ -73,7 +73,7 @@ static int sum_of(const char *table, const char *name, int *count)
 static void compare(const char *what, const char *accounts_arn, const char *ledger_arn, int number)
 {
     char accounts[32], ledger[32];
-    dynb_restore_input restore;
+    dynb_restore_input restore = {0};
     int account_count, move_count, total, spent;
     snprintf(accounts, sizeof accounts, "Accounts-%d", number);
     snprintf(ledger, sizeof ledger, "Ledger-%d", number);

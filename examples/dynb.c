@@ -1702,6 +1702,7 @@ static int run_restore(shell *s, arguments *a)
         return restore_to_time(s, a, at[0]);
     if (rc || (rc = resolve_backup(s, a->words[0], NULL, arn)) != DONE)
         return rc;
+    memset(&input, 0, sizeof input);
     input.target_table_name = a->words[1];
     input.backup_arn = arn;
     if (dynb_restore_table_from_backup(s->db, &input, NULL, NULL, &s->err) ||
@@ -2336,6 +2337,7 @@ static int demo_restore(demo *d, const dynb_backup_description *backups, const c
     begin_step(d);
     for (i = 0; i < DEMO_TABLES; ++i) {
         dynb_restore_input input;
+        memset(&input, 0, sizeof input);
         input.target_table_name = demo_tables[i].restored;
         input.backup_arn = backups[i].backup_arn;
         if (dynb_restore_table_from_backup(s->db, &input, NULL, NULL, &s->err))
@@ -2566,6 +2568,7 @@ static int demo_restore_readings(demo *d, const char *arn)
     dynb_restore_input input;
     cursor c;
     dynb_item item;
+    memset(&input, 0, sizeof input);
     input.target_table_name = "Readings-then";
     input.backup_arn = arn;
     memset(&c, 0, sizeof c);

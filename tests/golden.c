@@ -299,6 +299,7 @@ static void back_up(world *w, dynb *db, uint32_t round, char arns[][DYNB_ARN_MAX
         work(db, 20000, 1000000);
         CHECK_INT(dynb_delete_backup(db, arns[round - 2], NULL, NULL, NULL), DYNB_OK);
         snprintf(name, sizeof name, "restored-%u", (unsigned)round);
+        memset(&restore, 0, sizeof restore);
         restore.target_table_name = name;
         restore.backup_arn = arns[round - 1];
         CHECK_INT(dynb_restore_table_from_backup(db, &restore, NULL, NULL, NULL), DYNB_OK);

@@ -13,7 +13,7 @@
 #ifndef HISTORY_H
 #define HISTORY_H
 
-#include "model.h"
+#include "indexes.h"
 
 #define HISTORY_BATCH_MAX 12u
 #define HISTORY_NEVER ((uint64_t)-1)
@@ -38,6 +38,7 @@ typedef struct history {
     uint32_t pad_max_bytes;
     uint32_t big_one_in, big_max_bytes; /* one item in so many is big; 0: none */
     int puts_only;                      /* no tables, backups or restores are made or deleted */
+    int with_indexes;                   /* nonzero: tables have some, which come and go */
 
     uint64_t issued, acked_power, acked_process;
     uint64_t *digests;
@@ -147,12 +148,29 @@ static inline void history_add_rich(history *h, dynb_builder *b)
     dynb_close_container(b);
 }
 
+/* What indexes are on. "late" has the wrong type for its index now and then,
+ * but not while that is there: then it would be refused. */
+static inline void history_add_indexed(history *h, const model_table *table)
+{
+    if (history_below(h, 4))
+        history_add_key(&h->builder, "who", DYNB_S, history_below(h, 7));
+    if (history_below(h, 4))
+        history_add_key(&h->builder, "when", DYNB_N, history_below(h, 30));
+    if (history_below(h, 4))
+        history_add_key(&h->builder, "late",
+                        (table->indexes & MODEL_INDEX_ONLINE) || history_below(h, 3) ? DYNB_B
+                                                                                     : DYNB_N,
+                        history_below(h, 30));
+}
+
 static inline model_item *history_make_item(history *h, const model_table *table)
 {
     uint32_t size = history_below(h, h->pad_max_bytes + 1), i;
     dynb_builder_begin(&h->builder);
     history_add_keys(h, &h->builder, &table->schema);
     dynb_add_int(&h->builder, "v", (int64_t)h->issued);
+    if (h->with_indexes)
+        history_add_indexed(h, table);
     if (h->big_one_in && history_below(h, h->big_one_in) == 0)
         size = history_below(h, h->big_max_bytes + 1);
     if (!h->pad)
@@ -380,6 +398,86 @@ static inline int history_batch(history *h)
 
 /* -------------------------------------------------------------- tables -- */
 
+typedef struct history_indexes {
+    dynb_index globals[2], locals[1];
+    const char *included[2];
+} history_indexes;
+
+static inline void history_index_key(dynb_key_attribute *key, const char *name, dynb_type type)
+{
+    key->name = name;
+    key->type = type;
+}
+
+/* The indexes of the bits that a table is created with. */
+static inline void history_define(history_indexes *to, const model_schema *schema,
+                                  uint32_t indexes, const dynb_index **globals,
+                                  uint32_t *global_count, const dynb_index **locals,
+                                  uint32_t *local_count)
+{
+    dynb_index *index = to->globals;
+    memset(to, 0, sizeof *to);
+    to->included[0] = "v";
+    to->included[1] = "map";
+    if (indexes & 1) {
+        index->index_name = model_index_names[0];
+        history_index_key(&index->partition_key, "who", DYNB_S);
+        history_index_key(&index->sort_key, "when", DYNB_N);
+        ++index;
+    }
+    if (indexes & 2) {
+        index->index_name = model_index_names[1];
+        history_index_key(&index->partition_key, "when", DYNB_N);
+        index->projection = DYNB_PROJECT_KEYS_ONLY;
+        ++index;
+    }
+    *globals = index > to->globals ? to->globals : NULL;
+    *global_count = (uint32_t)(index - to->globals);
+    *locals = NULL;
+    *local_count = 0;
+    if (indexes & 4) {
+        index = to->locals;
+        index->index_name = model_index_names[2];
+        history_index_key(&index->partition_key, schema->names[0], schema->types[0]);
+        history_index_key(&index->sort_key, "who", DYNB_S);
+        index->projection = DYNB_PROJECT_INCLUDE;
+        index->non_key_attributes = to->included;
+        index->non_key_attribute_count = 2;
+        *locals = to->locals;
+        *local_count = 1;
+    }
+}
+
+/* Adds the index that comes and goes, or removes it. */
+static inline int history_online(history *h, model_table *table)
+{
+    dynb_update_table_input input;
+    dynb_index_update update;
+    dynb_table_description about;
+    uint32_t i;
+    if (dynb_describe_table(h->db, table->name, &about, &h->result, &kit_err) != DYNB_OK)
+        return model_differs("describe %s: %s", table->name, kit_err.message);
+    for (i = 0; i < about.global_index_count; ++i)
+        if (about.global_indexes[i].status != DYNB_INDEX_ACTIVE &&
+            (!(table->indexes & MODEL_INDEX_ONLINE) || history_below(h, 4)))
+            return 1; /* one at a time */
+    memset(&input, 0, sizeof input);
+    memset(&update, 0, sizeof update);
+    input.table = table->name;
+    input.change = DYNB_CHANGE_INDEXES;
+    input.index_updates = &update;
+    input.index_update_count = 1;
+    update.action = table->indexes & MODEL_INDEX_ONLINE ? DYNB_DELETE_INDEX : DYNB_CREATE_INDEX;
+    update.index.index_name = model_index_names[3];
+    history_index_key(&update.index.partition_key, "late", DYNB_B);
+    table->indexes ^= MODEL_INDEX_ONLINE;
+    HISTORY_OP(h, "%s index of %s", update.action == DYNB_DELETE_INDEX ? "delete" : "create",
+               table->name);
+    history_before(h);
+    return history_after(h, dynb_update_table(h->db, &input, NULL, NULL, &kit_err),
+                         h->durability);
+}
+
 static inline int history_create_table(history *h)
 {
     static const dynb_type types[][2] = {
@@ -388,6 +486,7 @@ static inline int history_create_table(history *h)
     };
     const dynb_type *type = types[history_below(h, 7)];
     dynb_create_table_input input;
+    history_indexes indexes;
     dynb_table_description got;
     model_schema schema;
     model_table *table;
@@ -408,6 +507,12 @@ static inline int history_create_table(history *h)
     input.partition_key.type = type[0];
     input.sort_key.name = schema.count == 2 ? "Sort" : NULL;
     input.sort_key.type = type[1];
+    if (h->with_indexes) {
+        table->indexes = history_below(h, schema.count == 2 ? 8 : 4);
+        history_define(&indexes, &schema, table->indexes, &input.global_indexes,
+                       &input.global_index_count, &input.local_indexes,
+                       &input.local_index_count);
+    }
     HISTORY_OP(h, "create table %s, key types %d %d", name, (int)type[0], (int)type[1]);
     history_before(h);
     same = history_after(h, dynb_create_table(h->db, &input, &got, &h->result, &kit_err),
@@ -567,6 +672,7 @@ static inline int history_restore(history *h)
 {
     const model_backup *backup = h->m.backups[history_below(h, h->m.backup_count)];
     dynb_restore_input input;
+    history_indexes indexes;
     dynb_table_description got;
     model_table *table;
     char name[32];
@@ -575,6 +681,7 @@ static inline int history_restore(history *h)
     if (!history_is_ready(h, backup, &ready))
         return 0;
     history_free_name(h, name);
+    memset(&input, 0, sizeof input);
     input.target_table_name = name;
     input.backup_arn = backup->arn;
     if (!ready) {
@@ -584,6 +691,15 @@ static inline int history_restore(history *h)
                              kit_code_name(rc));
     }
     table = model_restore(&h->m, backup, name);
+    table->indexes &= MODEL_INDEX_ONLINE - 1u; /* whether that was complete, only the store knows */
+    if (h->with_indexes) {
+        dynb_restore_overrides *with = &input.overrides;
+        uint32_t local_count;
+        history_define(&indexes, &table->schema, table->indexes, &with->global_indexes,
+                       &with->global_index_count, &with->local_indexes, &local_count);
+        with->local_indexes = NULL; /* all */
+        with->global_indexes = indexes.globals; /* those, or with a count of 0 none */
+    }
     HISTORY_OP(h, "restore %s to %s", backup->arn, name);
     history_before(h);
     if (!history_after(h,
@@ -608,6 +724,8 @@ static inline int history_change(history *h)
         return history_create_table(h);
     if (h->puts_only)
         return dice < 65 ? history_put(h) : dice < 85 ? history_delete(h) : history_batch(h);
+    if (h->with_indexes && dice < 3)
+        return history_online(h, history_pick_table(h));
     if (dice < 50)
         return history_put(h);
     if (dice < 65)
@@ -698,6 +816,7 @@ static inline dynb_rc history_note_backup(void *ctx, const dynb_backup_descripti
 static inline dynb_rc history_judge_backups(history *h, dynb *db, int *same)
 {
     static history_judge judge;
+    check_random random;
     dynb_result result;
     uint64_t contents;
     char ttl[64];
@@ -706,6 +825,7 @@ static inline dynb_rc history_judge_backups(history *h, dynb *db, int *same)
     memset(&result, 0, sizeof result);
     judge.h = h;
     judge.count = 0;
+    random.state = h->issued; /* the history goes on from its own */
     *same = 1;
     rc = dynb_wait_idle(db, &kit_err);
     if (rc == DYNB_OK)
@@ -716,6 +836,8 @@ static inline dynb_rc history_judge_backups(history *h, dynb *db, int *same)
             rc = model_store_contents(db, MODEL_RESTORED, &result, &contents, ttl);
         if (rc == DYNB_OK && contents != judge.contents[i])
             *same = model_differs("backup %s: restored to something else", judge.arns[i]);
+        if (rc == DYNB_OK && *same && h->with_indexes)
+            *same = index_compare(db, MODEL_RESTORED, 0, &random);
         if (rc == DYNB_OK)
             rc = dynb_delete_table(db, MODEL_RESTORED, NULL, NULL, &kit_err);
     }

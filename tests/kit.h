@@ -202,6 +202,7 @@ static inline dynb_rc kit_delete(dynb *db, const char *table, const char *id)
 static inline dynb_rc kit_restore(dynb *db, const char *arn, const char *target)
 {
     dynb_restore_input input;
+    memset(&input, 0, sizeof input);
     input.target_table_name = target;
     input.backup_arn = arn;
     return dynb_restore_table_from_backup(db, &input, NULL, NULL, &kit_err);

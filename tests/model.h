@@ -188,12 +188,19 @@ typedef struct model_table {
     char name[256];
     char id[64];
     char ttl[64]; /* "": off */
+    uint32_t indexes; /* bits: model_index_names; what is in them, indexes.h knows */
     model_schema schema;
     model_item **items;
     uint32_t count, capacity;
     uint64_t items_hash; /* sum of the items' hashes */
     uint64_t aws_bytes;
 } model_table;
+
+/* The indexes a table of a history may have. */
+#define MODEL_INDEX_COUNT 4u
+#define MODEL_INDEX_ONLINE 8u /* the bit of the one that comes and goes */
+static const char *const model_index_names[MODEL_INDEX_COUNT] = {"wide", "keys", "local",
+                                                                 "online"};
 
 typedef struct model_backup {
     char arn[DYNB_ARN_MAX + 1]; /* "": not known yet */
@@ -496,14 +503,21 @@ static inline uint64_t model_listed(const char *backup_name, const char *table_n
     return (model_text_hash(backup_name) ^ 0x123456789u) * 31 + model_text_hash(table_name);
 }
 
-/* Of all tables with their items, and the names of the backups. */
+/* Which indexes there are is part of the state, what is in them follows. */
+static inline uint64_t model_indexed(uint64_t contents, uint32_t indexes)
+{
+    return contents + indexes * 0xd6e8feb86659fd93u;
+}
+
+/* Of all tables with their items and indexes, and the names of the backups. */
 static inline uint64_t model_digest(const model *m)
 {
     uint64_t sum = 1;
     uint32_t i;
     for (i = 0; i < m->table_count; ++i)
         sum += model_named(m->tables[i]->name, m->tables[i]->ttl,
-                           model_table_contents(m->tables[i]));
+                           model_indexed(model_table_contents(m->tables[i]),
+                                         m->tables[i]->indexes));
     for (i = 0; i < m->backup_count; ++i)
         sum += model_listed(m->backups[i]->name, m->backups[i]->copy->name);
     return sum;
@@ -590,6 +604,27 @@ static inline dynb_rc model_add_listed(void *ctx, const dynb_backup_description 
     return DYNB_OK;
 }
 
+static inline uint32_t model_index_bit(const dynb_index_description *index)
+{
+    uint32_t i;
+    for (i = 0; i < MODEL_INDEX_COUNT; ++i)
+        if (index->status != DYNB_INDEX_DELETING &&
+            strcmp(index->index.index_name, model_index_names[i]) == 0)
+            return 1u << i;
+    return 0;
+}
+
+/* The indexes a table has, as bits; one that goes away is gone. */
+static inline uint32_t model_described_indexes(const dynb_table_description *about)
+{
+    uint32_t i, indexes = 0;
+    for (i = 0; i < about->global_index_count; ++i)
+        indexes |= model_index_bit(&about->global_indexes[i]);
+    for (i = 0; i < about->local_index_count; ++i)
+        indexes |= model_index_bit(&about->local_indexes[i]);
+    return indexes;
+}
+
 /* The digest of what the store shows. */
 static inline dynb_rc model_store_digest(dynb *db, uint64_t *digest)
 {
@@ -604,11 +639,15 @@ static inline dynb_rc model_store_digest(dynb *db, uint64_t *digest)
     do {
         rc = dynb_list_tables(db, after[0] ? after : NULL, 0, &list, &names, &kit_err);
         for (i = 0; rc == DYNB_OK && i < list.count; ++i) {
+            dynb_table_description about;
             uint64_t contents;
             char ttl[64];
             rc = model_store_contents(db, list.table_names[i], &result, &contents, ttl);
             if (rc == DYNB_OK)
-                *digest += model_named(list.table_names[i], ttl, contents);
+                rc = dynb_describe_table(db, list.table_names[i], &about, &result, &kit_err);
+            if (rc == DYNB_OK)
+                *digest += model_named(list.table_names[i], ttl,
+                                       model_indexed(contents, model_described_indexes(&about)));
         }
         snprintf(after, sizeof after, "%s",
                  rc == DYNB_OK && list.last_evaluated ? list.last_evaluated : "");
@@ -774,6 +813,9 @@ static inline int model_compare_description(const model_table *table, dynb *db, 
                              table->id);
     else if (!model_same_schema(&table->schema, &got))
         same = model_differs("describe %s: another key schema", table->name);
+    else if (model_described_indexes(&got) != table->indexes)
+        same = model_differs("describe %s: indexes %x, expected %x", table->name,
+                             model_described_indexes(&got), table->indexes);
     else if (strcmp(got.ttl_attribute ? got.ttl_attribute : "", table->ttl) != 0)
         same = model_differs("describe %s: time to live \"%s\", expected \"%s\"", table->name,
                              got.ttl_attribute ? got.ttl_attribute : "", table->ttl);

@@ -784,6 +784,7 @@ static void test_on_demand(void)
     CHECK_INT(about.source.settings.provisioned.read_units, 0);
     CHECK_INT(about.source.settings.on_demand.read_units, 11);
     dynb_restore_input restore;
+    memset(&restore, 0, sizeof restore);
     restore.target_table_name = "Back";
     restore.backup_arn = arn;
     MUST(dynb_restore_table_from_backup(s.db, &restore, &table, &s.result, &kit_err));

@@ -38,15 +38,17 @@ typedef struct setting {
     uint32_t page_size_bytes, node_size_bytes, steps;
     int crash; /* 0: closed; 1: killed; 2: power lost, part of the unsynced sectors kept */
     dynb_durability durability;
+    int with_indexes;
 } setting;
 
 static const setting settings[] = {
-    {"page 512, closed", 512, 512, 400, 0, DYNB_SYNCED},
-    {"page 512, killed", 512, 512, 350, 1, DYNB_SYNCED},
-    {"page 512, power lost", 512, 512, 350, 2, DYNB_BUFFERED},
-    {"page 1024, closed", 1024, 2048, 400, 0, DYNB_BUFFERED},
-    {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED},
-    {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS},
+    {"page 512, closed", 512, 512, 400, 0, DYNB_SYNCED, 0},
+    {"page 512, killed", 512, 512, 350, 1, DYNB_SYNCED, 0},
+    {"page 512, power lost", 512, 512, 350, 2, DYNB_BUFFERED, 0},
+    {"page 1024, closed", 1024, 2048, 400, 0, DYNB_BUFFERED, 0},
+    {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED, 0},
+    {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS, 0},
+    {"indexes, page 512, killed", 512, 512, 250, 1, DYNB_SYNCED, 1},
 };
 
 /* How much of the log one damage can destroy. */
@@ -160,6 +162,7 @@ static void grow(corpus *c, uint64_t seed)
     c->h.backup_max = 5;
     c->h.partition_count = 20;
     c->h.pad_max_bytes = 300;
+    c->h.with_indexes = c->set->with_indexes;
     history_begin(&c->h, c->h.db, seed);
     c->lsn_of = (uint64_t *)fault_memory(NULL, (c->set->steps + 2) * sizeof *c->lsn_of);
     for (i = 0; i < c->set->steps; ++i) {
@@ -433,7 +436,7 @@ static void run_setting(const setting *set, uint64_t seed)
 static void test_strangers(void)
 {
     static corpus c;
-    static const setting plain = {"a stranger", 512, 512, 0, 0, DYNB_SYNCED};
+    static const setting plain = {"a stranger", 512, 512, 0, 0, DYNB_SYNCED, 0};
     static uint8_t bytes[16384];
     dynb_device callbacks;
     dynb_config config;

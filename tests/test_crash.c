@@ -36,20 +36,27 @@ typedef struct setting {
     int mix_durability;
     uint32_t exhaustive_count, sample_count, single_count;
     uint32_t deep_one_in, twice_one_in;
+    int with_indexes;
 } setting;
 
 static const setting settings[] = {
     {"every subset, synced, work by hand", 150, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12,
-     256, 0, 30, 1500},
+     256, 0, 30, 1500, 0},
     {"mixed durability, work by hand", 380, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
-     12, 1500},
+     12, 1500, 0},
     {"buffered, writes work", 380, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
-     1500},
+     1500, 0},
     {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 262144, 0, DYNB_TO_OS, 1, 6, 30, 16,
-     12, 1500},
+     12, 1500, 0},
     {"long histories, few images of each moment", 24, 500, 512, 512, 4096, 65536, 0, DYNB_SYNCED, 1,
-     3, 4, 4, 20, 1500},
-    {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500},
+     3, 4, 4, 20, 1500, 0},
+    {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500, 0},
+    {"indexes, work by hand", 140, 60, 512, 512, 4096, 131072, 1, DYNB_SYNCED, 1, 6, 30, 16, 12,
+     1500, 1},
+    {"indexes, writes work", 100, 80, 512, 512, 4096, 131072, 0, DYNB_BUFFERED, 1, 6, 30, 16, 12,
+     1500, 1},
+    {"indexes, long histories", 10, 500, 512, 512, 4096, 131072, 0, DYNB_SYNCED, 1, 3, 4, 4, 16,
+     1500, 1},
 };
 
 typedef struct crash {
@@ -266,8 +273,10 @@ static int look_only(crash *c, const fault_image *image, uint64_t digest)
 static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
 {
     dynb *db;
+    check_random judge_random;
     uint64_t again;
     int same;
+    judge_random.state = c->turn;
     ++c->deep_count;
     if (!look_only(c, image, digest))
         return 0;
@@ -280,6 +289,8 @@ static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
         same = model_differs("backups: %s", kit_err.message);
     else if (model_store_digest(db, &again) != DYNB_OK || again != digest)
         same = model_differs("another state after the backups were restored");
+    else if (c->h.with_indexes && same)
+        same = index_compare_all(db, 1, &judge_random);
     if (!close_judged(c, db) || !same)
         return 0;
     if (!open_and_digest(c, &c->second, 0, &db, &again))
@@ -407,6 +418,7 @@ static void begin(crash *c, const setting *set, uint64_t seed)
     c->h.partition_count = 6;
     c->h.sort_count = 4;
     c->h.pad_max_bytes = 80;
+    c->h.with_indexes = set->with_indexes;
     c->device.track = 1;
     fault_start(&c->device, NULL, 0, 0);
     c->device.hook_fn = hook;

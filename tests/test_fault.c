@@ -142,6 +142,7 @@ static dynb_rc restore(fixture *f, const char *arn, const char *target)
 {
     dynb_restore_input input;
     dynb_table_description about;
+    memset(&input, 0, sizeof input);
     input.target_table_name = target;
     input.backup_arn = arn;
     TRY(dynb_restore_table_from_backup(f->db, &input, &about, &f->result, &kit_err));
@@ -561,6 +562,96 @@ static dynb_rc do_json(fixture *f, uint32_t step)
     return step ? dynb_put_item(f->db, "Alpha", item, NULL, NULL, NULL, &kit_err) : DYNB_OK;
 }
 
+static dynb_rc change_index(fixture *f, dynb_index_action action)
+{
+    dynb_update_table_input input;
+    dynb_index_update update;
+    dynb_table_description about;
+    memset(&input, 0, sizeof input);
+    memset(&update, 0, sizeof update);
+    input.table = "Alpha";
+    input.change = DYNB_CHANGE_INDEXES;
+    input.index_updates = &update;
+    input.index_update_count = 1;
+    update.action = action;
+    update.index.index_name = "online";
+    history_index_key(&update.index.partition_key, "v", DYNB_N);
+    TRY(dynb_update_table(f->db, &input, &about, &f->result, &kit_err));
+    RIGHT(f, about.global_index_count == 1);
+    return DYNB_OK;
+}
+
+static dynb_rc query_index(fixture *f, const char *table, const char *index, int v,
+                           uint32_t expected)
+{
+    dynb_query_input input;
+    dynb_page page;
+    dynb_item item;
+    memset(&input, 0, sizeof input);
+    input.table = table;
+    input.index_name = index;
+    dynb_builder_begin(&f->key);
+    dynb_add_int(&f->key, "v", v);
+    TRY(dynb_builder_finish(&f->key, &item, &kit_err));
+    input.partition_key = dynb_item_get(item, "v");
+    TRY(dynb_query(f->db, &input, &page, &f->result, &kit_err));
+    RIGHT(f, page.count == expected);
+    return DYNB_OK;
+}
+
+/* A table with indexes from its creation on. */
+static dynb_rc do_indexed(fixture *f, uint32_t step)
+{
+    dynb_create_table_input input;
+    dynb_index globals[2];
+    dynb_write writes[3];
+    dynb_item item, other;
+    uint32_t i;
+    switch (step) {
+    case 0:
+        memset(&input, 0, sizeof input);
+        memset(globals, 0, sizeof globals);
+        input.table_name = "Indexed";
+        history_index_key(&input.partition_key, "Id", DYNB_S);
+        globals[0].index_name = "wide";
+        history_index_key(&globals[0].partition_key, "v", DYNB_N);
+        globals[1].index_name = "keys";
+        history_index_key(&globals[1].partition_key, "v", DYNB_N);
+        globals[1].projection = DYNB_PROJECT_KEYS_ONLY;
+        input.global_indexes = globals;
+        input.global_index_count = 2;
+        return dynb_create_table(f->db, &input, NULL, NULL, &kit_err);
+    case 1: return put(f, "Indexed", "a", -1, 7, 30);
+    case 2: return put(f, "Indexed", "a", -1, 8, 30);
+    case 3:
+        TRY(make_item(f, &f->builder, "b", -1, 8, 20, &item));
+        TRY(make_item(f, &f->key, "a", -1, -1, 0, &other));
+        for (i = 0; i < 2; ++i) {
+            writes[i].table = "Indexed";
+            writes[i].item = i ? other : item;
+            writes[i].is_delete = (int)i;
+        }
+        return dynb_batch_write(f->db, writes, 2, NULL, &kit_err);
+    case 4: return query_index(f, "Indexed", "keys", 8, 1);
+    case 5: return backup(f, "Indexed", "indexed");
+    case 6: return dynb_wait_idle(f->db, &kit_err);
+    default: return query_index(f, "Indexed", "wide", 7, 0);
+    }
+}
+
+/* Adds an index to a table with items, and removes it again. */
+static dynb_rc do_online_index(fixture *f, uint32_t step)
+{
+    switch (step) {
+    case 0: return change_index(f, DYNB_CREATE_INDEX);
+    case 1: return put(f, "Alpha", "i001", -1, 70007, 30);
+    case 2: return dynb_wait_idle(f->db, &kit_err);
+    case 3: return query_index(f, "Alpha", "online", 70007, 1);
+    case 4: return change_index(f, DYNB_DELETE_INDEX);
+    default: return dynb_wait_idle(f->db, &kit_err);
+    }
+}
+
 /* A store of its own, in memory, from creation to close. */
 static dynb_rc do_ram_device(fixture *f, uint32_t step)
 {
@@ -665,6 +756,10 @@ static const scenario scenarios[] = {
     {"close during work", BASE_CLOSED, CLOSES | BUFFERED, 2, do_close, prepare_changes},
     {"JSON", BASE_CLOSED, 0, 2, do_json, NULL},
     {"memory devices", BASE_CLOSED, IN_MEMORY, 2, do_ram_device, NULL},
+    {"a table with indexes", BASE_CLOSED, 0, 8, do_indexed, NULL},
+    {"a table with indexes, writes help", BASE_CLOSED, HELPS, 8, do_indexed, prepare_changes},
+    {"an index comes and goes", BASE_CLOSED, 0, 6, do_online_index, prepare_changes},
+    {"an index comes and goes, writes help", BASE_CRASHED, HELPS, 6, do_online_index, NULL},
 };
 
 /* ----------------------------------------------------------- the states -- */

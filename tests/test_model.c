@@ -25,22 +25,33 @@ typedef struct setting {
     uint32_t partitions, sorts, pad_max_bytes, big_one_in, big_max_bytes;
     uint32_t compare_one_in, reopen_one_in;
     int verify_always;
+    int with_indexes;
 } setting;
 
 static const setting settings[] = {
     {"page 512, 64 KiB, work by hand", 300000, 65536, 512, 512, 4096, 1, 0, 0, DYNB_SYNCED, 20, 15,
-     60, 0, 0, 1500, 400, 0},
+     60, 0, 0, 1500, 400, 0, 0},
     {"page 512, 64 KiB, writes work", 270000, 65536, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20, 15, 100,
-     200, 900, 1500, 400, 0},
+     200, 900, 1500, 400, 0, 0},
     {"page 1024, 256 KiB, node of 4 pages", 120000, 262144, 1024, 4096, 8192, 1, 0, 0,
-     DYNB_BUFFERED, 40, 30, 200, 0, 0, 1500, 300, 0},
-    {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500, 0},
+     DYNB_BUFFERED, 40, 30, 200, 0, 0, 1500, 300, 0, 0},
+    {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500, 0, 0},
     {"defaults, memory lent by the device", 70000, 1 << 20, 0, 0, 0, 0, 1, 0, DYNB_SYNCED, 60, 60,
-     300, 100, 5000, 2000, 500, 0},
+     300, 100, 5000, 2000, 500, 0, 0},
     {"fixed device of 2 MiB", 70000, 131072, 512, 0, 4096, 1, 0, 2 << 20, DYNB_SYNCED, 12, 12, 100,
-     0, 0, 1500, 300, 0},
+     0, 0, 1500, 300, 0, 0},
     {"big items", 6000, 16 << 20, 4096, 0, 0, 0, 0, 0, DYNB_SYNCED, 10, 4, 300, 12, 400000, 500,
-     150, 0},
+     150, 0, 0},
+    {"indexes, page 512, 128 KiB, work by hand", 60000, 131072, 512, 512, 4096, 1, 0, 0,
+     DYNB_SYNCED, 20, 15, 60, 0, 0, 1000, 400, 0, 1},
+    {"indexes, page 512, 128 KiB, writes work", 60000, 131072, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20,
+     15, 100, 0, 0, 1000, 400, 0, 1},
+    {"indexes, defaults", 60000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 2000, 900,
+     0, 1},
+    {"indexes, fixed device of 4 MiB", 30000, 262144, 512, 0, 4096, 1, 0, 4 << 20, DYNB_SYNCED, 12,
+     12, 100, 0, 0, 1000, 300, 0, 1},
+    {"indexes, big items", 2500, 32 << 20, 4096, 0, 0, 0, 0, 0, DYNB_SYNCED, 10, 4, 300, 12, 400000,
+     500, 150, 0, 1},
 };
 
 typedef struct run {
@@ -314,6 +325,14 @@ static int work(run *r)
     return 1;
 }
 
+static int compare_all(run *r)
+{
+    const int with_indexes = r->set->with_indexes;
+    return (!with_indexes || index_compare_all(r->h.db, 0, &r->h.random)) &&
+           model_compare_all(&r->h.m, r->h.db, &r->h.random) &&
+           (!with_indexes || index_compare_all(r->h.db, !r->set->fixed_bytes, &r->h.random));
+}
+
 static int step(run *r)
 {
     uint32_t dice = history_below(&r->h, 1000);
@@ -323,7 +342,7 @@ static int step(run *r)
         return reopen(r);
     if (history_below(&r->h, r->set->compare_one_in) == 0) {
         HISTORY_OP(&r->h, "compare everything");
-        return model_compare_all(&r->h.m, r->h.db, &r->h.random);
+        return compare_all(r);
     }
     if (dice < 600 || r->h.m.table_count == 0)
         return history_change(&r->h);
@@ -343,13 +362,13 @@ static int step(run *r)
 static int finish(run *r)
 {
     HISTORY_OP(&r->h, "the end");
-    if (!model_compare_all(&r->h.m, r->h.db, &r->h.random))
+    if (!compare_all(r))
         return 0;
     if (dynb_check(r->h.db, NULL, NULL, NULL, &kit_err) != DYNB_OK)
         return model_differs("check: %s", kit_err.message);
     if (dynb_scrub(r->h.db, &kit_err) != DYNB_OK)
         return model_differs("scrub: %s", kit_err.message);
-    if (!reopen(r) || !model_compare_all(&r->h.m, r->h.db, &r->h.random) || !close_store(r))
+    if (!reopen(r) || !compare_all(r) || !close_store(r))
         return 0;
     if (r->device.broken_promise_count || r->memory.broken_count)
         return model_differs("promises to the device or allocator broken");
@@ -389,6 +408,7 @@ static void start(run *r, const setting *set, uint64_t seed)
     r->h.pad_max_bytes = set->pad_max_bytes;
     r->h.big_one_in = set->big_one_in;
     r->h.big_max_bytes = set->big_max_bytes;
+    r->h.with_indexes = set->with_indexes;
 }
 
 static void run_setting(const setting *set, uint64_t seed)

@@ -299,6 +299,7 @@ static void *run_side(void *ctx)
     memset(&other, 0, sizeof other);
     memset(&list, 0, sizeof list);
     memset(&scan, 0, sizeof scan);
+    memset(&restore, 0, sizeof restore);
     while (!should_stop(s)) {
         if (dynb_create_backup(s->db, sides[s->side_cycles % 2], "side", &about, &result, &err))
             failed("side backup", &err);

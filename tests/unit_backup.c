@@ -45,7 +45,7 @@ static dynbi_job *start_tidy(store *s)
 {
     dynbi_job *job = &s->db->worker->job[1];
     int i;
-    MUST(dynbi_tidy_start(job, table_of(s, "Table"), 0, 2, &kit_err));
+    MUST(dynbi_tidy_start(job, table_of(s, "Table"), 0, 0, 2, &kit_err));
     for (i = 0; i < 100 && job->kind && !job->fold.written_bytes; ++i)
         MUST(dynbi_job_step(s->db->worker, job, 4096, &kit_err));
     CHECK(job->kind == DYNBI_JOB_TIDY && job->fold.written_bytes && job->fold.has_change);
@@ -72,7 +72,7 @@ static void test_early_end(void)
     CHECK_INT(table->sets[0].run[0].is_counted, 0);
     CHECK_INT(table->sets[0].run[1].is_counted, 1);
     CHECK_INT(s.db->wants_space, 1);
-    CHECK(!dynbi_tidy_fits(s.db, table, 0, 2)); /* it goes on, but not now */
+    CHECK(!dynbi_tidy_fits(s.db, table, 0, 0, 2)); /* it goes on, but not now */
     check_runs(&s);
     CHECK_INT(run_count(&s, "Table"), 1); /* the checkpoint made room */
     CHECK_INT(table->fold_lsn, 0);
@@ -93,7 +93,7 @@ static void test_no_early_end(void)
         make_runs(&s);
         if (mode == 0) { /* full from the start */
             job = &s.db->worker->job[1];
-            MUST(dynbi_tidy_start(job, table_of(&s, "Table"), 0, 2, &kit_err));
+            MUST(dynbi_tidy_start(job, table_of(&s, "Table"), 0, 0, 2, &kit_err));
             leave_free(&s, 3);
         } else {
             job = start_tidy(&s);
@@ -330,7 +330,7 @@ static void test_damage(void)
     table = table_of(&s, "Table");
     CHECK(table->has_uncounted);
     damage_page(&s, first_leaf(&s, table->sets[0].run[1].root));
-    MUST(dynbi_count_start(s.db->worker, table, &table->sets[0], &kit_err));
+    MUST(dynbi_count_start(s.db->worker, table, 0, &table->sets[0], &kit_err));
     EXPECT(dynbi_count_step(s.db->worker, 1 << 20, &kit_err), DYNB_CORRUPT);
     CHECK_INT(table->is_damaged, 1);
     CHECK_INT(s.db->worker->count.is_active, 0);
@@ -351,7 +351,7 @@ static void test_damage(void)
 
     make_runs(&s); /* deleted while it is being counted */
     table = table_of(&s, "Table");
-    MUST(dynbi_count_start(s.db->worker, table, &table->sets[0], &kit_err));
+    MUST(dynbi_count_start(s.db->worker, table, 0, &table->sets[0], &kit_err));
     MUST(dynbi_count_step(s.db->worker, 1, &kit_err));
     MUST(dynb_delete_table(s.db, "Table", NULL, NULL, &kit_err));
     CHECK_INT(s.db->table_count, 1);
@@ -379,7 +379,7 @@ static void test_damage(void)
     table = table_of(&s, "Table");
     back_up(&s, "Table", arn);
     s.db->memory.budget_bytes = s.db->memory.used_bytes;
-    EXPECT(dynbi_count_start(s.db->worker, table, &table->sets[0], &kit_err), DYNB_NO_MEMORY);
+    EXPECT(dynbi_count_start(s.db->worker, table, 0, &table->sets[0], &kit_err), DYNB_NO_MEMORY);
     dynbi_store_note_uncounted(s.db, (const uint8_t *)"Bx", 2);
     CHECK_INT(s.db->uncounted_count, 1);
     EXPECT(dynbi_count_backup(s.db->worker, &kit_err), DYNB_NO_MEMORY);

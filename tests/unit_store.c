@@ -505,6 +505,7 @@ static void test_memory(void)
     uint64_t budget;
     uint32_t i;
     store s;
+    memset(&restore, 0, sizeof restore);
     store_begin(&s);
     s.config.memory_bytes = 4 << 20;
     store_open(&s);

@@ -58,6 +58,7 @@ static void fill(session *s)
         if (i == 40)
             fuzz_must(dynb_delete_backup(s->db, arn, NULL, NULL, NULL), "delete backup");
         if (i == 90) {
+            memset(&restore, 0, sizeof restore);
             restore.target_table_name = "new-0";
             restore.backup_arn = arn;
             fuzz_must(dynb_restore_table_from_backup(s->db, &restore, NULL, NULL, NULL),
@@ -236,6 +237,7 @@ static void do_backup(session *s, uint32_t byte, int restores)
         list.count == 0)
         return;
     snprintf(arn, sizeof arn, "%s", list.backups[list.count - 1].backup_arn);
+    memset(&restore, 0, sizeof restore);
     restore.target_table_name = table_of(byte >> 3);
     restore.backup_arn = arn;
     if (restores)
