@@ -41,6 +41,16 @@
  *      a little of it too. With DYNBACKUP_PTHREADS a thread does it.
  *   6. dynb_close.
  *
+ * SECONDARY INDEXES
+ *
+ *   dynb_create_table takes up to 20 global and 5 local indexes, dynb_update_table
+ *   adds and removes global ones while the table is in use. Name one in a
+ *   dynb_query_input or dynb_scan_input to read it. Every write keeps them, in
+ *   the log record of the item; for that it reads the item that it replaces, so
+ *   a put into a table with indexes costs a get and a put for each index whose
+ *   entry changes. A backup holds the indexes that are ACTIVE at its marker; a
+ *   restore brings them back, or those of dynb_restore_overrides.
+ *
  * MEMORY AND LIFETIMES
  *
  *   Calls that return data of unknown size take a dynb_result: memory that you
@@ -12080,7 +12090,7 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
                           db->frame.used_bytes + size);
     at = db->frame.bytes + db->frame.used_bytes;
     at = dynbi_varint_store(at, table->id);
-    at = dynbi_varint_store(at, dynbi_table_set_id(table, set));
+    at = dynbi_varint_store(at, set ? dynbi_table_set_id(table, set) : 0);
     at = dynbi_varint_store(at, (uint64_t)change->value_size << 1 |
                                     (change->is_tombstone ? 1u : 0u));
     at = dynbi_varint_store(at, change->key_size);

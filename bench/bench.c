@@ -1850,6 +1850,153 @@ static void finish_store(struct run *r, uint64_t budget_bytes)
     close_store(r);
 }
 
+/* ------ indexes: ours alone */
+
+#define GROUP_BYTES 16u
+#define INDEX_TURN 500u
+
+/* Two tables of the same items, which differ from KEY and VALUE by a group that
+ * changes with each version; one has a global index on the group, with all
+ * attributes. */
+struct index_case {
+    struct ours *o;
+    uint32_t *versions[2];
+    uint64_t items;
+    struct latencies l[2];
+};
+
+static const char *const index_tables[2] = {"Plain", "Indexed"};
+
+static void index_create(struct ours *o, int is_indexed)
+{
+    dynb_create_table_input input;
+    dynb_index index;
+    memset(&input, 0, sizeof input);
+    memset(&index, 0, sizeof index);
+    input.table_name = index_tables[is_indexed];
+    input.partition_key.name = "id";
+    input.partition_key.type = DYNB_S;
+    index.index_name = "by-group";
+    index.partition_key.name = "group";
+    index.partition_key.type = DYNB_S;
+    input.global_indexes = is_indexed ? &index : NULL;
+    input.global_index_count = (uint32_t)is_indexed;
+    must(dynb_create_table(o->db, &input, NULL, NULL, &o->err), &o->err, "dynb_create_table");
+}
+
+static void index_put(struct index_case *c, int table, uint64_t item, uint32_t version)
+{
+    struct ours *o = c->o;
+    dynb_write_options options = ours_options(COMMIT_OS);
+    struct pair pair;
+    dynb_item made;
+    char group[GROUP_BYTES + 1];
+    make_pair(item, version, &pair);
+    snprintf(group, sizeof group, "%016" PRIx64, mix(item * 31 + version));
+    dynb_builder_begin(&o->builder);
+    dynb_add_string(&o->builder, "group", group, GROUP_BYTES);
+    dynb_add_string(&o->builder, "id", (const char *)pair.key, KEY_BYTES);
+    dynb_add_binary(&o->builder, "val", pair.value, VALUE_BYTES);
+    must(dynb_builder_finish(&o->builder, &made, &o->err), &o->err, "dynb_builder_finish");
+    must(dynb_put_item(o->db, index_tables[table], made, &options, NULL, NULL, &o->err), &o->err,
+         "dynb_put_item");
+}
+
+/* The tables take turns, so that both see the same machine. first: items that
+ * are not there yet, in order; else random ones again. */
+static void index_puts(struct run *r, struct index_case *c, uint64_t count, int is_first)
+{
+    for (uint64_t done = 0; done < count; done += INDEX_TURN) {
+        const uint64_t random = r->random;
+        for (int table = 0; table < 2; ++table) {
+            uint64_t left = count - done < INDEX_TURN ? count - done : INDEX_TURN;
+            uint64_t start = now_ns();
+            r->random = random; /* the same items */
+            for (uint64_t i = 0; i < left; ++i) {
+                uint64_t item = is_first ? done + i : random_below(&r->random, c->items);
+                index_put(c, table, item, ++c->versions[table][item]);
+            }
+            latency_add(&c->l[table], now_ns() - start);
+        }
+    }
+}
+
+static void index_record(struct index_case *c, const char *what, uint64_t count)
+{
+    double rates[2];
+    char name[80];
+    for (int table = 0; table < 2; ++table) {
+        rates[table] = (double)count / seconds(&c->l[table]);
+        snprintf(name, sizeof name, "%s, %s", what, table ? "one GSI with all attributes"
+                                                          : "no index");
+        record_info(name, "/s", rates[table]);
+        latency_free(&c->l[table]);
+        memset(&c->l[table], 0, sizeof c->l[table]);
+    }
+    snprintf(name, sizeof name, "%s, with the GSI : without", what);
+    record(name, "x", rates[1] / rates[0], AT_LEAST, 0.35);
+}
+
+/* What the builder writes for a backup after 1 % of a table changed, for each
+ * byte that did: an entry of the index is an item more. */
+static void index_backup(struct run *r, struct index_case *c, int table)
+{
+    uint64_t changed = c->items / 100 ? c->items / 100 : 1;
+    uint64_t bytes = changed * (RAW_ITEM_BYTES + 5 + GROUP_BYTES) * (uint64_t)(1 + table);
+    struct engine_stat before, after;
+    static char id[ID_SIZE];
+    for (uint64_t i = 0; i < changed; ++i) {
+        uint64_t item = random_below(&r->random, c->items);
+        index_put(c, table, item, ++c->versions[table][item]);
+    }
+    r->engine->stat_fn(r->store, &before);
+    uint64_t start = now_ns();
+    r->engine->marker_fn(r->store, index_tables[table], id);
+    wait_backup(r, id);
+    double ms = (double)(now_ns() - start) / 1e6;
+    r->engine->stat_fn(r->store, &after);
+    record_info(table ? "backup after 1 %, one GSI, to AVAILABLE"
+                      : "backup after 1 %, no index, to AVAILABLE", "ms", ms);
+    record_info(table ? "backup after 1 %, one GSI, written per byte changed"
+                      : "backup after 1 %, no index, written per byte changed", "x",
+                (double)(after.written_bytes - before.written_bytes) / (double)bytes);
+    r->engine->delete_backup_fn(r->store, id);
+    r->engine->settle_fn(r->store);
+}
+
+static void case_index(struct run *r)
+{
+    struct index_case c = {0};
+    dynb_table_description about;
+    if (r->engine != &engine_ours)
+        return;
+    current_case = "indexes";
+    remove_store(r);
+    r->store = r->engine->open_fn(&r->setup);
+    c.o = r->store;
+    c.items = r->items < 200000 ? r->items : 200000;
+    for (int table = 0; table < 2; ++table) {
+        c.versions[table] = get_memory(c.items * sizeof *c.versions[table]);
+        index_create(c.o, table);
+    }
+    index_puts(r, &c, c.items, 1);
+    index_record(&c, "put of new items", c.items);
+    index_puts(r, &c, c.items, 0);
+    index_record(&c, "put over old items", c.items);
+    r->engine->settle_fn(r->store);
+    index_backup(r, &c, 0);
+    index_backup(r, &c, 1);
+    must(dynb_describe_table(c.o->db, "Indexed", &about, &c.o->result, &c.o->err), &c.o->err,
+         "dynb_describe_table");
+    if (about.global_indexes[0].item_count != c.items)
+        die("the index says %" PRIu64 " items", about.global_indexes[0].item_count);
+    r->engine->check_fn(r->store);
+    close_store(r);
+    remove_store(r);
+    for (int table = 0; table < 2; ++table)
+        free(c.versions[table]);
+}
+
 /* ---------------------------------------------------------------- main -- */
 
 static void run_file(struct run *r)
@@ -1874,6 +2021,8 @@ static void run_file(struct run *r)
     case_marker_synced(r);
     case_kill(r);
     remove_store(r);
+    r->setup.synced = 0;
+    case_index(r);
 }
 
 static void run_extra(struct run *r, const char *setup, uint64_t budget_bytes)

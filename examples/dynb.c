@@ -430,12 +430,74 @@ static int parse_key(const shell *s, char *word, dynb_key_attribute *key)
     return DONE;
 }
 
+/* "owner:S,age:N/keys": keys, then what is projected; without that all is. The
+ * names of non-key attributes go to `names`. */
+static int parse_index(const shell *s, char *name, char *text, dynb_index *index,
+                       const char **names)
+{
+    char *projection = strchr(text, '/'), *sort;
+    int rc;
+    memset(index, 0, sizeof *index);
+    index->index_name = name;
+    if (projection)
+        *projection++ = 0;
+    sort = strchr(text, ',');
+    if (sort)
+        *sort++ = 0;
+    if ((rc = parse_key(s, text, &index->partition_key)) != DONE ||
+        (sort && (rc = parse_key(s, sort, &index->sort_key)) != DONE) || !projection)
+        return rc;
+    if (!strcmp(projection, "keys")) {
+        index->projection = DYNB_PROJECT_KEYS_ONLY;
+        return DONE;
+    }
+    index->projection = DYNB_PROJECT_INCLUDE;
+    index->non_key_attributes = names;
+    while (index->non_key_attribute_count < DYNB_NON_KEY_ATTRIBUTES_MAX && projection)
+        names[index->non_key_attribute_count++] = next_name(&projection);
+    return projection ? misused(s, "index %s has more than %d attributes", name,
+                                DYNB_NON_KEY_ATTRIBUTES_MAX)
+                      : DONE;
+}
+
+typedef struct index_options {
+    dynb_index global[DYNB_GLOBAL_INDEXES_MAX], local[DYNB_LOCAL_INDEXES_MAX];
+    const char *names[DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX]
+                     [DYNB_NON_KEY_ATTRIBUTES_MAX];
+    uint32_t global_count, local_count;
+} index_options;
+
+static int take_indexes(const shell *s, arguments *a, const table_options *table,
+                        index_options *out)
+{
+    char **value;
+    int rc = DONE;
+    out->global_count = out->local_count = 0;
+    while (!rc && (value = take_option(a, "--index", 2)) != NULL) {
+        if (out->global_count == DYNB_GLOBAL_INDEXES_MAX)
+            return misused(s, "a table has at most %d global indexes", DYNB_GLOBAL_INDEXES_MAX);
+        rc = parse_index(s, value[0], value[1], &out->global[out->global_count],
+                         out->names[out->global_count]);
+        out->global[out->global_count++].provisioned = table->settings.provisioned;
+    }
+    while (!rc && (value = take_option(a, "--local-index", 2)) != NULL) {
+        if (out->local_count == DYNB_LOCAL_INDEXES_MAX)
+            return misused(s, "a table has at most %d local indexes", DYNB_LOCAL_INDEXES_MAX);
+        rc = parse_index(s, value[0], value[1], &out->local[out->local_count],
+                         out->names[DYNB_GLOBAL_INDEXES_MAX + out->local_count]);
+        ++out->local_count;
+    }
+    return rc;
+}
+
 static int run_create(shell *s, arguments *a)
 {
     table_options options;
+    index_options indexes;
     dynb_create_table_input input;
     int rc = take_table_options(s, a, &options);
-    if (rc || (rc = check_words(s, a)) != DONE)
+    if (rc || (rc = take_indexes(s, a, &options, &indexes)) != DONE ||
+        (rc = check_words(s, a)) != DONE)
         return rc;
     memset(&input, 0, sizeof input);
     input.table_name = a->words[0];
@@ -446,6 +508,10 @@ static int run_create(shell *s, arguments *a)
     input.settings = options.settings;
     input.tags = options.tags;
     input.tag_count = options.tag_count;
+    input.global_indexes = indexes.global_count ? indexes.global : NULL;
+    input.global_index_count = indexes.global_count;
+    input.local_indexes = indexes.local_count ? indexes.local : NULL;
+    input.local_index_count = indexes.local_count;
     if (dynb_create_table(s->db, &input, NULL, NULL, &s->err))
         return failed(s);
     printf("created %s\n", a->words[0]);
@@ -483,6 +549,36 @@ static void print_keys(const dynb_table_description *d)
     putchar('\n');
 }
 
+static void print_index(const char *kind, const dynb_index_description *d)
+{
+    static const char *const states[] = {"CREATING", "UPDATING", "DELETING", "ACTIVE"};
+    const dynb_index *index = &d->index;
+    char items[32], bytes[32];
+    uint32_t i;
+    printf("%-13s %s, key %s:%s", kind, index->index_name, index->partition_key.name,
+           type_name(index->partition_key.type));
+    if (index->sort_key.name)
+        printf(" and %s:%s", index->sort_key.name, type_name(index->sort_key.type));
+    printf(index->projection == DYNB_PROJECT_ALL ? ", all attributes" : ", keys");
+    for (i = 0; i < index->non_key_attribute_count; ++i)
+        printf("%s%s", i ? " " : " and ", index->non_key_attributes[i]);
+    printf("\n              %s, %s items, %s bytes\n",
+           d->status <= DYNB_INDEX_ACTIVE ? states[d->status] : "?",
+           grouped(items, d->item_count), grouped(bytes, d->size_bytes));
+    if (index->provisioned.read_units)
+        printf("              %" PRIu64 " read and %" PRIu64 " write units\n",
+               index->provisioned.read_units, index->provisioned.write_units);
+}
+
+static void print_indexes(const dynb_table_description *d)
+{
+    uint32_t i;
+    for (i = 0; i < d->global_index_count; ++i)
+        print_index("index", &d->global_indexes[i]);
+    for (i = 0; i < d->local_index_count; ++i)
+        print_index("local index", &d->local_indexes[i]);
+}
+
 static const char *table_status_name(dynb_table_status status)
 {
     static const char *const names[] = {"CREATING", "UPDATING", "DELETING", "ACTIVE"};
@@ -507,6 +603,7 @@ static int run_describe(shell *s, arguments *a)
     print_keys(&d);
     printf("items         %s\n", grouped(number, d.item_count));
     printf("bytes         %s (by the service's item size rule)\n", grouped(number, d.size_bytes));
+    print_indexes(&d);
     print_settings(&d.settings);
     if (d.stream_arn)
         printf("stream arn    %s\n", d.stream_arn);
@@ -567,6 +664,25 @@ static int run_drop(shell *s, arguments *a)
     return DONE;
 }
 
+/* --add-index NAME KEYS or --drop-index NAME */
+static int take_index_change(const shell *s, arguments *a, table_options *options,
+                             dynb_index_update *update, const char **names)
+{
+    char **add = take_option(a, "--add-index", 2), **drop = NULL;
+    int rc = DONE;
+    memset(update, 0, sizeof *update);
+    if (add) {
+        rc = parse_index(s, add[0], add[1], &update->index, names);
+        update->index.provisioned = options->settings.provisioned;
+    } else if ((drop = take_option(a, "--drop-index", 1)) != NULL) {
+        update->action = DYNB_DELETE_INDEX;
+        update->index.index_name = drop[0];
+    }
+    if (add || drop)
+        options->change |= DYNB_CHANGE_INDEXES;
+    return rc;
+}
+
 static int run_set(shell *s, arguments *a)
 {
     table_options options;
@@ -575,8 +691,10 @@ static int run_set(shell *s, arguments *a)
     uint32_t untagged_count = 0;
     char **ttl, **value;
     const char *table;
+    dynb_index_update update;
+    const char *names[DYNB_NON_KEY_ATTRIBUTES_MAX];
     int no_ttl, rc = take_table_options(s, a, &options);
-    if (rc)
+    if (rc || (rc = take_index_change(s, a, &options, &update, names)) != DONE)
         return rc;
     ttl = take_option(a, "--ttl", 1);
     no_ttl = take_option(a, "--no-ttl", 0) != NULL;
@@ -591,6 +709,8 @@ static int run_set(shell *s, arguments *a)
     input.table = table;
     input.change = options.change;
     input.settings = options.settings;
+    input.index_updates = &update;
+    input.index_update_count = 1;
     if (options.change && dynb_update_table(s->db, &input, NULL, NULL, &s->err))
         return failed(s);
     if ((ttl || no_ttl) && dynb_update_time_to_live(s->db, table, no_ttl ? NULL : ttl[0], &s->err))
@@ -964,6 +1084,7 @@ static int print_search(shell *s, search *q)
         memset(&scan, 0, sizeof scan);
         scan.table = q->query.table;
         scan.backup_arn = q->query.backup_arn;
+        scan.index_name = q->query.index_name;
         scan.limit = q->query.limit = page_limit;
         scan.start_after = q->query.start_after;
         if (q->is_scan ? dynb_scan(s->db, &scan, &page, &s->result, &s->err)
@@ -1061,10 +1182,32 @@ static int query_operands(shell *s, arguments *a, const dynb_table_description *
     return DONE;
 }
 
+/* --index NAME: the keys of the description become the index's, so that words
+ * are read, and columns shown, as it has them. */
+static int use_index(shell *s, search *q, char **name, dynb_table_description *d)
+{
+    uint32_t i;
+    if (!name)
+        return DONE;
+    for (i = 0; i < d->global_index_count + d->local_index_count; ++i) {
+        const dynb_index *index =
+            i < d->global_index_count ? &d->global_indexes[i].index
+                                      : &d->local_indexes[i - d->global_index_count].index;
+        if (strcmp(index->index_name, name[0]))
+            continue;
+        q->query.index_name = index->index_name;
+        d->partition_key = index->partition_key;
+        d->sort_key = index->sort_key;
+        return DONE;
+    }
+    return complain(s, "%s has no index %s", d->table_name, name[0]);
+}
+
 static int run_query(shell *s, arguments *a)
 {
     const char *at = take_at(a);
     dynb_builder operands;
+    char **index;
     search q;
     read_place p;
     int rc;
@@ -1072,6 +1215,7 @@ static int run_query(shell *s, arguments *a)
     memset(&operands, 0, sizeof operands);
     if ((rc = take_limit(s, a, &q.limit)) != DONE)
         return rc;
+    index = take_option(a, "--index", 1);
     q.query.descending = take_option(a, "--desc", 0) != NULL;
     q.as_grid = take_option(a, "--grid", 0) != NULL;
     if ((rc = check_words(s, a)) != DONE)
@@ -1080,7 +1224,8 @@ static int run_query(shell *s, arguments *a)
     rc = find_place(s, a->words[0], at, &p);
     q.query.table = p.source.table;
     q.query.backup_arn = p.source.backup_arn;
-    if (!rc && (rc = query_operands(s, a, &p.table, &q.query, &operands)) == DONE)
+    if (!rc && (rc = use_index(s, &q, index, &p.table)) == DONE &&
+        (rc = query_operands(s, a, &p.table, &q.query, &operands)) == DONE)
         rc = print_search(s, &q);
     dynb_builder_free(&operands);
     dynb_result_free(&p.memory);
@@ -1090,6 +1235,7 @@ static int run_query(shell *s, arguments *a)
 static int run_scan(shell *s, arguments *a)
 {
     const char *at = take_at(a);
+    char **index;
     search q;
     read_place p;
     int rc;
@@ -1097,6 +1243,7 @@ static int run_scan(shell *s, arguments *a)
     q.is_scan = 1;
     if ((rc = take_limit(s, a, &q.limit)) != DONE)
         return rc;
+    index = take_option(a, "--index", 1);
     q.as_grid = take_option(a, "--grid", 0) != NULL;
     if ((rc = check_words(s, a)) != DONE)
         return rc;
@@ -1104,7 +1251,7 @@ static int run_scan(shell *s, arguments *a)
     rc = find_place(s, a->words[0], at, &p);
     q.query.table = p.source.table;
     q.query.backup_arn = p.source.backup_arn;
-    if (!rc)
+    if (!rc && (rc = use_index(s, &q, index, &p.table)) == DONE)
         rc = print_search(s, &q);
     dynb_result_free(&p.memory);
     return rc;
@@ -2675,14 +2822,22 @@ static int run_help(shell *s, arguments *a);
 #define AT_OPTION \
     "  --at BACKUP  inside a backup of the table, without restoring it\n"
 
+#define INDEX_KEYS \
+    "KEYS are KEY:TYPE or KEY:TYPE,SORTKEY:TYPE, and perhaps what else is in the index:\n" \
+    "all attributes; with /keys none; with /NAME,NAME those.\n"
+
 static const command commands[] = {
     {"create", CREATES, 2, 3, run_create, "TABLE KEY:TYPE [SORTKEY:TYPE] [OPTION ...]",
      "make a table (and the store, if there is none)",
-     "TYPE is S (string), N (number) or B (bytes).\n" TABLE_OPTIONS},
+     "TYPE is S (string), N (number) or B (bytes).\n" TABLE_OPTIONS
+     "  --index NAME KEYS          a global index, up to 20\n"
+     "  --local-index NAME KEYS    a local index, up to 5\n" INDEX_KEYS},
     {"tables", READS, 0, 0, run_tables, "", "list the tables", ""},
     {"describe", READS, 1, 1, run_describe, "TABLE", "show a table's settings", ""},
     {"set", WRITES, 1, 1, run_set, "TABLE OPTION ...", "change a table's settings",
-     TABLE_OPTIONS "  --untag KEY\n"
+     TABLE_OPTIONS "  --add-index NAME KEYS      a global index; work fills it\n" INDEX_KEYS
+                   "  --drop-index NAME\n"
+                   "  --untag KEY\n"
                    "  --ttl ATTRIBUTE, --no-ttl  recorded; items do not expire\n"},
     {"drop", WRITES, 1, 1, run_drop, "TABLE", "delete a table; its backups stay", ""},
     {"load", WRITES, 1, 2, run_load, "TABLE [FILE] [--keep-going]",
@@ -2701,18 +2856,20 @@ static const command commands[] = {
     {"delete", WRITES, 2, 2, run_delete, "TABLE KEY [--old]", "delete the item with that key",
      "--old shows what was deleted.\n"},
     {"query", READS, 2, 5, run_query,
-     "TABLE VALUE [CONDITION VALUE [VALUE]] [--desc] [--limit N] [--grid] [--at BACKUP]",
+     "TABLE VALUE [CONDITION VALUE [VALUE]] [--index NAME] [--desc] [--limit N] [--grid] "
+     "[--at BACKUP]",
      "show the items of one partition key",
      "The first VALUE is the partition key's. The CONDITION is on the sort key:\n"
      "eq lt le gt ge (or = < <= > >=, quoted), begins, and between, with two values.\n"
      "Values are plain words; keys of type B are written in base64.\n"
+     "  --index NAME  of that index, with its keys\n"
      "  --desc     from the highest sort key down\n"
      "  --limit N  N items at most\n"
      "  --grid     in columns instead of JSON\n"
      AT_OPTION
      "Example: dynb FILE query Elements 6 between 57 71 --grid\n"},
-    {"scan", READS, 1, 1, run_scan, "TABLE [--limit N] [--grid] [--at BACKUP]", "show all items",
-     AT_OPTION},
+    {"scan", READS, 1, 1, run_scan, "TABLE [--index NAME] [--limit N] [--grid] [--at BACKUP]",
+     "show all items", "  --index NAME  those of that index, in its order\n" AT_OPTION},
     {"backup", WRITES, 2, 2, run_backup, "TABLE[,TABLE ...] NAME [--no-wait]",
      "back up tables as they are at this instant",
      "Several tables, parted by commas, are backed up at one marker. Prints the\n"
