@@ -7777,6 +7777,7 @@ typedef struct dynbi_generation {
     uint64_t first_lsn;
     uint64_t last_lsn;
     uint64_t last_time_ms;     /* of the frame last_lsn */
+    uint64_t last_pos;         /* where it ends */
     dynbi_log_mark first_mark; /* where the log stood before its first change */
     int frozen; /* nonzero: never changed again */
     struct dynbi_generation *next;
@@ -9833,6 +9834,7 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
 #define DYNBI_SETS 1u /* sorted sets a table has: the items */
 #define DYNBI_UUID_SIZE 37u
 #define DYNBI_NODE_BYTES_MAX 32768u
+#define DYNBI_POS_UNKNOWN (~(uint64_t)0)
 
 typedef struct dynbi_table {
     uint64_t id;
@@ -9846,6 +9848,7 @@ typedef struct dynbi_table {
     uint64_t folded_time_ms; /* the time of that change */
     uint32_t recovery_days;  /* point-in-time recovery; 0: off */
     uint64_t recovery_lsn;
+    uint64_t history_end_pos; /* of its newest base; DYNBI_POS_UNKNOWN: to be looked up */
     int has_retention;       /* a rule for its backups */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
@@ -10177,6 +10180,7 @@ static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot 
 typedef struct dynbi_base {
     dynbi_segment segment; /* holds the mark */
     dynbi_log_mark mark;
+    uint64_t end_pos;      /* up to the next base there are no changes from here on */
     dynbi_snapshot snapshot;
 } dynbi_base;
 
@@ -10204,6 +10208,7 @@ static void dynbi_code_place(dynbi_coder *coder, dynbi_base *base)
     dynbi_code_u64(coder, &base->mark.time_ms);
     dynbi_code_wide32(coder, &base->mark.sum);
     dynbi_code_wide32(coder, &base->mark.epoch);
+    dynbi_code_u64(coder, &base->end_pos);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -10526,6 +10531,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
                               NULL);
     table->recovery_days = settings.recovery_period_days;
     table->recovery_lsn = settings.recovery_lsn;
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
     table->has_retention = dynbi_retention_is_set(&settings.retention);
     for (i = 0; i < 2; ++i) {
         const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
@@ -11070,6 +11076,8 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->fold_key = old.fold_key;
         table->fold_lsn = old.fold_lsn;
         table->fold_older_lsn = old.fold_older_lsn;
+        if (table->recovery_lsn == old.recovery_lsn)
+            table->history_end_pos = old.history_end_pos;
         old.newest = NULL;
         memset(&old.fold_key, 0, sizeof old.fold_key);
         dynbi_table_clear(db, &old);
@@ -11306,6 +11314,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
         }
         dynbi_apply(db, op, db->frame.bytes, db->log.tail.lsn);
         op->table->newest->last_time_ms = db->log.tail.time_ms;
+        op->table->newest->last_pos = db->log.tail.pos;
         if (op->staged)
             dynbi_apply_catalog(db, op, db->frame.bytes);
     }
@@ -11763,6 +11772,7 @@ static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
         if (rc == DYNB_OK) {
             dynbi_apply(db, op, frame->payload, frame->lsn);
             op->table->newest->last_time_ms = frame->time_ms;
+            op->table->newest->last_pos = frame->pos + frame->size_bytes;
             if (op->staged)
                 dynbi_apply_catalog(db, op, frame->payload);
         }
@@ -13921,14 +13931,16 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
  * cannot be told apart by time.
  *
  * Kept are, for a table with recovery on, the bases that the window needs, and
- * the log from the oldest one's mark. A base is noted only where more log than
- * a gap lies between it and the one before, and after a day only where four
- * gaps do; so rebuilding reads at most about so much, and the nodes that bases
- * alone hold are what tidying rewrote: a constant times the changes. The log is
- * shared: with recovery on for one table it is kept for all. A checkpoint
- * leaves segments behind; those still needed it puts into the catalog, so that
- * memory need not know them and a marking finds them. The sweep takes bases and
- * segments out of the catalog again.
+ * of the log what lies between each one's mark and its end, the last change of
+ * the generations folded since. Where a table rests, the log of others is not
+ * kept for it. A new base is noted only where more log than a gap lies between
+ * it and the one before (else that one's end moves on), or where log in between
+ * may not have been kept; after a day only where four gaps do. So rebuilding
+ * reads at most about so much, and the nodes that bases alone hold are what
+ * tidying rewrote: a constant times the changes. A checkpoint leaves segments
+ * behind; those still needed it puts into the catalog, so that memory need not
+ * know them and a marking finds them. The sweep takes bases and segments out of
+ * the catalog again.
  *
  * A base's key names the LSN of the change that switched recovery on. Switching
  * it off and on again starts anew: bases of before are never looked at, and
@@ -14013,61 +14025,165 @@ static void dynbi_history_record(dynb *db, dynbi_coder *coder)
     dynbi_code_u64(coder, &weight);
 }
 
-/* Notes a table's snapshot as a base, in the transaction that folds its oldest
- * generation onto it; unless the base before is near enough. */
-static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error *err)
+/* Adds a base's record to the transaction. */
+static dynb_rc dynbi_base_log(dynb *db, const uint8_t key[DYNBI_BASE_KEY_BYTES],
+                              const dynbi_base *from, dynb_error *err)
 {
-    const dynbi_generation *oldest = dynbi_table_oldest(table);
-    uint8_t key[DYNBI_BASE_KEY_BYTES];
-    dynbi_base base, last;
+    dynbi_base base = *from; /* run lists are shared, and not changed */
     dynbi_coder coder;
-    int is_there;
-    dynb_rc rc;
-    if (!table->recovery_days || !oldest)
-        return DYNB_OK;
-    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
-    if (rc != DYNB_OK)
-        return rc;
-    if (is_there)
-        dynbi_snapshot_free(&db->allocator, &last.snapshot);
-    if (is_there && oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db))
-        return DYNB_OK;
-    base.mark = oldest->first_mark;
-    base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
-    dynbi_table_snapshot(table, &base.snapshot);
     dynbi_history_record(db, &coder);
     dynbi_code_place(&coder, &base);
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
     if (coder.is_broken)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    dynbi_base_key(key, table, table->folded_lsn);
-    return dynbi_history_change(db, key, sizeof key, &db->value, err);
+    return dynbi_history_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
 }
 
-/* The log is needed from here on for rebuilding the past; ~0: it is not. */
+/* *joins: no whole segment lies between two places in the log, so that none can
+ * have been left out. The first place is behind a change that is kept. */
+static dynb_rc dynbi_history_joins(dynb *db, uint64_t end_pos, uint64_t pos, int *joins,
+                                   dynb_error *err)
+{
+    const dynbi_change *record;
+    dynbi_segment segment;
+    dynbi_merge merge;
+    dynbi_view view;
+    uint8_t key[9];
+    dynb_rc rc;
+    *joins = pos <= end_pos;
+    if (*joins)
+        return DYNB_OK;
+    if (end_pos > db->log.segments[0].first_pos) {
+        *joins = pos <= dynbi_segment_end(&db->log, dynbi_log_segment_at(&db->log, end_pos - 1));
+        return DYNB_OK;
+    }
+    key[0] = 'L';
+    dynbi_store64_be(key + 1, end_pos);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, 1, err);
+    while (rc == DYNB_OK && (record = dynbi_merge_current(&merge)) != NULL &&
+           record->is_tombstone && record->key[0] == 'L')
+        rc = dynbi_merge_next(&merge, err);
+    record = rc == DYNB_OK ? dynbi_merge_current(&merge) : NULL;
+    if (record && record->key[0] == 'L')
+        rc = dynbi_segment_read(record, &segment, err);
+    *joins = rc == DYNB_OK && record && record->key[0] == 'L' &&
+             pos <= dynbi_segment_end(&db->log, &segment);
+    dynbi_merge_free(&merge);
+    return rc;
+}
+
+/* Notes a table's snapshot as a base, in the transaction that folds its oldest
+ * generation onto it; or moves on the end of the base before. */
+static dynb_rc dynbi_history_note(dynb *db, dynbi_table *table, dynb_error *err)
+{
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    dynbi_base base, last;
+    int is_there, is_near = 0;
+    dynb_rc rc;
+    if (!table->recovery_days || !oldest)
+        return DYNB_OK;
+    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
+    if (rc == DYNB_OK && is_there)
+        is_near = oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db);
+    if (rc == DYNB_OK && is_near)
+        rc = dynbi_history_joins(db, last.end_pos, oldest->first_mark.pos, &is_near, err);
+    if (rc == DYNB_OK && is_near) {
+        dynbi_base_key(key, table, last.snapshot.folded_lsn);
+        last.end_pos = oldest->last_pos;
+        rc = dynbi_base_log(db, key, &last, err);
+    } else if (rc == DYNB_OK) {
+        base.mark = oldest->first_mark;
+        base.end_pos = oldest->last_pos;
+        base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
+        dynbi_table_snapshot(table, &base.snapshot);
+        dynbi_base_key(key, table, table->folded_lsn);
+        rc = dynbi_base_log(db, key, &base, err);
+    }
+    if (is_there)
+        dynbi_snapshot_free(&db->allocator, &last.snapshot);
+    table->history_end_pos = DYNBI_POS_UNKNOWN; /* until it is committed */
+    return rc;
+}
+
+/* *is_needed: a base of the table needs log in [pos, end_pos). */
+static dynb_rc dynbi_history_needs(dynb *db, dynbi_table *table, uint64_t pos, uint64_t end_pos,
+                                   int *is_needed, dynb_error *err)
+{
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    const dynbi_change *record;
+    dynbi_merge merge;
+    dynbi_view view;
+    int is_newest = 1;
+    dynb_rc rc;
+    if (table->history_end_pos != DYNBI_POS_UNKNOWN && table->history_end_pos <= pos)
+        return DYNB_OK;
+    dynbi_base_key(key, table, ~(uint64_t)0);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, 1, err);
+    while (rc == DYNB_OK && !*is_needed && (record = dynbi_merge_current(&merge)) != NULL) {
+        dynbi_base base;
+        if (record->key_size != sizeof key || memcmp(record->key, key, 17) != 0)
+            break;
+        if (!record->is_tombstone) {
+            rc = dynbi_base_read(NULL, record, &base, err);
+            if (rc != DYNB_OK)
+                break;
+            if (is_newest)
+                table->history_end_pos = base.end_pos;
+            is_newest = 0;
+            if (base.end_pos <= pos)
+                break;
+            *is_needed = base.mark.pos < end_pos;
+        }
+        if (!*is_needed)
+            rc = dynbi_merge_next(&merge, err);
+    }
+    dynbi_merge_free(&merge);
+    if (rc == DYNB_OK && is_newest)
+        table->history_end_pos = 0; /* it has no base */
+    return rc;
+}
+
+/* The log behind the live one is needed from here on; ~0: it is not. */
 static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
 {
     uint32_t i;
     *pos = ~(uint64_t)0;
     for (i = 0; i < db->live_count; ++i) {
-        const dynbi_table *table = db->tables[i];
-        const dynbi_generation *oldest = dynbi_table_oldest(table);
-        uint64_t from = oldest ? oldest->first_mark.pos : db->log.tail.pos;
         dynbi_base base;
         int is_there;
         dynb_rc rc;
-        if (!table->recovery_days)
+        if (!db->tables[i]->recovery_days)
             continue;
-        rc = dynbi_base_find(db, table, 0, 1, &base, &is_there, err);
+        rc = dynbi_base_find(db, db->tables[i], 0, 1, &base, &is_there, err);
         if (rc != DYNB_OK)
             return rc;
-        if (is_there) {
-            from = base.mark.pos < from ? base.mark.pos : from;
-            dynbi_snapshot_free(&db->allocator, &base.snapshot);
-        }
-        *pos = from < *pos ? from : *pos;
+        if (!is_there)
+            continue;
+        *pos = base.mark.pos < *pos ? base.mark.pos : *pos;
+        dynbi_snapshot_free(&db->allocator, &base.snapshot);
     }
     return DYNB_OK;
+}
+
+/* Adds a segment's record to the transaction. */
+static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, dynb_error *err)
+{
+    dynbi_segment segment = *from;
+    dynbi_coder coder;
+    uint8_t key[9];
+    key[0] = 'L';
+    dynbi_store64_be(key + 1, segment.first_pos);
+    dynbi_history_record(db, &coder);
+    dynbi_code_extent(&coder, &segment);
+    return coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
+                           : dynbi_history_change(db, key, sizeof key, &db->value, err);
 }
 
 /* Puts the segments that a checkpoint at `mark` leaves behind, and that are
@@ -14075,24 +14191,23 @@ static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
 static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
 {
     const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
-    uint64_t keep_pos;
-    uint32_t i;
-    dynb_rc rc = dynbi_history_keep_pos(db, &keep_pos, err);
-    if (rc != DYNB_OK || keep_pos >= first_pos)
-        return rc;
+    uint32_t i, j = 0;
+    dynb_rc rc;
+    while (j < db->live_count && !db->tables[j]->recovery_days)
+        ++j;
+    if (j == db->live_count)
+        return DYNB_OK;
     rc = dynbi_change_begin(db, err);
     for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
-        dynbi_segment segment = db->log.segments[i];
-        dynbi_coder coder;
-        uint8_t key[9];
-        if (dynbi_segment_end(&db->log, &segment) <= keep_pos)
-            continue;
-        key[0] = 'L';
-        dynbi_store64_be(key + 1, segment.first_pos);
-        dynbi_history_record(db, &coder);
-        dynbi_code_extent(&coder, &segment);
-        rc = coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
-                             : dynbi_history_change(db, key, sizeof key, &db->value, err);
+        const dynbi_segment *segment = &db->log.segments[i];
+        int is_needed = 0;
+        for (j = 0; rc == DYNB_OK && !is_needed && j < db->live_count; ++j) {
+            if (db->tables[j]->recovery_days)
+                rc = dynbi_history_needs(db, db->tables[j], segment->first_pos,
+                                         dynbi_segment_end(&db->log, segment), &is_needed, err);
+        }
+        if (rc == DYNB_OK && is_needed)
+            rc = dynbi_history_keep_segment(db, segment, err);
     }
     return rc == DYNB_OK && db->op_count ? dynbi_change_commit(db, DYNB_BUFFERED, err) : rc;
 }
@@ -14290,6 +14405,7 @@ typedef struct dynbi_sweep {
     int has_older;
     uint8_t older_key[DYNBI_BASE_KEY_BYTES];
     uint64_t older_pos;
+    uint64_t older_end_pos;
     uint64_t keep_pos; /* log */
     /* backups of one table, newest first */
     uint64_t table_id;
@@ -14327,11 +14443,38 @@ static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_cha
     return rc;
 }
 
+/* Does without a base, if the log is whole from the one before: that one's end
+ * moves on. */
+static dynb_rc dynbi_sweep_join(dynb *db, dynbi_sweep *sweep, const dynbi_base *base, int *goes,
+                                dynb_error *err)
+{
+    dynbi_base older;
+    dynb_rc rc = dynbi_history_joins(db, sweep->older_end_pos, base->mark.pos, goes, err);
+    int is_there;
+    if (rc != DYNB_OK || !*goes)
+        return rc;
+    rc = dynbi_catalog_get(db, sweep->older_key, sizeof sweep->older_key, &db->record, &is_there,
+                           err);
+    if (rc == DYNB_OK) {
+        dynbi_change record;
+        memset(&record, 0, sizeof record);
+        record.value = db->record.bytes;
+        record.value_size = is_there ? (uint32_t)db->record.used_bytes : 0;
+        rc = dynbi_base_read(&db->allocator, &record, &older, err);
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    older.end_pos = sweep->older_end_pos = base->end_pos;
+    rc = dynbi_base_log(db, sweep->older_key, &older, err);
+    dynbi_snapshot_free(&db->allocator, &older.snapshot);
+    return rc;
+}
+
 static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
                                 int *ends, dynb_error *err)
 {
     dynb_table_description settings;
-    const dynbi_table *table;
+    dynbi_table *table;
     dynbi_base base;
     uint64_t earliest, gap = dynbi_history_gap(db);
     int goes = 0;
@@ -14355,15 +14498,17 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
         gap *= DYNBI_OLD_BASE_GAPS;
     if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
         rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
-    else if (sweep->has_older)
-        goes = base.mark.pos - sweep->older_pos <= gap;
+    else if (sweep->has_older && base.mark.pos - sweep->older_pos <= gap)
+        rc = dynbi_sweep_join(db, sweep, &base, &goes, err);
     if (table->folded_time_ms <= earliest)
         goes = 1; /* the live snapshot will do */
     if (rc == DYNB_OK && goes)
         return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
     sweep->has_older = 1;
     memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
     sweep->older_pos = base.mark.pos;
+    sweep->older_end_pos = base.end_pos;
     return rc;
 }
 
@@ -15910,6 +16055,7 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
     dynbi_table_snapshot(table, &base->snapshot);
     memset(base->snapshot.sets, 0, sizeof base->snapshot.sets);
     base->mark = oldest ? oldest->first_mark : db->log.tail;
+    base->end_pos = db->log.tail.pos;
     base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
     for (set = 0; set < DYNBI_SETS; ++set) {
         if (!dynbi_runs_copy(&db->allocator, &table->sets[set], &base->snapshot.sets[set]))
@@ -16077,7 +16223,7 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     dynbi_scan_start(db, scan, log);
     scan->at = rebuild->base.mark;
     scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
-    scan->end_pos = db->log.tail.pos;
+    scan->end_pos = rebuild->base.end_pos;
     scan->verify = scan->follow = scan->any_chain = 1;
     if (scan->at.pos == scan->end_pos)
         return DYNB_OK;
@@ -18012,6 +18158,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PAGE_NO_MEMORY
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
+#undef DYNBI_POS_UNKNOWN
 #undef DYNBI_PREFETCH
 #undef DYNBI_PREFIX_STEP
 #undef DYNBI_RAM_BLOCKS
