@@ -14186,11 +14186,10 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
                            : dynbi_history_change(db, key, sizeof key, &db->value, err);
 }
 
-/* Puts the segments that a checkpoint at `mark` leaves behind, and that are
- * needed, into the catalog. */
-static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
+/* Puts the segments that a checkpoint leaves behind, those before first_pos, into
+ * the catalog, if they are needed. */
+static dynb_rc dynbi_history_keep_log(dynb *db, uint64_t first_pos, dynb_error *err)
 {
-    const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
     uint32_t i, j = 0;
     dynb_rc rc;
     while (j < db->live_count && !db->tables[j]->recovery_days)
@@ -15267,9 +15266,11 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     const dynbi_runs *runs = &catalog->sets[0];
     dynbi_root older;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
-    dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    /* both as they are before a frame of keep_log enters the next segment */
+    const dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    const dynbi_segment segment = *dynbi_log_segment_at(&db->log, mark.pos);
     if (rc == DYNB_OK)
-        rc = dynbi_history_keep_log(db, &mark, err);
+        rc = dynbi_history_keep_log(db, segment.first_pos, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_flush(&db->log, err);
     if (rc != DYNB_OK)
@@ -15286,7 +15287,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     job->super.durable_lsn = db->log.tail.lsn;
     job->super.page_count = db->pages.page_count;
     job->super.log_mark = mark;
-    job->super.log_segment = *dynbi_log_segment_at(&db->log, job->super.log_mark.pos);
+    job->super.log_segment = segment;
     job->super.catalog_lsn = db->log.tail.lsn;
     db->checkpoint_lsn = db->log.tail.lsn;
     return dynbi_job_start(job, DYNBI_JOB_CHECKPOINT, NULL, &older, 1, err);
