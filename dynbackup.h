@@ -1043,8 +1043,8 @@ typedef struct dynb_restore_to_time_input {
 /* Restores the state a table had at a time, as a new table: every change whose
  * time is not after it, none of those after it. Settings are the source's of
  * now; stream, time to live, tags, deletion protection, table class and
- * recovery are not brought back. The source may be written meanwhile by nobody:
- * the call holds the handle.
+ * recovery are not brought back. Other threads go on reading and writing
+ * meanwhile; nothing is folded, though.
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and whole; a crash before that leaves none.
  * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
@@ -10831,33 +10831,44 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
     return DYNB_OK;
 }
 
+/* Reads the op of a frame's payload that starts at *at, but for its table, whose
+ * number is *id; *at moves on. Zero: it is malformed. */
+static int dynbi_op_read(const uint8_t *payload, const uint8_t **from, const uint8_t *end,
+                         dynbi_op *op, uint64_t *id)
+{
+    uint64_t set = 0, word = 0, key_size = 0;
+    const uint8_t *at = dynbi_varint_load(*from, end, id);
+    at = at ? dynbi_varint_load(at, end, &set) : NULL;
+    at = at ? dynbi_varint_load(at, end, &word) : NULL;
+    at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
+    if (!at || set >= DYNBI_SETS || key_size > DYNBI_TREE_KEY_MAX ||
+        key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
+        (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
+        return 0;
+    memset(op, 0, sizeof *op);
+    op->set = (uint32_t)set;
+    op->key_size = (uint32_t)key_size;
+    op->value_size = (uint32_t)(word >> 1);
+    op->is_tombstone = (int)(word & 1);
+    op->key_pos = (size_t)(at - payload);
+    *from = at + key_size + (word >> 1);
+    return 1;
+}
+
 /* Takes a frame's payload apart into ops: recovery's counterpart of _add. */
 static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size, dynb_error *err)
 {
     const uint8_t *at = payload, *end = payload + size;
     db->op_count = 0;
     while (at < end) {
-        uint64_t id = 0, set = 0, word = 0, key_size = 0;
-        dynbi_op *op;
-        at = dynbi_varint_load(at, end, &id);
-        at = at ? dynbi_varint_load(at, end, &set) : NULL;
-        at = at ? dynbi_varint_load(at, end, &word) : NULL;
-        at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
-        if (!at || set >= DYNBI_SETS || key_size > DYNBI_TREE_KEY_MAX ||
-            key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
-            (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
+        uint64_t id = 0;
+        dynbi_op op;
+        if (!dynbi_op_read(payload, &at, end, &op, &id))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
         if (!dynbi_change_reserve_op(db))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to replay a log record");
-        op = &db->ops[db->op_count++];
-        memset(op, 0, sizeof *op);
-        op->table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
-        op->set = (uint32_t)set;
-        op->key_size = (uint32_t)key_size;
-        op->value_size = (uint32_t)(word >> 1);
-        op->is_tombstone = (int)(word & 1);
-        op->key_pos = (size_t)(at - payload);
-        at += key_size + (word >> 1);
+        op.table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
+        db->ops[db->op_count++] = op;
     }
     return DYNB_OK;
 }
@@ -15999,41 +16010,54 @@ static void dynbi_worker_close(dynb *db)
 
 /* --- restoring to a point in time ---
  *
- * One call under the lock: the newest base that is not after the time, then the
- * table's changes in the log from there, gathered in a generation of its own
- * that becomes a run whenever it is full, then one frame with the new table.
- * Until that frame nothing refers to what was written, so a crash or a failure
- * leaves nothing behind but pages that the next marking frees. */
+ * The newest base that is not after the time, then the table's changes in the
+ * log from there, gathered in a generation of its own that becomes a run
+ * whenever it is full, then one frame with the new table. Until that frame
+ * nothing refers to what was written, so a crash or a failure leaves nothing
+ * behind but pages that the next marking frees.
+ *
+ * It takes the worker's place: nobody else steps meanwhile, so no fold is
+ * published, no log is left behind and no page is freed. The lock is left while
+ * the log is read and folded; the worker's reader and allocator are used. */
 
 typedef struct dynbi_rebuild {
     dynb *db;
-    const dynbi_table *source;
+    dynbi_worker *worker;
+    dynbi_table *source;
+    uint64_t source_id; /* for use outside the lock */
     uint64_t time_ms;
     dynbi_base base; /* its snapshot becomes the new table's */
+    dynbi_pool pool;
     dynbi_generation *generation;
     dynbi_log log; /* the part being read */
     dynbi_log_scan scan;
+    uint64_t written_bytes;
+    int write_failed;
 } dynbi_rebuild;
 
 static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
 {
-    dynb *db = rebuild->db;
-    dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
+    const dynb_allocator *allocator = &rebuild->worker->allocator;
+    dynbi_snapshot_free(allocator, &rebuild->base.snapshot);
     dynbi_generation_free(rebuild->generation);
+    dynbi_pool_free(&rebuild->pool);
     dynbi_log_scan_free(&rebuild->scan);
-    dynbi_free(&db->allocator, rebuild->log.segments,
+    dynbi_free(allocator, rebuild->log.segments,
                rebuild->log.segment_capacity * sizeof(dynbi_segment));
-    db->op_count = 0;
 }
 
-/* A fixed-size device keeps room for what must go on. */
+/* A fixed-size device keeps room for what must go on. Called outside the
+ * lock. */
 static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
 {
     dynb *db = (dynb *)ctx;
-    uint32_t free_count = dynbi_pages_free_count(&db->pages);
-    if (!db->disk.device.resize_fn && free_count < page_count + dynbi_store_headroom(db))
-        return DYNBI_PAGE_NONE;
-    return dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+    uint32_t page = DYNBI_PAGE_NONE;
+    dynbi_lock(db);
+    if (db->disk.device.resize_fn ||
+        dynbi_pages_free_count(&db->pages) >= page_count + dynbi_store_headroom(db))
+        page = dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+    dynbi_unlock(db);
+    return page;
 }
 
 /* Takes over the live snapshot if it is not after the time; else finds a base
@@ -16070,6 +16094,7 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
                                       dynb_error *err)
 {
     const dynbi_runs *runs = &rebuild->base.snapshot.sets[set];
+    dynbi_worker *worker = rebuild->worker;
     dynb *db = rebuild->db;
     uint64_t chunk = db->memory.budget_bytes / 64;
     dynbi_fold fold;
@@ -16084,8 +16109,8 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
     view.set = set;
-    fold.allocator = &db->allocator;
-    fold.reader = &db->reader;
+    fold.allocator = &worker->allocator;
+    fold.reader = &worker->reader;
     fold.drop_tombstones = 1;
     for (i = 0; i < runs->count; ++i)
         fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
@@ -16097,7 +16122,7 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
     fold.output.ctx = db;
     fold.next_fn = dynbi_merge_feed;
     fold.next_ctx = &merge;
-    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    rc = dynbi_merge_init(&merge, &worker->reader, &view, err);
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
     if (rc == DYNB_OK)
@@ -16106,9 +16131,8 @@ static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynb
         rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
     if (rc == DYNB_OK)
         rc = dynbi_fold_finish(&fold, root, err);
-    if (fold.write_failed)
-        rc = dynbi_disk_fail(&db->disk, err);
-    db->written_bytes += fold.written_bytes;
+    rebuild->write_failed |= fold.write_failed;
+    rebuild->written_bytes += fold.written_bytes;
     dynbi_fold_free(&fold);
     dynbi_merge_free(&merge);
     return rc;
@@ -16119,7 +16143,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 {
     dynbi_snapshot *snapshot = &rebuild->base.snapshot;
     dynbi_generation *generation = rebuild->generation;
-    dynb *db = rebuild->db;
+    const dynb_allocator *allocator = &rebuild->worker->allocator;
     uint32_t set;
     dynb_rc rc = DYNB_OK;
     if (!generation || !generation->entry_count)
@@ -16132,7 +16156,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
         run.to_lsn = generation->last_lsn;
         rc = dynbi_rebuild_fold_set(rebuild, set, &run.root, err);
         if (rc == DYNB_OK &&
-            !dynbi_runs_replace(&db->allocator, &snapshot->sets[set], 0, 0, &run, &runs))
+            !dynbi_runs_replace(allocator, &snapshot->sets[set], 0, 0, &run, &runs))
             rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
         if (rc != DYNB_OK)
             break;
@@ -16142,7 +16166,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
             run.byte_delta = run.root.byte_count;
             runs.run[0] = run;
         }
-        dynbi_runs_free(&db->allocator, &snapshot->sets[set]);
+        dynbi_runs_free(allocator, &snapshot->sets[set]);
         snapshot->sets[set] = runs;
     }
     snapshot->folded_lsn = generation->last_lsn;
@@ -16156,14 +16180,13 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
                                      dynb_error *err)
 {
-    dynb *db = rebuild->db;
     dynb_rc rc = DYNB_OK;
     uint32_t attempt;
-    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max)
+    if (rebuild->generation && rebuild->generation->used_bytes >= rebuild->db->generation_max)
         rc = dynbi_rebuild_fold(rebuild, err);
     for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
         if (!rebuild->generation)
-            rebuild->generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+            rebuild->generation = dynbi_generation_new(&rebuild->pool, DYNBI_SETS);
         if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
             return DYNB_OK;
         rc = dynbi_rebuild_fold(rebuild, err);
@@ -16173,67 +16196,78 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
                          : rc;
 }
 
+/* Takes in a frame: once through it to count, once to apply. */
 static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *frame,
                                    dynb_error *err)
 {
-    dynb *db = rebuild->db;
-    uint64_t bytes = 0;
-    uint32_t i, count = 0;
-    dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
-    for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
-        if (db->ops[i].table != rebuild->source)
-            continue;
-        bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
-        ++count;
+    const uint8_t *at, *end = frame->payload + frame->payload_size;
+    uint64_t bytes = 0, id = 0;
+    uint32_t count = 0;
+    dynbi_change change;
+    dynbi_op op;
+    dynb_rc rc;
+    for (at = frame->payload; at < end;) {
+        if (!dynbi_op_read(frame->payload, &at, end, &op, &id))
+            return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
+        if (id == rebuild->source_id) {
+            bytes += (uint64_t)op.key_size + op.value_size;
+            ++count;
+        }
     }
-    if (rc != DYNB_OK || !count)
-        return rc;
+    if (!count)
+        return DYNB_OK;
     rc = dynbi_rebuild_reserve(rebuild, count, bytes, err);
     if (rc != DYNB_OK)
         return rc;
-    for (i = 0; i < db->op_count; ++i) {
-        const dynbi_op *op = &db->ops[i];
-        dynbi_change change;
-        if (op->table != rebuild->source)
+    for (at = frame->payload; at < end;) {
+        (void)dynbi_op_read(frame->payload, &at, end, &op, &id);
+        if (id != rebuild->source_id)
             continue;
-        change.key = frame->payload + op->key_pos;
-        change.key_size = op->key_size;
-        change.value = change.key + op->key_size;
-        change.value_size = op->value_size;
-        change.is_tombstone = op->is_tombstone;
-        dynbi_generation_put(rebuild->generation, op->set, &change);
+        change.key = frame->payload + op.key_pos;
+        change.key_size = op.key_size;
+        change.value = change.key + op.key_size;
+        change.value_size = op.value_size;
+        change.is_tombstone = op.is_tombstone;
+        dynbi_generation_put(rebuild->generation, op.set, &change);
     }
     rebuild->generation->last_lsn = frame->lsn;
     rebuild->generation->last_time_ms = frame->time_ms;
     return DYNB_OK;
 }
 
-/* Reads the log from the base's mark on. */
-static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+/* Prepares reading the log from the base's mark on; with the lock. */
+static dynb_rc dynbi_rebuild_open_log(dynbi_rebuild *rebuild, dynb_error *err)
 {
     dynb *db = rebuild->db;
+    dynbi_log *log = &rebuild->log;
+    dynbi_log_scan *scan = &rebuild->scan;
+    log->disk = &db->disk;
+    log->allocator = &rebuild->worker->allocator;
+    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
+    log->buffer_bytes = db->log.buffer_bytes;
+    dynbi_scan_start(db, scan, log);
+    scan->buffer.allocator = log->allocator;
+    scan->at = rebuild->base.mark;
+    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
+    scan->end_pos = rebuild->base.end_pos;
+    scan->verify = scan->follow = 1;
+    return db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
+}
+
+/* Reads the log and takes in what is not after the time. */
+static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+{
     dynbi_log *log = &rebuild->log;
     dynbi_log_scan *scan = &rebuild->scan;
     dynbi_frame frame;
     int is_good, is_end = 0;
     dynb_rc rc;
-    log->disk = &db->disk;
-    log->allocator = &db->allocator;
-    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
-    log->buffer_bytes = db->log.buffer_bytes;
-    dynbi_scan_start(db, scan, log);
-    scan->at = rebuild->base.mark;
-    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
-    scan->end_pos = rebuild->base.end_pos;
-    scan->verify = scan->follow = scan->any_chain = 1;
     if (scan->at.pos == scan->end_pos)
         return DYNB_OK;
-    rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
-    if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
-    if (rc != DYNB_OK)
-        return rc;
+    if (!dynbi_log_list_reserve(log))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
     scan->next = log->segments[0] = rebuild->base.segment;
+    scan->any_chain = 1;
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
     scan->any_chain = 0;
     is_end = !is_good;
@@ -16247,9 +16281,25 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     }
     if (rc == DYNB_OK && is_end)
         rc = dynbi_fail(err, DYNB_CORRUPT,
-                        "the log kept for table %s is damaged after change %u",
-                        rebuild->source->name, scan->at.lsn);
+                        "the log kept for point-in-time recovery is damaged after change %u",
+                        scan->at.lsn);
     return rc;
+}
+
+/* All that is done outside the lock. */
+static dynb_rc dynbi_rebuild_work(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc;
+    dynbi_worker_leave(rebuild->worker);
+    rc = dynbi_rebuild_replay(rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_fold(rebuild, err);
+    if (rc == DYNB_OK && dynbi_disk_sync(&db->disk) != DYNB_OK)
+        rebuild->write_failed = 1;
+    dynbi_worker_return(rebuild->worker);
+    db->written_bytes += rebuild->written_bytes;
+    return rebuild->write_failed ? dynbi_disk_fail(&db->disk, err) : rc;
 }
 
 /* Logs the new table: the source's settings as they are now, but those that no
@@ -16266,8 +16316,6 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
         snapshot->item_count = items;
         snapshot->size_bytes = bytes;
     }
-    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
-        return dynbi_disk_fail(&db->disk, err);
     dynbi_restore_settings(table, name);
     dynbi_table_baptize(db, table, uuid, label);
     rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, table, NULL, 0, err);
@@ -16301,6 +16349,16 @@ static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *
     return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
 }
 
+static dynb_rc dynbi_rebuild_check_target(const dynb *db, const char *name, dynb_error *err)
+{
+    if (dynbi_store_find_table(db, name, dynbi_length(name)))
+        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    if (db->live_count >= 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
 /* Contract 1.6: the source, recovery, the time, the target, in this order. */
 static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                                    const dynb_restore_to_time_input *input,
@@ -16322,6 +16380,7 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
     earliest = dynbi_history_earliest(table, now_ms);
     latest = dynbi_history_latest(db, table, now_ms);
     rebuild->source = source;
+    rebuild->source_id = source->id;
     rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
     if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
         dynbi_time_text(rebuild->time_ms, text[0]);
@@ -16333,54 +16392,78 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                           text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
                           text[2], dynbi_length(text[2]) - 4);
     }
-    if (dynbi_store_find_table(db, input->target_table_name,
-                               dynbi_length(input->target_table_name)))
-        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s",
-                          input->target_table_name);
-    if (db->live_count >= 2500)
-        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                          "Subscriber limit exceeded: there are 2500 tables already");
-    return DYNB_OK;
+    return dynbi_rebuild_check_target(db, input->target_table_name, err);
+}
+
+/* Makes the table of what was rebuilt, if all is still as it was: others may have
+ * gone on meanwhile. */
+static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild, const char *name,
+                                     dynb_table_description *out, dynb_result *result,
+                                     dynb_error *err)
+{
+    dynb_table_description table;
+    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+    const dynbi_table *made, *source = rebuild->source;
+    dynb *db = rebuild->db;
+    size_t length;
+    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
+    if (rc == DYNB_OK && source->is_dropped)
+        rc = dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", source->name);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(source, &table, err);
+    if (rc == DYNB_OK && out)
+        rc = dynbi_result_reserve(result, &db->memory.outer,
+                                  dynbi_describe_room(source->settings_size + 512u,
+                                                      dynbi_length(name)) +
+                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
+                                  err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_log(rebuild, name, &table, err);
+    if (rc != DYNB_OK || !out)
+        return rc;
+    made = dynbi_store_find_table(db, name, dynbi_length(name));
+    length = dynbi_table_arn(db, source->name, arn, sizeof arn);
+    rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+    out->item_count = made->item_count;
+    out->size_bytes = made->size_bytes;
+    out->status = DYNB_TABLE_CREATING;
+    out->restoring = 1;
+    out->restore_source_table_arn = dynbi_result_text(result, arn, length);
+    out->restored_at_ms = rebuild->time_ms;
+    return rc;
 }
 
 static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
                                  dynb_table_description *out, dynb_result *result,
                                  dynb_error *err)
 {
-    const char *name = input->target_table_name;
     dynb_table_description table;
     dynbi_rebuild rebuild;
     dynb_rc rc;
     memset(&rebuild, 0, sizeof rebuild);
     rebuild.db = db;
+    rebuild.worker = db->worker;
+    dynbi_pool_init(&rebuild.pool, &db->worker->allocator, db->pool.chunk_bytes, 0);
     rc = dynbi_rebuild_check(&rebuild, input, &table, err);
-    if (rc == DYNB_OK && out)
-        rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_describe_room(rebuild.source->settings_size + 512u,
-                                                      dynbi_length(name)) +
-                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
-                                  err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
         rc = dynbi_rebuild_start(&rebuild, err);
     if (rc == DYNB_OK)
-        rc = dynbi_rebuild_replay(&rebuild, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_fold(&rebuild, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_log(&rebuild, name, &table, err);
-    if (rc == DYNB_OK && out) {
-        const dynbi_table *made = dynbi_store_find_table(db, name, dynbi_length(name));
-        char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
-        size_t length = dynbi_table_arn(db, rebuild.source->name, arn, sizeof arn);
-        rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
-        out->item_count = made->item_count;
-        out->size_bytes = made->size_bytes;
-        out->status = DYNB_TABLE_CREATING;
-        out->restoring = 1;
-        out->restore_source_table_arn = dynbi_result_text(result, arn, length);
-        out->restored_at_ms = rebuild.time_ms;
+        rc = dynbi_rebuild_open_log(&rebuild, err);
+    if (rc == DYNB_OK) {
+        db->worker->is_busy = 1;
+        ++rebuild.source->job_count;
+        dynbi_reader_limit(&db->worker->reader, db->pages.page_count);
+        rc = dynbi_rebuild_work(&rebuild, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_rebuild_publish(&rebuild, input->target_table_name, out, result, err);
+        --rebuild.source->job_count;
+        dynbi_store_release_table(db, rebuild.source);
+        db->worker->is_busy = 0;
+#if defined(DYNBACKUP_PTHREADS)
+        pthread_cond_broadcast(&db->work_done);
+#endif
     }
     dynbi_rebuild_free(&rebuild);
     return rc;
