@@ -1241,8 +1241,8 @@ typedef struct dynb_restore_to_time_input {
 /* Restores the state a table had at a time, as a new table: every change whose
  * time is not after it, none of those after it. Settings are the source's of
  * now; stream, time to live, tags, deletion protection, table class and
- * recovery are not brought back. The source may be written meanwhile by nobody:
- * the call holds the handle.
+ * recovery are not brought back. Other threads go on reading and writing
+ * meanwhile; nothing is folded, though.
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and whole; a crash before that leaves none.
  * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
@@ -8038,6 +8038,7 @@ typedef struct dynbi_generation {
     uint64_t first_lsn;
     uint64_t last_lsn;
     uint64_t last_time_ms;     /* of the frame last_lsn */
+    uint64_t last_pos;         /* where it ends */
     dynbi_log_mark first_mark; /* where the log stood before its first change */
     int frozen; /* nonzero: never changed again */
     struct dynbi_generation *next;
@@ -10725,6 +10726,7 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
 #define DYNBI_SUPERBLOCK_TEXT "dynbackup store\n"
 #define DYNBI_UUID_SIZE 37u
 #define DYNBI_NODE_BYTES_MAX 32768u
+#define DYNBI_POS_UNKNOWN (~(uint64_t)0)
 
 #define DYNBI_INDEXES_MAX (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX)
 
@@ -10766,6 +10768,7 @@ typedef struct dynbi_table {
     uint64_t folded_time_ms; /* the time of that change */
     uint32_t recovery_days;  /* point-in-time recovery; 0: off */
     uint64_t recovery_lsn;
+    uint64_t history_end_pos; /* of its newest base; DYNBI_POS_UNKNOWN: to be looked up */
     int has_retention;       /* a rule for its backups */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
@@ -11326,6 +11329,7 @@ static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *alloca
 typedef struct dynbi_base {
     dynbi_segment segment; /* holds the mark */
     dynbi_log_mark mark;
+    uint64_t end_pos;      /* up to the next base there are no changes from here on */
     dynbi_snapshot snapshot;
 } dynbi_base;
 
@@ -11353,6 +11357,7 @@ static void dynbi_code_place(dynbi_coder *coder, dynbi_base *base)
     dynbi_code_u64(coder, &base->mark.time_ms);
     dynbi_code_wide32(coder, &base->mark.sum);
     dynbi_code_wide32(coder, &base->mark.epoch);
+    dynbi_code_u64(coder, &base->end_pos);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -11794,6 +11799,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
                               NULL);
     table->recovery_days = settings.recovery_period_days;
     table->recovery_lsn = settings.recovery_lsn;
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
     table->has_retention = dynbi_retention_is_set(&settings.retention);
     if (!dynbi_key_type_is_good(&settings.partition_key) ||
         (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key))) {
@@ -12110,37 +12116,49 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
     return DYNB_OK;
 }
 
+/* Reads the op of a frame's payload that starts at *at, but for its table, whose
+ * number is *id, and its set, whose number is *set; *at moves on. Zero: it is
+ * malformed. */
+static int dynbi_op_read(const uint8_t *payload, const uint8_t **from, const uint8_t *end,
+                         dynbi_op *op, uint64_t *id, uint64_t *set)
+{
+    uint64_t word = 0, key_size = 0;
+    const uint8_t *at = dynbi_varint_load(*from, end, id);
+    at = at ? dynbi_varint_load(at, end, set) : NULL;
+    at = at ? dynbi_varint_load(at, end, &word) : NULL;
+    at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
+    if (!at || (*id == 0 && *set) || key_size > DYNBI_TREE_KEY_MAX ||
+        key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
+        (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
+        return 0;
+    memset(op, 0, sizeof *op);
+    op->key_size = (uint32_t)key_size;
+    op->value_size = (uint32_t)(word >> 1);
+    op->is_tombstone = (int)(word & 1);
+    op->key_pos = (size_t)(at - payload);
+    *from = at + key_size + (word >> 1);
+    return 1;
+}
+
 /* Takes a frame's payload apart into ops: recovery's counterpart of _add. */
 static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size, dynb_error *err)
 {
     const uint8_t *at = payload, *end = payload + size;
     db->op_count = 0;
     while (at < end) {
-        uint64_t id = 0, set = 0, word = 0, key_size = 0;
+        uint64_t id = 0, set = 0;
         uint32_t index;
-        dynbi_op *op;
-        at = dynbi_varint_load(at, end, &id);
-        at = at ? dynbi_varint_load(at, end, &set) : NULL;
-        at = at ? dynbi_varint_load(at, end, &word) : NULL;
-        at = at ? dynbi_varint_load(at, end, &key_size) : NULL;
-        if (!at || (id == 0 && set) || key_size > DYNBI_TREE_KEY_MAX ||
-            key_size > (uint64_t)(end - at) || (word >> 1) > (uint64_t)(end - at) - key_size ||
-            (word >> 1) > DYNBI_VALUE_MAX || ((word & 1) && (word >> 1)))
+        dynbi_op op;
+        if (!dynbi_op_read(payload, &at, end, &op, &id, &set))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
         if (!dynbi_change_reserve_op(db))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to replay a log record");
-        op = &db->ops[db->op_count++];
-        memset(op, 0, sizeof *op);
-        op->table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
-        index = op->table ? dynbi_table_find_set(op->table, set) : 0;
-        if (op->table && index > op->table->index_count)
-            op->table = NULL; /* of an index that is gone */
-        op->set = op->table && index ? op->table->indexes[index - 1].slot : 0;
-        op->key_size = (uint32_t)key_size;
-        op->value_size = (uint32_t)(word >> 1);
-        op->is_tombstone = (int)(word & 1);
-        op->key_pos = (size_t)(at - payload);
-        at += key_size + (word >> 1);
+        op.table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
+        index = op.table ? dynbi_table_find_set(op.table, set) : 0;
+        if (op.table && index > op.table->index_count)
+            op.table = NULL; /* of an index that is gone */
+        op.set = op.table && index ? op.table->indexes[index - 1].slot : 0;
+        db->ops[db->op_count++] = op;
     }
     return DYNB_OK;
 }
@@ -12407,6 +12425,8 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->fold_lsn = old.fold_lsn;
         table->fold_older_lsn = old.fold_older_lsn;
         table->fold_set = old.fold_set;
+        if (table->recovery_lsn == old.recovery_lsn)
+            table->history_end_pos = old.history_end_pos;
         old.newest = NULL;
         memset(&old.fold_key, 0, sizeof old.fold_key);
         dynbi_table_clear(db, &old);
@@ -12643,6 +12663,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
         }
         dynbi_apply(db, op, db->frame.bytes, db->log.tail.lsn);
         op->table->newest->last_time_ms = db->log.tail.time_ms;
+        op->table->newest->last_pos = db->log.tail.pos;
         if (op->staged)
             dynbi_apply_catalog(db, op, db->frame.bytes);
     }
@@ -13109,6 +13130,7 @@ static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
         if (rc == DYNB_OK) {
             dynbi_apply(db, op, frame->payload, frame->lsn);
             op->table->newest->last_time_ms = frame->time_ms;
+            op->table->newest->last_pos = frame->pos + frame->size_bytes;
             if (op->staged)
                 dynbi_apply_catalog(db, op, frame->payload);
         }
@@ -17035,14 +17057,16 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, 
  * cannot be told apart by time.
  *
  * Kept are, for a table with recovery on, the bases that the window needs, and
- * the log from the oldest one's mark. A base is noted only where more log than
- * a gap lies between it and the one before, and after a day only where four
- * gaps do; so rebuilding reads at most about so much, and the nodes that bases
- * alone hold are what tidying rewrote: a constant times the changes. The log is
- * shared: with recovery on for one table it is kept for all. A checkpoint
- * leaves segments behind; those still needed it puts into the catalog, so that
- * memory need not know them and a marking finds them. The sweep takes bases and
- * segments out of the catalog again.
+ * of the log what lies between each one's mark and its end, the last change of
+ * the generations folded since. Where a table rests, the log of others is not
+ * kept for it. A new base is noted only where more log than a gap lies between
+ * it and the one before (else that one's end moves on), or where log in between
+ * may not have been kept; after a day only where four gaps do. So rebuilding
+ * reads at most about so much, and the nodes that bases alone hold are what
+ * tidying rewrote: a constant times the changes. A checkpoint leaves segments
+ * behind; those still needed it puts into the catalog, so that memory need not
+ * know them and a marking finds them. The sweep takes bases and segments out of
+ * the catalog again.
  *
  * A base's key names the LSN of the change that switched recovery on. Switching
  * it off and on again starts anew: bases of before are never looked at, and
@@ -17127,87 +17151,189 @@ static void dynbi_history_record(dynb *db, dynbi_coder *coder)
     dynbi_code_u64(coder, &weight);
 }
 
-/* Notes a table's snapshot as a base, in the transaction that folds its oldest
- * generation onto it; unless the base before is near enough. */
-static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error *err)
+/* Adds a base's record to the transaction. */
+static dynb_rc dynbi_base_log(dynb *db, const uint8_t key[DYNBI_BASE_KEY_BYTES],
+                              const dynbi_base *from, dynb_error *err)
 {
-    const dynbi_generation *oldest = dynbi_table_oldest(table);
-    uint8_t key[DYNBI_BASE_KEY_BYTES];
-    dynbi_base base, last;
+    dynbi_base base = *from; /* run lists are shared, and not changed */
     dynbi_coder coder;
-    int is_there;
-    dynb_rc rc;
-    if (!table->recovery_days || !oldest)
-        return DYNB_OK;
-    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
-    if (rc != DYNB_OK)
-        return rc;
-    if (is_there)
-        dynbi_snapshot_free(&db->allocator, &last.snapshot);
-    if (is_there && oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db))
-        return DYNB_OK;
-    base.mark = oldest->first_mark;
-    base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
-    dynbi_table_snapshot(table, &base.snapshot);
     base.snapshot.index_count = 0; /* indexes are made anew of the items */
     dynbi_history_record(db, &coder);
     dynbi_code_place(&coder, &base);
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
     if (coder.is_broken)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    dynbi_base_key(key, table, table->folded_lsn);
-    return dynbi_history_change(db, key, sizeof key, &db->value, err);
+    return dynbi_history_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
 }
 
-/* The log is needed from here on for rebuilding the past; ~0: it is not. */
+/* *joins: no whole segment lies between two places in the log, so that none can
+ * have been left out. The first place is behind a change that is kept. */
+static dynb_rc dynbi_history_joins(dynb *db, uint64_t end_pos, uint64_t pos, int *joins,
+                                   dynb_error *err)
+{
+    const dynbi_change *record;
+    dynbi_segment segment;
+    dynbi_merge merge;
+    dynbi_view view;
+    uint8_t key[9];
+    dynb_rc rc;
+    *joins = pos <= end_pos;
+    if (*joins)
+        return DYNB_OK;
+    if (end_pos > db->log.segments[0].first_pos) {
+        *joins = pos <= dynbi_segment_end(&db->log, dynbi_log_segment_at(&db->log, end_pos - 1));
+        return DYNB_OK;
+    }
+    key[0] = 'L';
+    dynbi_store64_be(key + 1, end_pos);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, 1, err);
+    while (rc == DYNB_OK && (record = dynbi_merge_current(&merge)) != NULL &&
+           record->is_tombstone && record->key[0] == 'L')
+        rc = dynbi_merge_next(&merge, err);
+    record = rc == DYNB_OK ? dynbi_merge_current(&merge) : NULL;
+    if (record && record->key[0] == 'L')
+        rc = dynbi_segment_read(record, &segment, err);
+    *joins = rc == DYNB_OK && record && record->key[0] == 'L' &&
+             pos <= dynbi_segment_end(&db->log, &segment);
+    dynbi_merge_free(&merge);
+    return rc;
+}
+
+/* Notes a table's snapshot as a base, in the transaction that folds its oldest
+ * generation onto it; or moves on the end of the base before. */
+static dynb_rc dynbi_history_note(dynb *db, dynbi_table *table, dynb_error *err)
+{
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    dynbi_base base, last;
+    int is_there, is_near = 0;
+    dynb_rc rc;
+    if (!table->recovery_days || !oldest)
+        return DYNB_OK;
+    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
+    if (rc == DYNB_OK && is_there)
+        is_near = oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db);
+    if (rc == DYNB_OK && is_near)
+        rc = dynbi_history_joins(db, last.end_pos, oldest->first_mark.pos, &is_near, err);
+    if (rc == DYNB_OK && is_near) {
+        dynbi_base_key(key, table, last.snapshot.folded_lsn);
+        last.end_pos = oldest->last_pos;
+        rc = dynbi_base_log(db, key, &last, err);
+    } else if (rc == DYNB_OK) {
+        base.mark = oldest->first_mark;
+        base.end_pos = oldest->last_pos;
+        base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
+        dynbi_table_snapshot(table, &base.snapshot);
+        dynbi_base_key(key, table, table->folded_lsn);
+        rc = dynbi_base_log(db, key, &base, err);
+    }
+    if (is_there)
+        dynbi_snapshot_free(&db->allocator, &last.snapshot);
+    table->history_end_pos = DYNBI_POS_UNKNOWN; /* until it is committed */
+    return rc;
+}
+
+/* *is_needed: a base of the table needs log in [pos, end_pos). */
+static dynb_rc dynbi_history_needs(dynb *db, dynbi_table *table, uint64_t pos, uint64_t end_pos,
+                                   int *is_needed, dynb_error *err)
+{
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    const dynbi_change *record;
+    dynbi_merge merge;
+    dynbi_view view;
+    int is_newest = 1;
+    dynb_rc rc;
+    if (table->history_end_pos != DYNBI_POS_UNKNOWN && table->history_end_pos <= pos)
+        return DYNB_OK;
+    dynbi_base_key(key, table, ~(uint64_t)0);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, 1, err);
+    while (rc == DYNB_OK && !*is_needed && (record = dynbi_merge_current(&merge)) != NULL) {
+        dynbi_base base;
+        if (record->key_size != sizeof key || memcmp(record->key, key, 17) != 0)
+            break;
+        if (!record->is_tombstone) {
+            rc = dynbi_base_read(NULL, record, &base, err);
+            if (rc != DYNB_OK)
+                break;
+            if (is_newest)
+                table->history_end_pos = base.end_pos;
+            is_newest = 0;
+            if (base.end_pos <= pos)
+                break;
+            *is_needed = base.mark.pos < end_pos;
+        }
+        if (!*is_needed)
+            rc = dynbi_merge_next(&merge, err);
+    }
+    dynbi_merge_free(&merge);
+    if (rc == DYNB_OK && is_newest)
+        table->history_end_pos = 0; /* it has no base */
+    return rc;
+}
+
+/* The log behind the live one is needed from here on; ~0: it is not. */
 static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
 {
     uint32_t i;
     *pos = ~(uint64_t)0;
     for (i = 0; i < db->live_count; ++i) {
-        const dynbi_table *table = db->tables[i];
-        const dynbi_generation *oldest = dynbi_table_oldest(table);
-        uint64_t from = oldest ? oldest->first_mark.pos : db->log.tail.pos;
         dynbi_base base;
         int is_there;
         dynb_rc rc;
-        if (!table->recovery_days)
+        if (!db->tables[i]->recovery_days)
             continue;
-        rc = dynbi_base_find(db, table, 0, 1, &base, &is_there, err);
+        rc = dynbi_base_find(db, db->tables[i], 0, 1, &base, &is_there, err);
         if (rc != DYNB_OK)
             return rc;
-        if (is_there) {
-            from = base.mark.pos < from ? base.mark.pos : from;
-            dynbi_snapshot_free(&db->allocator, &base.snapshot);
-        }
-        *pos = from < *pos ? from : *pos;
+        if (!is_there)
+            continue;
+        *pos = base.mark.pos < *pos ? base.mark.pos : *pos;
+        dynbi_snapshot_free(&db->allocator, &base.snapshot);
     }
     return DYNB_OK;
 }
 
-/* Puts the segments that a checkpoint at `mark` leaves behind, and that are
- * needed, into the catalog. */
-static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
+/* Adds a segment's record to the transaction. */
+static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, dynb_error *err)
 {
-    const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
-    uint64_t keep_pos;
-    uint32_t i;
-    dynb_rc rc = dynbi_history_keep_pos(db, &keep_pos, err);
-    if (rc != DYNB_OK || keep_pos >= first_pos)
-        return rc;
+    dynbi_segment segment = *from;
+    dynbi_coder coder;
+    uint8_t key[9];
+    key[0] = 'L';
+    dynbi_store64_be(key + 1, segment.first_pos);
+    dynbi_history_record(db, &coder);
+    dynbi_code_extent(&coder, &segment);
+    return coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
+                           : dynbi_history_change(db, key, sizeof key, &db->value, err);
+}
+
+/* Puts the segments that a checkpoint leaves behind, those before first_pos, into
+ * the catalog, if they are needed. */
+static dynb_rc dynbi_history_keep_log(dynb *db, uint64_t first_pos, dynb_error *err)
+{
+    uint32_t i, j = 0;
+    dynb_rc rc;
+    while (j < db->live_count && !db->tables[j]->recovery_days)
+        ++j;
+    if (j == db->live_count)
+        return DYNB_OK;
     rc = dynbi_change_begin(db, err);
     for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
-        dynbi_segment segment = db->log.segments[i];
-        dynbi_coder coder;
-        uint8_t key[9];
-        if (dynbi_segment_end(&db->log, &segment) <= keep_pos)
-            continue;
-        key[0] = 'L';
-        dynbi_store64_be(key + 1, segment.first_pos);
-        dynbi_history_record(db, &coder);
-        dynbi_code_extent(&coder, &segment);
-        rc = coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
-                             : dynbi_history_change(db, key, sizeof key, &db->value, err);
+        const dynbi_segment *segment = &db->log.segments[i];
+        int is_needed = 0;
+        for (j = 0; rc == DYNB_OK && !is_needed && j < db->live_count; ++j) {
+            if (db->tables[j]->recovery_days)
+                rc = dynbi_history_needs(db, db->tables[j], segment->first_pos,
+                                         dynbi_segment_end(&db->log, segment), &is_needed, err);
+        }
+        if (rc == DYNB_OK && is_needed)
+            rc = dynbi_history_keep_segment(db, segment, err);
     }
     return rc == DYNB_OK && db->op_count ? dynbi_change_commit(db, DYNB_BUFFERED, err) : rc;
 }
@@ -17405,6 +17531,7 @@ typedef struct dynbi_sweep {
     int has_older;
     uint8_t older_key[DYNBI_BASE_KEY_BYTES];
     uint64_t older_pos;
+    uint64_t older_end_pos;
     uint64_t keep_pos; /* log */
     /* backups of one table, newest first */
     uint64_t table_id;
@@ -17442,11 +17569,38 @@ static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_cha
     return rc;
 }
 
+/* Does without a base, if the log is whole from the one before: that one's end
+ * moves on. */
+static dynb_rc dynbi_sweep_join(dynb *db, dynbi_sweep *sweep, const dynbi_base *base, int *goes,
+                                dynb_error *err)
+{
+    dynbi_base older;
+    dynb_rc rc = dynbi_history_joins(db, sweep->older_end_pos, base->mark.pos, goes, err);
+    int is_there;
+    if (rc != DYNB_OK || !*goes)
+        return rc;
+    rc = dynbi_catalog_get(db, sweep->older_key, sizeof sweep->older_key, &db->record, &is_there,
+                           err);
+    if (rc == DYNB_OK) {
+        dynbi_change record;
+        memset(&record, 0, sizeof record);
+        record.value = db->record.bytes;
+        record.value_size = is_there ? (uint32_t)db->record.used_bytes : 0;
+        rc = dynbi_base_read(&db->allocator, &record, &older, err);
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    older.end_pos = sweep->older_end_pos = base->end_pos;
+    rc = dynbi_base_log(db, sweep->older_key, &older, err);
+    dynbi_snapshot_free(&db->allocator, &older.snapshot);
+    return rc;
+}
+
 static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
                                 int *ends, dynb_error *err)
 {
     dynb_table_description settings;
-    const dynbi_table *table;
+    dynbi_table *table;
     dynbi_base base;
     uint64_t earliest, gap = dynbi_history_gap(db);
     int goes = 0;
@@ -17470,15 +17624,17 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
         gap *= DYNBI_OLD_BASE_GAPS;
     if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
         rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
-    else if (sweep->has_older)
-        goes = base.mark.pos - sweep->older_pos <= gap;
+    else if (sweep->has_older && base.mark.pos - sweep->older_pos <= gap)
+        rc = dynbi_sweep_join(db, sweep, &base, &goes, err);
     if (table->folded_time_ms <= earliest)
         goes = 1; /* the live snapshot will do */
     if (rc == DYNB_OK && goes)
         return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
     sweep->has_older = 1;
     memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
     sweep->older_pos = base.mark.pos;
+    sweep->older_end_pos = base.end_pos;
     return rc;
 }
 
@@ -18728,9 +18884,11 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     const dynbi_runs *runs = &catalog->sets[0];
     dynbi_root older;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
-    dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    /* both as they are before a frame of keep_log enters the next segment */
+    const dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    const dynbi_segment segment = *dynbi_log_segment_at(&db->log, mark.pos);
     if (rc == DYNB_OK)
-        rc = dynbi_history_keep_log(db, &mark, err);
+        rc = dynbi_history_keep_log(db, segment.first_pos, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_flush(&db->log, err);
     if (rc != DYNB_OK)
@@ -18747,7 +18905,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     job->super.durable_lsn = db->log.tail.lsn;
     job->super.page_count = db->pages.page_count;
     job->super.log_mark = mark;
-    job->super.log_segment = *dynbi_log_segment_at(&db->log, job->super.log_mark.pos);
+    job->super.log_segment = segment;
     job->super.catalog_lsn = db->log.tail.lsn;
     db->checkpoint_lsn = db->log.tail.lsn;
     return dynbi_job_start(job, DYNBI_JOB_CHECKPOINT, NULL, &older, 1, err);
@@ -19589,45 +19747,59 @@ static void dynbi_worker_close(dynb *db)
 
 /* --- restoring to a point in time ---
  *
- * One call under the lock: the newest base that is not after the time, then the
- * table's changes in the log from there, gathered in a generation of its own
- * that becomes a run whenever it is full, then one frame with the new table.
- * Until that frame nothing refers to what was written, so a crash or a failure
- * leaves nothing behind but pages that the next marking frees. The new table's
- * indexes are those the source has now; they start empty, as any new index on a
- * live table does, and the worker fills them. */
+ * The newest base that is not after the time, then the table's changes in the
+ * log from there, gathered in a generation of its own that becomes a run
+ * whenever it is full, then one frame with the new table. Until that frame
+ * nothing refers to what was written, so a crash or a failure leaves nothing
+ * behind but pages that the next marking frees.
+ *
+ * It takes the worker's place: nobody else steps meanwhile, so no fold is
+ * published, no log is left behind and no page is freed. The lock is left while
+ * the log is read and folded; the worker's reader and allocator are used.
+ *
+ * The new table's indexes are those the source has now; they start empty, as a
+ * new index on a live table does, and the worker fills them. */
 
 typedef struct dynbi_rebuild {
     dynb *db;
-    const dynbi_table *source;
+    dynbi_worker *worker;
+    dynbi_table *source;
+    uint64_t source_id; /* for use outside the lock */
     uint64_t time_ms;
     dynbi_base base;         /* its snapshot's items become the new table's */
     dynbi_snapshot snapshot; /* what becomes the new table's */
+    dynbi_pool pool;
     dynbi_generation *generation;
     dynbi_log log; /* the part being read */
     dynbi_log_scan scan;
+    uint64_t written_bytes;
+    int write_failed;
 } dynbi_rebuild;
 
 static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
 {
-    dynb *db = rebuild->db;
-    dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
-    dynbi_snapshot_free(&db->allocator, &rebuild->snapshot);
+    const dynb_allocator *allocator = &rebuild->worker->allocator;
+    dynbi_snapshot_free(allocator, &rebuild->base.snapshot);
+    dynbi_snapshot_free(allocator, &rebuild->snapshot);
     dynbi_generation_free(rebuild->generation);
+    dynbi_pool_free(&rebuild->pool);
     dynbi_log_scan_free(&rebuild->scan);
-    dynbi_free(&db->allocator, rebuild->log.segments,
+    dynbi_free(allocator, rebuild->log.segments,
                rebuild->log.segment_capacity * sizeof(dynbi_segment));
-    db->op_count = 0;
 }
 
-/* A fixed-size device keeps room for what must go on. */
+/* A fixed-size device keeps room for what must go on. Called outside the
+ * lock. */
 static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
 {
     dynb *db = (dynb *)ctx;
-    uint32_t free_count = dynbi_pages_free_count(&db->pages);
-    if (!db->disk.device.resize_fn && free_count < page_count + dynbi_store_headroom(db))
-        return DYNBI_PAGE_NONE;
-    return dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+    uint32_t page = DYNBI_PAGE_NONE;
+    dynbi_lock(db);
+    if (db->disk.device.resize_fn ||
+        dynbi_pages_free_count(&db->pages) >= page_count + dynbi_store_headroom(db))
+        page = dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+    dynbi_unlock(db);
+    return page;
 }
 
 /* Takes over the live snapshot if it is not after the time; else finds a base
@@ -19653,6 +19825,7 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
     base->snapshot.index_count = 0;
     dynbi_snapshot_set_runs(&db->allocator, &base->snapshot, 0, &runs);
     base->mark = oldest ? oldest->first_mark : db->log.tail;
+    base->end_pos = db->log.tail.pos;
     base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
     return DYNB_OK;
 }
@@ -19661,6 +19834,7 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
 static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root, dynb_error *err)
 {
     const dynbi_runs *runs = &rebuild->base.snapshot.sets[0];
+    dynbi_worker *worker = rebuild->worker;
     dynb *db = rebuild->db;
     uint64_t chunk = db->memory.budget_bytes / 64;
     dynbi_fold fold;
@@ -19674,8 +19848,8 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root,
     memset(&fold, 0, sizeof fold);
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
-    fold.allocator = &db->allocator;
-    fold.reader = &db->reader;
+    fold.allocator = &worker->allocator;
+    fold.reader = &worker->reader;
     fold.drop_tombstones = 1;
     for (i = 0; i < runs->count; ++i)
         fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
@@ -19687,7 +19861,7 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root,
     fold.output.ctx = db;
     fold.next_fn = dynbi_merge_feed;
     fold.next_ctx = &merge;
-    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    rc = dynbi_merge_init(&merge, &worker->reader, &view, err);
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
     if (rc == DYNB_OK)
@@ -19696,9 +19870,8 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root,
         rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
     if (rc == DYNB_OK)
         rc = dynbi_fold_finish(&fold, root, err);
-    if (fold.write_failed)
-        rc = dynbi_disk_fail(&db->disk, err);
-    db->written_bytes += fold.written_bytes;
+    rebuild->write_failed |= fold.write_failed;
+    rebuild->written_bytes += fold.written_bytes;
     dynbi_fold_free(&fold);
     dynbi_merge_free(&merge);
     return rc;
@@ -19709,7 +19882,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 {
     dynbi_snapshot *snapshot = &rebuild->base.snapshot;
     dynbi_generation *generation = rebuild->generation;
-    dynb *db = rebuild->db;
+    const dynb_allocator *allocator = &rebuild->worker->allocator;
     dynbi_runs runs;
     dynbi_run run;
     dynb_rc rc;
@@ -19720,7 +19893,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
     run.to_lsn = generation->last_lsn;
     rc = dynbi_rebuild_fold_tree(rebuild, &run.root, err);
     if (rc == DYNB_OK &&
-        !dynbi_runs_replace(&db->allocator, &snapshot->sets[0], 0, 0, &run, &runs))
+        !dynbi_runs_replace(allocator, &snapshot->sets[0], 0, 0, &run, &runs))
         rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     if (rc != DYNB_OK)
         return rc;
@@ -19729,7 +19902,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
         runs.run[0].item_delta = run.root.entry_count;
         runs.run[0].byte_delta = run.root.byte_count;
     }
-    dynbi_snapshot_set_runs(&db->allocator, snapshot, 0, &runs);
+    dynbi_snapshot_set_runs(allocator, snapshot, 0, &runs);
     snapshot->folded_lsn = generation->last_lsn;
     snapshot->folded_time_ms = generation->last_time_ms;
     dynbi_generation_free(generation);
@@ -19741,14 +19914,13 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
                                      dynb_error *err)
 {
-    dynb *db = rebuild->db;
     dynb_rc rc = DYNB_OK;
     uint32_t attempt;
-    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max)
+    if (rebuild->generation && rebuild->generation->used_bytes >= rebuild->db->generation_max)
         rc = dynbi_rebuild_fold(rebuild, err);
     for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
         if (!rebuild->generation)
-            rebuild->generation = dynbi_generation_new(&db->pool, 1);
+            rebuild->generation = dynbi_generation_new(&rebuild->pool, 1);
         if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
             return DYNB_OK;
         rc = dynbi_rebuild_fold(rebuild, err);
@@ -19758,34 +19930,38 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
                          : rc;
 }
 
+/* Takes in a frame: once through it to count, once to apply. */
 static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *frame,
                                    dynb_error *err)
 {
-    dynb *db = rebuild->db;
-    uint64_t bytes = 0;
-    uint32_t i, count = 0;
-    dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
-    for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
-        if (db->ops[i].table != rebuild->source || db->ops[i].set)
-            continue;
-        bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
-        ++count;
+    const uint8_t *at, *end = frame->payload + frame->payload_size;
+    uint64_t bytes = 0, id = 0, set = 0;
+    uint32_t count = 0;
+    dynbi_change change;
+    dynbi_op op;
+    dynb_rc rc;
+    for (at = frame->payload; at < end;) {
+        if (!dynbi_op_read(frame->payload, &at, end, &op, &id, &set))
+            return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
+        if (id == rebuild->source_id && !set) {
+            bytes += (uint64_t)op.key_size + op.value_size;
+            ++count;
+        }
     }
-    if (rc != DYNB_OK || !count)
-        return rc;
+    if (!count)
+        return DYNB_OK;
     rc = dynbi_rebuild_reserve(rebuild, count, bytes, err);
     if (rc != DYNB_OK)
         return rc;
-    for (i = 0; i < db->op_count; ++i) {
-        const dynbi_op *op = &db->ops[i];
-        dynbi_change change;
-        if (op->table != rebuild->source || op->set)
+    for (at = frame->payload; at < end;) {
+        (void)dynbi_op_read(frame->payload, &at, end, &op, &id, &set);
+        if (id != rebuild->source_id || set)
             continue;
-        change.key = frame->payload + op->key_pos;
-        change.key_size = op->key_size;
-        change.value = change.key + op->key_size;
-        change.value_size = op->value_size;
-        change.is_tombstone = op->is_tombstone;
+        change.key = frame->payload + op.key_pos;
+        change.key_size = op.key_size;
+        change.value = change.key + op.key_size;
+        change.value_size = op.value_size;
+        change.is_tombstone = op.is_tombstone;
         dynbi_generation_put(rebuild->generation, 0, &change);
     }
     rebuild->generation->last_lsn = frame->lsn;
@@ -19793,32 +19969,39 @@ static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *fr
     return DYNB_OK;
 }
 
-/* Reads the log from the base's mark on. */
-static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+/* Prepares reading the log from the base's mark on; with the lock. */
+static dynb_rc dynbi_rebuild_open_log(dynbi_rebuild *rebuild, dynb_error *err)
 {
     dynb *db = rebuild->db;
+    dynbi_log *log = &rebuild->log;
+    dynbi_log_scan *scan = &rebuild->scan;
+    log->disk = &db->disk;
+    log->allocator = &rebuild->worker->allocator;
+    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
+    log->buffer_bytes = db->log.buffer_bytes;
+    dynbi_scan_start(db, scan, log);
+    scan->buffer.allocator = log->allocator;
+    scan->at = rebuild->base.mark;
+    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
+    scan->end_pos = rebuild->base.end_pos;
+    scan->verify = scan->follow = 1;
+    return db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
+}
+
+/* Reads the log and takes in what is not after the time. */
+static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+{
     dynbi_log *log = &rebuild->log;
     dynbi_log_scan *scan = &rebuild->scan;
     dynbi_frame frame;
     int is_good, is_end = 0;
     dynb_rc rc;
-    log->disk = &db->disk;
-    log->allocator = &db->allocator;
-    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
-    log->buffer_bytes = db->log.buffer_bytes;
-    dynbi_scan_start(db, scan, log);
-    scan->at = rebuild->base.mark;
-    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
-    scan->end_pos = db->log.tail.pos;
-    scan->verify = scan->follow = scan->any_chain = 1;
     if (scan->at.pos == scan->end_pos)
         return DYNB_OK;
-    rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
-    if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
-    if (rc != DYNB_OK)
-        return rc;
+    if (!dynbi_log_list_reserve(log))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
     scan->next = log->segments[0] = rebuild->base.segment;
+    scan->any_chain = 1;
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
     scan->any_chain = 0;
     is_end = !is_good;
@@ -19832,9 +20015,25 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     }
     if (rc == DYNB_OK && is_end)
         rc = dynbi_fail(err, DYNB_CORRUPT,
-                        "the log kept for table %s is damaged after change %u",
-                        rebuild->source->name, scan->at.lsn);
+                        "the log kept for point-in-time recovery is damaged after change %u",
+                        scan->at.lsn);
     return rc;
+}
+
+/* All that is done outside the lock. */
+static dynb_rc dynbi_rebuild_work(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc;
+    dynbi_worker_leave(rebuild->worker);
+    rc = dynbi_rebuild_replay(rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_fold(rebuild, err);
+    if (rc == DYNB_OK && dynbi_disk_sync(&db->disk) != DYNB_OK)
+        rebuild->write_failed = 1;
+    dynbi_worker_return(rebuild->worker);
+    db->written_bytes += rebuild->written_bytes;
+    return rebuild->write_failed ? dynbi_disk_fail(&db->disk, err) : rc;
 }
 
 /* Logs the new table: the source's settings as they are now, but those that no
@@ -19861,8 +20060,6 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
     }
-    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
-        return dynbi_disk_fail(&db->disk, err);
     dynbi_restore_settings(table, name);
     dynbi_table_baptize(db, table, uuid, label);
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
@@ -19925,6 +20122,16 @@ static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
     return dynbi_restore_indexes(db, with, table->settings.billing_mode, snapshot, err);
 }
 
+static dynb_rc dynbi_rebuild_check_target(const dynb *db, const char *name, dynb_error *err)
+{
+    if (dynbi_store_find_table(db, name, dynbi_length(name)))
+        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    if (db->live_count >= 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
 /* Contract 1.6: the source, recovery, the time, overrides, the target, in this
  * order. */
 static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
@@ -19947,6 +20154,7 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
     earliest = dynbi_history_earliest(table, now_ms);
     latest = dynbi_history_latest(db, table, now_ms);
     rebuild->source = source;
+    rebuild->source_id = source->id;
     rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
     if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
         dynbi_time_text(rebuild->time_ms, text[0]);
@@ -19959,59 +20167,88 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                           text[2], dynbi_length(text[2]) - 4);
     }
     rc = dynbi_rebuild_override(rebuild, &input->overrides, table, err);
+    dynbi_snapshot_free(&db->allocator, &rebuild->snapshot); /* made again at the end */
     if (rc != DYNB_OK)
         return rc;
-    if (dynbi_store_find_table(db, input->target_table_name,
-                               dynbi_length(input->target_table_name)))
-        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s",
-                          input->target_table_name);
-    if (db->live_count >= 2500)
-        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                          "Subscriber limit exceeded: there are 2500 tables already");
-    return DYNB_OK;
+    return dynbi_rebuild_check_target(db, input->target_table_name, err);
+}
+
+/* Makes the table of what was rebuilt, if all is still as it was: others may have
+ * gone on meanwhile. */
+static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
+                                     const dynb_restore_to_time_input *input,
+                                     dynb_table_description *out, dynb_result *result,
+                                     dynb_error *err)
+{
+    const char *name = input->target_table_name;
+    dynb_table_description table;
+    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+    const dynbi_table *made, *source = rebuild->source;
+    dynb *db = rebuild->db;
+    size_t length;
+    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
+    if (rc == DYNB_OK && source->is_dropped)
+        rc = dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", source->name);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(source, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_override(rebuild, &input->overrides, &table, err);
+    if (rc == DYNB_OK && out)
+        rc = dynbi_result_reserve(result, &db->memory.outer,
+                                  dynbi_describe_room(source->settings_size + 512u + 2048u,
+                                                      dynbi_length(name)) +
+                                      dynbi_indexes_room(rebuild->snapshot.indexes,
+                                                         rebuild->snapshot.index_count) +
+                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
+                                  err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_log(rebuild, name, &table, err);
+    if (rc != DYNB_OK || !out)
+        return rc;
+    made = dynbi_store_find_table(db, name, dynbi_length(name));
+    length = dynbi_table_arn(db, source->name, arn, sizeof arn);
+    rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+    dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
+    out->item_count = made->item_count;
+    out->size_bytes = made->size_bytes;
+    out->status = DYNB_TABLE_CREATING;
+    out->restoring = 1;
+    out->restore_source_table_arn = dynbi_result_text(result, arn, length);
+    out->restored_at_ms = rebuild->time_ms;
+    return rc;
 }
 
 static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
                                  dynb_table_description *out, dynb_result *result,
                                  dynb_error *err)
 {
-    const char *name = input->target_table_name;
     dynb_table_description table;
     dynbi_rebuild rebuild;
     dynb_rc rc;
     memset(&rebuild, 0, sizeof rebuild);
     rebuild.db = db;
+    rebuild.worker = db->worker;
+    dynbi_pool_init(&rebuild.pool, &db->worker->allocator, db->pool.chunk_bytes, 0);
     rc = dynbi_rebuild_check(&rebuild, input, &table, err);
-    if (rc == DYNB_OK && out)
-        rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_describe_room(rebuild.source->settings_size + 512u + 2048u,
-                                                      dynbi_length(name)) +
-                                      dynbi_indexes_room(rebuild.snapshot.indexes,
-                                                         rebuild.snapshot.index_count) +
-                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
-                                  err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
         rc = dynbi_rebuild_start(&rebuild, err);
     if (rc == DYNB_OK)
-        rc = dynbi_rebuild_replay(&rebuild, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_fold(&rebuild, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_log(&rebuild, name, &table, err);
-    if (rc == DYNB_OK && out) {
-        const dynbi_table *made = dynbi_store_find_table(db, name, dynbi_length(name));
-        char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
-        size_t length = dynbi_table_arn(db, rebuild.source->name, arn, sizeof arn);
-        rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
-        dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
-        out->item_count = made->item_count;
-        out->size_bytes = made->size_bytes;
-        out->status = DYNB_TABLE_CREATING;
-        out->restoring = 1;
-        out->restore_source_table_arn = dynbi_result_text(result, arn, length);
-        out->restored_at_ms = rebuild.time_ms;
+        rc = dynbi_rebuild_open_log(&rebuild, err);
+    if (rc == DYNB_OK) {
+        db->worker->is_busy = 1;
+        ++rebuild.source->job_count;
+        dynbi_reader_limit(&db->worker->reader, db->pages.page_count);
+        rc = dynbi_rebuild_work(&rebuild, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_rebuild_publish(&rebuild, input, out, result, err);
+        --rebuild.source->job_count;
+        dynbi_store_release_table(db, rebuild.source);
+        db->worker->is_busy = 0;
+#if defined(DYNBACKUP_PTHREADS)
+        pthread_cond_broadcast(&db->work_done);
+#endif
     }
     dynbi_rebuild_free(&rebuild);
     return rc;
@@ -21904,6 +22141,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PAGE_NO_MEMORY
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
+#undef DYNBI_POS_UNKNOWN
 #undef DYNBI_PREFETCH
 #undef DYNBI_PREFIX_STEP
 #undef DYNBI_RAM_BLOCKS
