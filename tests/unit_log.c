@@ -457,6 +457,36 @@ static void test_lent(uint64_t limit_bytes)
     world_close(&w[1]);
 }
 
+/* The mark of a sync goes behind the end of the log: into the segment to come
+ * where this one is full, and nowhere where there is none. */
+static void test_no_room_for_mark(void)
+{
+    static world w;
+    static uint8_t before[40 * PAGE];
+    uint64_t room, disk_pos, last_lsn;
+    uint32_t reserved_count;
+    int has_next;
+    for (has_next = 0; has_next < 2; ++has_next) {
+        world_open(&w, 40, 1024, 200, 0);
+        CHECK_INT(begin(&w), DYNB_OK);
+        room = dynbi_log_row(&w.log, w.log.tail.pos, &disk_pos);
+        CHECK_INT(append(&w, (uint32_t)(room - 16 - DYNBI_FRAME_HEAD_BYTES), 0), DYNB_OK);
+        CHECK_INT(dynbi_log_row(&w.log, w.log.tail.pos, &disk_pos), 16);
+        reserved_count = w.log.reserved_count;
+        CHECK(reserved_count > 0);
+        if (!has_next)
+            w.log.reserved_count = 0;
+        memcpy(before, w.fault.current, sizeof before);
+        CHECK_INT(dynbi_log_sync(&w.log, NULL), DYNB_OK);
+        CHECK_INT(w.log.durable_lsn, 2);
+        CHECK_INT(memcmp(before, w.fault.current, sizeof before) != 0, has_next);
+        w.log.reserved_count = reserved_count;
+        CHECK_INT(probe(&w, &last_lsn, NULL), DYNB_OK);
+        CHECK_INT(last_lsn, 2);
+        world_close(&w);
+    }
+}
+
 /* Synced up to one frame, the frames after it cut at each byte. */
 static void test_torn_tails(uint32_t segment_bytes)
 {
@@ -1106,6 +1136,7 @@ int main(void)
     test_lent(~(uint64_t)0);
     test_lent(2100);
     test_lent(0);
+    test_no_room_for_mark();
     test_torn_tails(1024);
     test_torn_tails(512);
     test_torn_tails(8192);

@@ -307,6 +307,38 @@ static void test_builder_fails(int clock_stands)
     store_end(&s);
 }
 
+static void wait_until_asleep(store *s)
+{
+    int sleeps = 0;
+    while (!sleeps) {
+        dynbi_lock(s->db);
+        sleeps = s->db->worker->sleeps;
+        dynbi_unlock(s->db);
+        if (!sleeps)
+            sched_yield();
+    }
+}
+
+/* Where nothing changes for a while the builder sleeps, until a change wakes it. */
+static void test_sleep(void)
+{
+    store s;
+    char arn[DYNB_ARN_MAX + 1];
+    int round;
+    begin_with_table(&s, 1 << 20);
+    for (round = 0; round < 3; ++round) {
+        wait_until_asleep(&s);
+        hold_builder(&s, arn); /* it comes, or this never ends */
+        CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_CREATING);
+        calls_lock();
+        calls.gate_is_closed = 0;
+        calls_unlock();
+        wait_until_asleep(&s);
+        CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_AVAILABLE);
+    }
+    store_end(&s);
+}
+
 /* Told to stop while it waits for another thread's step, the builder finds
  * nothing to do and ends: it does not go to sleep first. */
 static void test_stop_while_waiting(void)
@@ -392,6 +424,7 @@ int main(void)
     test_still();
     test_builder_fails(0);
     test_builder_fails(1);
+    test_sleep();
     test_stop_while_waiting();
     test_slowing();
     return check_report("unit_threads");
