@@ -148,6 +148,10 @@
     X(BACKUP_IN_USE, "BackupInUseException", 400, "the backup is being created or restored") \
     X(CONTINUOUS_BACKUPS_UNAVAILABLE, "ContinuousBackupsUnavailableException", 400, \
       "backups are not enabled yet") \
+    X(POINT_IN_TIME_RECOVERY_UNAVAILABLE, "PointInTimeRecoveryUnavailableException", 400, \
+      "point-in-time recovery is off") \
+    X(INVALID_RESTORE_TIME, "InvalidRestoreTimeException", 400, \
+      "the time is not in the window of recovery") \
     X(LIMIT_EXCEEDED, "LimitExceededException", 400, "a quota is used up") \
     X(THROTTLING, "ThrottlingException", 400, "Rate exceeded") \
     X(ACCESS_DENIED, "AccessDeniedException", 400, "Access is denied") \
@@ -195,6 +199,8 @@ typedef struct dynb_error {
 #define DYNB_TAGS_MAX 50
 #define DYNB_PAGE_MAX_BYTES 1048576 /* query and scan stop at 1 MB */
 #define DYNB_BACKUPS_PAGE_MAX 100
+#define DYNB_RECOVERY_DAYS_MAX 35
+#define DYNB_SYSTEM_BACKUP_DAYS 35
 #define DYNB_UNLIMITED 0xffffffffu
 
 /* ------------------------------------------------------ values, items -- */
@@ -322,6 +328,7 @@ typedef struct dynb_config {
     uint32_t log_segment_bytes; /* 0: 1 MiB, less when memory is small */
     dynb_durability durability; /* of every write unless dynb_write_options say else */
     uint32_t create_backup_per_second; /* 0: 50, as AWS; DYNB_UNLIMITED: no limit */
+    uint64_t recovery_lag_ms; /* latest restorable time is this long ago; AWS: 300000 */
     const char *account_id;            /* 12 digits; NULL: "123456789012" */
     const char *region;                /* NULL: "us-east-1" */
     int read_only;     /* nonzero: never write, not even to recover */
@@ -615,6 +622,16 @@ typedef struct dynb_table_settings {
     int deletion_protection;
 } dynb_table_settings;
 
+/* Which of a table's backups dynb_work deletes by itself. All zero: none. Where
+ * counts are given, a backup stays if at least one of them wants it; max_age_ms
+ * then takes away those that are older, wanted or not. */
+typedef struct dynb_backup_retention {
+    uint32_t keep_last;   /* the newest so many */
+    uint32_t keep_hourly; /* the newest of each of the last so many hours that have one */
+    uint32_t keep_daily;  /* likewise of days, UTC */
+    uint64_t max_age_ms;  /* 0: no limit */
+} dynb_backup_retention;
+
 typedef struct dynb_create_table_input {
     const char *table_name;
     dynb_key_attribute partition_key;
@@ -644,6 +661,10 @@ typedef struct dynb_table_description {
     const char *restore_source_backup_arn;
     const char *restore_source_table_arn;
     uint64_t restored_at_ms;
+    uint32_t recovery_period_days; /* point-in-time recovery; 0: off */
+    uint64_t recovery_from_ms;     /* nothing before it can be restored */
+    uint64_t recovery_lsn;         /* of the change that switched it on */
+    dynb_backup_retention retention;
 } dynb_table_description;
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
@@ -702,7 +723,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_t
                                                    dynb_result *result, dynb_error *err);
 
 /* Deletes a table and its items. Its backups stay and stay restorable, those
- * that are still being built too.
+ * that are still being built too. If point-in-time recovery is on, its history
+ * ends, and a SYSTEM backup, NAME$DeletedTableBackup, stays for 35 days.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (deletion protection is on),
  *   RESOURCE_IN_USE, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API DeleteTable; contract 4.6. */
@@ -811,7 +833,7 @@ typedef enum dynb_sort_condition {
 } dynb_sort_condition;
 
 typedef struct dynb_query_input {
-    const char *table;         /* name or ARN */
+    const char *table;         /* name or ARN; NULL: see backup_arn */
     dynb_value partition_key;  /* a view, e.g. dynb_item_get(item, "Id") */
     dynb_sort_condition condition;
     dynb_value sort_from;      /* the operand, BETWEEN's lower one */
@@ -819,14 +841,16 @@ typedef struct dynb_query_input {
     int descending;            /* nonzero: ScanIndexForward false */
     uint32_t limit;            /* items at most; 0: no limit but the 1 MB page */
     dynb_item start_after;     /* last_key of the page before; bytes NULL: start */
+    const char *backup_arn;    /* with table NULL: inside this backup */
 } dynb_query_input;
 
 typedef struct dynb_scan_input {
-    const char *table;     /* name or ARN */
+    const char *table;     /* name or ARN; NULL: see backup_arn */
     uint32_t limit;        /* as for queries */
     dynb_item start_after; /* as for queries */
     uint32_t segment;       /* 0..total_segments-1 */
     uint32_t total_segments; /* 0 or 1: the whole table; at most 1,000,000 */
+    const char *backup_arn;  /* with table NULL: inside this backup */
 } dynb_scan_input;
 
 typedef struct dynb_page {
@@ -837,7 +861,8 @@ typedef struct dynb_page {
 
 /* The items of one partition in order of the sort key: N by value, S and B by
  * bytes. At most limit items or 1 MB, then last_key is set.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, IO_FAILED, CORRUPT;
+ *   inside a backup also what dynb_get_item_at returns.
  * Cost: O(log n + items). Threads: any. Source: API Query. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_query(dynb *db, const dynb_query_input *input,
                                             dynb_page *out, dynb_result *result, dynb_error *err);
@@ -967,6 +992,165 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
                                                                 const dynb_restore_input *input,
                                                                 dynb_table_description *out,
                                                                 dynb_result *result,
+                                                                dynb_error *err);
+
+/* Restores several backups, all or none, as one log record: with backups of one
+ * marker (dynb_create_backups) a consistent cut across tables comes back as
+ * such, and no crash leaves a part of it.
+ * inputs: input_count >= 1, with different targets. out: input_count
+ * descriptions, or NULL.
+ * Returns: as dynb_restore_table_from_backup; VALIDATION also for a target that
+ *   is named twice, and for more than a log record holds (256 MiB).
+ * Cost: one log record. Threads: any. Source: ours; AWS has nothing alike. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
+    dynb *db, const dynb_restore_input *inputs, uint32_t input_count, dynb_table_description *out,
+    dynb_result *result, dynb_error *err);
+
+/* ----------------------------------------- reading and comparing backups -- */
+
+/* What to read: a live table or a backup. Zero it, then set one member. */
+typedef struct dynb_source {
+    const char *table;      /* name or ARN; NULL: see backup_arn */
+    const char *backup_arn; /* with table NULL: a backup, also while CREATING */
+} dynb_source;
+
+/* Gets the item with that key out of a backup, without restoring it, or out of
+ * a live table. (dynb_query and dynb_scan do the same: give them backup_arn.)
+ * key: an item of just the key attributes. out->bytes is NULL when there is
+ * none.
+ * Returns: BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, VALIDATION (the ARN; the key
+ *   does not match the schema), ACCESS_DENIED, INVALID_ARGUMENT (both a table
+ *   and a backup, or neither), NO_MEMORY, IO_FAILED, CORRUPT.
+ * Cost: as dynb_get_item; the first look into a backup reads its record, too.
+ * Threads: any. Source: ours; AWS reads only what is restored. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source,
+                                                  dynb_item key, dynb_item *out,
+                                                  dynb_result *result, dynb_error *err);
+
+typedef struct dynb_compare_input {
+    dynb_source from;      /* where the old images come from ... */
+    dynb_source to;        /* ... and the new ones */
+    uint32_t limit;        /* differences at most; 0: no limit but the bytes */
+    uint32_t limit_bytes;  /* of old and new images; 0: 1 MiB; one difference
+                            * always fits */
+    dynb_item start_after; /* last_key of the page before; bytes NULL: start */
+} dynb_compare_input;
+
+/* An item that is not the same in both: added where old_item.bytes is NULL,
+ * removed where new_item.bytes is NULL, else changed. */
+typedef struct dynb_difference {
+    dynb_item old_item;
+    dynb_item new_item;
+} dynb_difference;
+
+typedef struct dynb_difference_page {
+    const dynb_difference *differences;
+    uint32_t count;     /* may be 0 though last_key is set: go on */
+    dynb_item last_key; /* bytes NULL: no more; else start_after of the next page */
+} dynb_difference_page;
+
+/* What changed? The items that differ between two snapshots, in order of their
+ * keys: two backups, a backup and a live table, or two live tables, with the
+ * same key schema. Items are compared by what they hold: one that was put
+ * again unchanged, or changed and changed back, does not differ.
+ * Each page is exact; between pages a live table may change, a backup does not.
+ * Returns: VALIDATION (the keys of the two are not the same; a backup's ARN),
+ *   BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, ACCESS_DENIED, INVALID_ARGUMENT,
+ *   NO_MEMORY, IO_FAILED, CORRUPT.
+ * Cost: proportional to what was written, or folded together, between the two,
+ *   whatever the size of the table: trees and nodes that both share are skipped
+ *   unread; that of two scans at most. Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
+                                              dynb_difference_page *out, dynb_result *result,
+                                              dynb_error *err);
+
+/* ------------------------------------------------- continuous backups -- */
+
+/* Point-in-time recovery keeps, for 1 to 35 days, what is needed to bring back
+ * a table's state at any millisecond: the log, and a few of the table's older
+ * snapshots, which share their nodes. Writers do nothing more for it.
+ *
+ * The window ends now, or recovery_lag_ms ago; the state of a millisecond that
+ * has passed never changes. It is measured in the store's time, which never
+ * goes back: where the clock does, writes keep the latest time seen until it
+ * has caught up. A clock that jumps ahead makes the window end as if that much
+ * time had passed, once there is a write. */
+typedef struct dynb_continuous_backups {
+    int is_enabled;          /* continuous backups: always, as on AWS */
+    int recovery_is_enabled; /* point-in-time recovery; zero: what follows is 0 */
+    uint32_t recovery_period_days;
+    uint64_t earliest_restorable_ms;
+    uint64_t latest_restorable_ms;
+} dynb_continuous_backups;
+
+/* Tells a table's window of recovery. table: name or ARN.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: API DescribeContinuousBackups; contract 1.7, 2.5. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                                  dynb_continuous_backups *out,
+                                                                  dynb_error *err);
+
+typedef struct dynb_update_continuous_backups_input {
+    const char *table;             /* name or ARN */
+    int point_in_time_recovery;    /* nonzero: on */
+    int choose_period;             /* nonzero: recovery_period_days is given, else 35 */
+    int32_t recovery_period_days;  /* 1..35 */
+} dynb_update_continuous_backups_input;
+
+/* Switches point-in-time recovery on or off, or changes its period in place.
+ * out: NULL, or what dynb_describe_continuous_backups would tell then.
+ * After: on: the window starts now; a shorter period takes effect at once, and
+ *   a longer one brings nothing back. Off: the history is gone; its space comes
+ *   back as dynb_work goes on.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any.
+ * Source: API UpdateContinuousBackups; contract 1.8. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,
+                               dynb_continuous_backups *out, dynb_error *err);
+
+typedef struct dynb_restore_to_time_input {
+    const char *source_table_name; /* exactly one of these two */
+    const char *source_table_arn;
+    const char *target_table_name; /* a new name */
+    int use_latest_time;           /* nonzero: the end of the window ... */
+    int use_restore_time;          /* ... or nonzero: the time below */
+    uint64_t restore_time_ms;
+} dynb_restore_to_time_input;
+
+/* Restores the state a table had at a time, as a new table: every change whose
+ * time is not after it, none of those after it. Settings are the source's of
+ * now; stream, time to live, tags, deletion protection, table class and
+ * recovery are not brought back. The source may be written meanwhile by nobody:
+ * the call holds the handle.
+ * out: status CREATING, restoring set, as in AWS's answer.
+ * After: the table is ACTIVE and whole; a crash before that leaves none.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+ *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
+ *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ * Cost: the log between the nearest older snapshot and the time, read once, and
+ *   the table's changes in it, written once. Threads: any.
+ * Source: API RestoreTableToPointInTime; contract 1.6, 2.2. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_restore_table_to_point_in_time(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err);
+
+/* Gives a table a rule by which dynb_work (or writes, or the builder thread)
+ * deletes its backups. rule: copied; NULL or all zero: none. The newest backup,
+ * those being created and SYSTEM backups are never touched. The rule ends with
+ * the table.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                                              const dynb_backup_retention *rule,
+                                                              dynb_error *err);
+
+/* Tells a table's rule; all zero: it has none.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                                dynb_backup_retention *out,
                                                                 dynb_error *err);
 
 /* ------------------------------------------------------ looking inside -- */
@@ -7730,6 +7914,7 @@ typedef struct dynbi_generation {
     /* The fields below belong to STORE and BACKUP. */
     uint64_t first_lsn;
     uint64_t last_lsn;
+    uint64_t last_time_ms;     /* of the frame last_lsn */
     dynbi_log_mark first_mark; /* where the log stood before its first change */
     int frozen; /* nonzero: never changed again */
     struct dynbi_generation *next;
@@ -8692,7 +8877,7 @@ static void dynbi_generation_next(dynbi_generation_cursor *cursor)
  * the oldest run has no tombstones to keep.
  *
  * Needs: TREE, GENERATION   Used by: STORE, TABLE, BACKUP
- * Exports: dynbi_runs_*, dynbi_view_get, dynbi_merge_*
+ * Exports: dynbi_runs_*, dynbi_view_get, dynbi_merge_*, dynbi_compare_*
  * On error: what reading trees gives.
  * ======================================================================== */
 
@@ -9061,6 +9246,571 @@ static dynb_rc dynbi_merge_feed(void *ctx, dynbi_change *change, int *has_change
     *has_change = rc == DYNB_OK && current;
     if (*has_change)
         *change = *current;
+    return rc;
+}
+
+/* --- compare: the keys at which two views may differ ---
+ *
+ * Both views are lists of sources, newest first: generations, then runs. Pair
+ * them off without crossings: what both lists have itself (the same generation,
+ * a run with the same root) and runs that start at the same LSN, for a fold
+ * keeps where its oldest run starts:
+ *
+ *     old   [90..95]   [40..90] ---- [0..40]
+ *                          |            |         | same root: skipped
+ *     new        [40..110] +            +         - only a start in common:
+ *                  pair: walked        same       walked side by side
+ *
+ * A key that no unpaired source holds, and that the two of each pair hold alike
+ * or not at all, is answered alike by both views: the first source of one list
+ * that holds it is paired with the first of the other that does. So candidates
+ * are only the keys of unpaired sources, and those at which a pair differs. A
+ * pair is walked side by side; a subtree that both trees share is passed over
+ * unread, which is what makes the cost that of the changes. What a source that
+ * stands at a candidate says of it is at hand; the others are looked into.
+ */
+
+/* One tree of a pair. The element at hand is an entry of the open leaf, or a
+ * subtree that is not opened yet. */
+typedef struct dynbi_walk {
+    dynbi_reader *reader;
+    dynbi_root root;
+    dynbi_root way[DYNBI_LEVELS]; /* way[level]: the node opened at that level */
+    uint32_t index[DYNBI_LEVELS]; /* the element of it on the way */
+    uint32_t level;     /* of the open node, which the element is of */
+    dynbi_node node;    /* pinned while range.bytes is not NULL */
+    dynbi_root subtree; /* the element, if it is one: page not 0 */
+    dynbi_buffer key;   /* the element's first; empty for the root */
+    dynbi_leaf_entry entry;
+    int is_at; /* zero: at the end */
+} dynbi_walk;
+
+static void dynbi_walk_init(dynbi_walk *walk, dynbi_reader *reader, const dynbi_root *root)
+{
+    memset(walk, 0, sizeof *walk);
+    walk->reader = reader;
+    walk->root = *root;
+    walk->key.allocator = reader->allocator;
+}
+
+static void dynbi_walk_leave(dynbi_walk *walk)
+{
+    if (walk->node.range.bytes)
+        dynbi_node_close(walk->reader, &walk->node);
+}
+
+static void dynbi_walk_free(dynbi_walk *walk)
+{
+    dynbi_walk_leave(walk);
+    dynbi_buffer_free(&walk->key);
+}
+
+/* Takes in the element that index[level] of the open node is. */
+static dynb_rc dynbi_walk_land(dynbi_walk *walk, dynb_error *err)
+{
+    const uint32_t index = walk->index[walk->level];
+    dynb_rc rc = dynbi_node_key_copy(&walk->node, index, &walk->key, err);
+    memset(&walk->subtree, 0, sizeof walk->subtree);
+    if (rc != DYNB_OK)
+        return rc;
+    if (walk->level > 0)
+        dynbi_node_child(&walk->node, index, &walk->subtree);
+    else
+        dynbi_node_leaf_entry(&walk->node, index, &walk->entry);
+    walk->is_at = 1;
+    return DYNB_OK;
+}
+
+/* Opens the subtree at hand: its first element is the one at hand now. */
+static dynb_rc dynbi_walk_open(dynbi_walk *walk, dynb_error *err)
+{
+    dynb_rc rc;
+    DYNBI_ASSERT(walk->is_at && walk->subtree.page);
+    if (walk->subtree.level >= DYNBI_LEVELS)
+        return dynbi_node_corrupt(walk->reader, &walk->subtree, err);
+    dynbi_walk_leave(walk);
+    walk->level = walk->subtree.level;
+    walk->way[walk->level] = walk->subtree;
+    walk->index[walk->level] = 0;
+    rc = dynbi_node_open(walk->reader, &walk->subtree, &walk->node, err);
+    return rc == DYNB_OK ? dynbi_walk_land(walk, err) : rc;
+}
+
+/* On to the next element: of the open node, else of the nearest above that has
+ * one. The root itself has none after it. */
+static dynb_rc dynbi_walk_next(dynbi_walk *walk, dynb_error *err)
+{
+    walk->is_at = 0;
+    if (!walk->node.range.bytes)
+        return DYNB_OK;
+    while (++walk->index[walk->level] == walk->node.entry_count) {
+        dynb_rc rc;
+        dynbi_walk_leave(walk);
+        if (walk->level == walk->root.level)
+            return DYNB_OK;
+        ++walk->level;
+        rc = dynbi_node_open(walk->reader, &walk->way[walk->level], &walk->node, err);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    return dynbi_walk_land(walk, err);
+}
+
+/* Goes to the root as a whole, or to the first entry >= key. */
+static dynb_rc dynbi_walk_seek(dynbi_walk *walk, const uint8_t *key, uint32_t key_size,
+                               dynb_error *err)
+{
+    int is_equal;
+    dynb_rc rc = DYNB_OK;
+    dynbi_walk_leave(walk);
+    walk->key.used_bytes = 0;
+    walk->subtree = walk->root;
+    walk->is_at = walk->root.page != 0;
+    if (!key || !walk->is_at)
+        return DYNB_OK;
+    while (rc == DYNB_OK && walk->subtree.page) {
+        rc = dynbi_walk_open(walk, err);
+        if (rc == DYNB_OK && walk->level > 0) {
+            walk->index[walk->level] = dynbi_node_child_for(&walk->node, key, key_size);
+            rc = dynbi_walk_land(walk, err);
+        }
+    }
+    if (rc != DYNB_OK)
+        return rc;
+    walk->index[0] = dynbi_node_search(&walk->node, key, key_size, &is_equal);
+    if (walk->index[0] < walk->node.entry_count)
+        return dynbi_walk_land(walk, err);
+    --walk->index[0]; /* all of this leaf is before the key */
+    return dynbi_walk_next(walk, err);
+}
+
+/* Two trees walked side by side. */
+typedef struct dynbi_pair {
+    dynbi_walk walk[2];
+    const dynbi_buffer *key; /* where they differ; NULL: nowhere any more */
+} dynbi_pair;
+
+/* Who moves: negative the first, positive the second, zero both. */
+static int dynbi_pair_order(const dynbi_walk *a, const dynbi_walk *b)
+{
+    if (!a->is_at || !b->is_at)
+        return a->is_at ? -1 : 1;
+    return dynbi_key_compare(a->key.bytes, a->key.used_bytes, b->key.bytes, b->key.used_bytes);
+}
+
+static int dynbi_walk_is_alike(const dynbi_walk *a, const dynbi_walk *b)
+{
+    return a->entry.is_tombstone == b->entry.is_tombstone &&
+           dynbi_key_compare(a->entry.value, a->entry.value_size, b->entry.value,
+                             b->entry.value_size) == 0;
+}
+
+static int dynbi_root_is_same(const dynbi_root *a, const dynbi_root *b)
+{
+    return a->page == b->page && a->sum == b->sum && a->level == b->level;
+}
+
+/* From where the pair stands, finds the first key at which it differs. */
+static dynb_rc dynbi_pair_find(dynbi_pair *pair, dynb_error *err)
+{
+    dynbi_walk *a = &pair->walk[0], *b = &pair->walk[1];
+    dynb_rc rc = DYNB_OK;
+    pair->key = NULL;
+    while (rc == DYNB_OK && (a->is_at || b->is_at)) {
+        const int order = dynbi_pair_order(a, b);
+        dynbi_walk *first = order <= 0 ? a : b;
+        int is_same = order == 0;
+        if (is_same && a->subtree.page && b->subtree.page &&
+            !dynbi_root_is_same(&a->subtree, &b->subtree)) {
+            first = a->subtree.level >= b->subtree.level ? a : b;
+            is_same = 0;
+        } else if (is_same && !a->subtree.page != !b->subtree.page) {
+            first = a->subtree.page ? a : b;
+            is_same = 0;
+        } else if (is_same && !a->subtree.page) {
+            is_same = dynbi_walk_is_alike(a, b);
+        }
+        if (is_same) {
+            rc = dynbi_walk_next(a, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_walk_next(b, err);
+        } else if (first->subtree.page) {
+            rc = dynbi_walk_open(first, err);
+        } else {
+            pair->key = &first->key;
+            return DYNB_OK;
+        }
+    }
+    return rc;
+}
+
+/* Moves on from `key`, which is where the pair differs. */
+static dynb_rc dynbi_pair_next(dynbi_pair *pair, const dynbi_buffer *key, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < 2; ++i) {
+        dynbi_walk *walk = &pair->walk[i];
+        if (walk->is_at && !walk->subtree.page &&
+            dynbi_key_compare(walk->key.bytes, walk->key.used_bytes, key->bytes,
+                              key->used_bytes) == 0)
+            rc = dynbi_walk_next(walk, err);
+    }
+    return rc == DYNB_OK ? dynbi_pair_find(pair, err) : rc;
+}
+
+/* A source that only one of the views has. */
+typedef struct dynbi_alone {
+    dynbi_source source;
+    const dynbi_generation *generation; /* NULL: a run */
+    const dynbi_root *root;
+} dynbi_alone;
+
+/* One source of one view: alone, or half of a pair, or else in both views. */
+typedef struct dynbi_slot {
+    const dynbi_generation *generation; /* NULL: a run */
+    const dynbi_root *root;
+    uint32_t alone; /* index + 1, or 0 */
+    uint32_t pair;  /* likewise */
+} dynbi_slot;
+
+/* As many as there are of each kind. */
+typedef struct dynbi_compare_counts {
+    uint32_t alone;
+    uint32_t pair;
+    uint32_t slot[2];
+} dynbi_compare_counts;
+
+typedef struct dynbi_compare {
+    const dynb_allocator *allocator;
+    dynbi_reader *reader;
+    const dynbi_view *view[2]; /* the caller's, unchanged meanwhile */
+    dynbi_alone *alone;        /* NULL: matching only counts */
+    dynbi_pair *pair;
+    dynbi_slot *slot[2];       /* of each view, newest first; one piece of memory */
+    dynbi_compare_counts used;
+    dynbi_compare_counts capacity;
+    dynbi_buffer key; /* the candidate at hand */
+    int is_at;
+} dynbi_compare;
+
+/* All three lists in one piece. */
+static size_t dynbi_compare_bytes(const dynbi_compare_counts *counts)
+{
+    return counts->pair * sizeof(dynbi_pair) + counts->alone * sizeof(dynbi_alone) +
+           ((size_t)counts->slot[0] + counts->slot[1]) * sizeof(dynbi_slot);
+}
+
+static void dynbi_compare_free(dynbi_compare *compare)
+{
+    uint32_t i;
+    for (i = 0; compare->pair && i < compare->used.alone; ++i) {
+        if (compare->alone[i].source.is_tree)
+            dynbi_tree_cursor_free(&compare->alone[i].source.tree);
+    }
+    for (i = 0; compare->pair && i < compare->used.pair; ++i) {
+        dynbi_walk_free(&compare->pair[i].walk[0]);
+        dynbi_walk_free(&compare->pair[i].walk[1]);
+    }
+    if (compare->pair)
+        dynbi_free(compare->allocator, compare->pair, dynbi_compare_bytes(&compare->capacity));
+    dynbi_buffer_free(&compare->key);
+    memset(compare, 0, sizeof *compare);
+}
+
+/* The first generation that both views have, and with it all older ones; NULL:
+ * none. */
+static const dynbi_generation *dynbi_compare_common(const dynbi_view *a, const dynbi_view *b)
+{
+    const dynbi_generation *at, *other;
+    for (at = a->newest; at; at = at->next) {
+        for (other = b->newest; other; other = other->next) {
+            if (at == other)
+                return at;
+        }
+    }
+    return NULL;
+}
+
+/* Adds a source to a view's list; NULL while only counting. */
+static dynbi_slot *dynbi_compare_slot(dynbi_compare *compare, uint32_t side,
+                                      const dynbi_generation *generation, const dynbi_run *run)
+{
+    dynbi_slot *slot = NULL;
+    if (compare->pair) {
+        slot = &compare->slot[side][compare->used.slot[side]];
+        memset(slot, 0, sizeof *slot);
+        slot->generation = generation;
+        slot->root = run ? &run->root : NULL;
+    }
+    ++compare->used.slot[side];
+    return slot;
+}
+
+static void dynbi_compare_add_alone(dynbi_compare *compare, uint32_t side,
+                                    const dynbi_generation *generation, const dynbi_run *run)
+{
+    dynbi_slot *slot = dynbi_compare_slot(compare, side, generation, run);
+    if (slot) {
+        dynbi_alone *alone = &compare->alone[compare->used.alone];
+        memset(alone, 0, sizeof *alone);
+        alone->generation = generation;
+        alone->root = slot->root;
+        alone->source.is_tree = run != NULL;
+        if (run)
+            dynbi_tree_cursor_init(&alone->source.tree, compare->reader);
+        slot->alone = compare->used.alone + 1;
+    }
+    ++compare->used.alone;
+}
+
+/* Two runs that start alike; one and the same needs no walk. */
+static void dynbi_compare_add_both(dynbi_compare *compare, const dynbi_run *a, const dynbi_run *b)
+{
+    dynbi_slot *slot_a = dynbi_compare_slot(compare, 0, NULL, a);
+    dynbi_slot *slot_b = dynbi_compare_slot(compare, 1, NULL, b);
+    if (dynbi_root_is_same(&a->root, &b->root))
+        return;
+    if (slot_a && slot_b) {
+        dynbi_pair *pair = &compare->pair[compare->used.pair];
+        memset(pair, 0, sizeof *pair);
+        dynbi_walk_init(&pair->walk[0], compare->reader, &a->root);
+        dynbi_walk_init(&pair->walk[1], compare->reader, &b->root);
+        slot_a->pair = slot_b->pair = compare->used.pair + 1;
+    }
+    ++compare->used.pair;
+}
+
+/* Pairs the sources off, or counts what that would give. */
+static void dynbi_compare_match(dynbi_compare *compare)
+{
+    const dynbi_generation *common = dynbi_compare_common(compare->view[0], compare->view[1]);
+    const dynbi_runs *a = &compare->view[0]->runs, *b = &compare->view[1]->runs;
+    uint32_t side, i = 0, j = 0;
+    memset(&compare->used, 0, sizeof compare->used);
+    for (side = 0; side < 2; ++side) {
+        const dynbi_generation *generation = compare->view[side]->newest;
+        for (; generation != common; generation = generation->next)
+            dynbi_compare_add_alone(compare, side, generation, NULL);
+        for (; generation; generation = generation->next)
+            (void)dynbi_compare_slot(compare, side, generation, NULL);
+    }
+    while (i < a->count || j < b->count) {
+        if (j == b->count || (i < a->count && a->run[i].from_lsn > b->run[j].from_lsn))
+            dynbi_compare_add_alone(compare, 0, NULL, &a->run[i++]);
+        else if (i == a->count || a->run[i].from_lsn < b->run[j].from_lsn)
+            dynbi_compare_add_alone(compare, 1, NULL, &b->run[j++]);
+        else
+            dynbi_compare_add_both(compare, &a->run[i++], &b->run[j++]);
+    }
+}
+
+/* Prepares comparing two views; then seek. After a failure: free it all the
+ * same. */
+static dynb_rc dynbi_compare_init(dynbi_compare *compare, dynbi_reader *reader,
+                                  const dynbi_view *from, const dynbi_view *to, dynb_error *err)
+{
+    memset(compare, 0, sizeof *compare);
+    compare->allocator = reader->allocator;
+    compare->reader = reader;
+    compare->view[0] = from;
+    compare->view[1] = to;
+    compare->key.allocator = reader->allocator;
+    dynbi_compare_match(compare);
+    compare->capacity = compare->used;
+    if (dynbi_compare_bytes(&compare->capacity) == 0)
+        return DYNB_OK; /* nothing was ever written to either */
+    compare->pair = (dynbi_pair *)dynbi_allocate(compare->allocator,
+                                                 dynbi_compare_bytes(&compare->capacity));
+    if (!compare->pair)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to compare %u sources",
+                          (uint64_t)compare->used.slot[0] + compare->used.slot[1]);
+    compare->alone = (dynbi_alone *)(void *)(compare->pair + compare->capacity.pair);
+    compare->slot[0] = (dynbi_slot *)(void *)(compare->alone + compare->capacity.alone);
+    compare->slot[1] = compare->slot[0] + compare->capacity.slot[0];
+    dynbi_compare_match(compare);
+    return DYNB_OK;
+}
+
+/* Takes the least key of all sources as the candidate. */
+static dynb_rc dynbi_compare_choose(dynbi_compare *compare, int is_first, dynb_error *err)
+{
+    const uint8_t *best = NULL;
+    size_t best_size = 0;
+    uint32_t i;
+    for (i = 0; i < compare->used.alone; ++i) {
+        const dynbi_source *source = &compare->alone[i].source;
+        if (source->has_change && (!best || dynbi_key_compare(source->change.key,
+                                                              source->change.key_size, best,
+                                                              best_size) < 0)) {
+            best = source->change.key;
+            best_size = source->change.key_size;
+        }
+    }
+    for (i = 0; i < compare->used.pair; ++i) {
+        const dynbi_buffer *key = compare->pair[i].key;
+        if (key && (!best || dynbi_key_compare(key->bytes, key->used_bytes, best,
+                                               best_size) < 0)) {
+            best = key->bytes;
+            best_size = key->used_bytes;
+        }
+    }
+    compare->is_at = best != NULL;
+    if (best && !is_first && dynbi_key_compare(best, best_size, compare->key.bytes,
+                                                 compare->key.used_bytes) <= 0)
+        return dynbi_fail(err, DYNB_CORRUPT, "the keys of a tree are out of order");
+    compare->key.used_bytes = 0;
+    if (best && !dynbi_buffer_append(&compare->key, best, best_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return DYNB_OK;
+}
+
+/* Places it at the first candidate >= key; key NULL: at the first. */
+static dynb_rc dynbi_compare_seek(dynbi_compare *compare, const uint8_t *key, uint32_t key_size,
+                                  dynb_error *err)
+{
+    const uint32_t set = compare->view[0]->set;
+    uint32_t i, side;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
+        dynbi_alone *alone = &compare->alone[i];
+        if (alone->root)
+            rc = dynbi_tree_seek(&alone->source.tree, alone->root, key, key_size, 0, err);
+        else
+            dynbi_generation_seek(&alone->source.generation, alone->generation, set, key,
+                                  key_size);
+        dynbi_source_load(&alone->source);
+    }
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
+        dynbi_pair *pair = &compare->pair[i];
+        for (side = 0; rc == DYNB_OK && side < 2; ++side)
+            rc = dynbi_walk_seek(&pair->walk[side], key, key_size, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_pair_find(pair, err);
+    }
+    return rc == DYNB_OK ? dynbi_compare_choose(compare, 1, err) : rc;
+}
+
+/* On to the next candidate. */
+static dynb_rc dynbi_compare_next(dynbi_compare *compare, dynb_error *err)
+{
+    const dynbi_buffer *key = &compare->key;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    for (i = 0; rc == DYNB_OK && i < compare->used.alone; ++i) {
+        dynbi_source *source = &compare->alone[i].source;
+        if (source->has_change &&
+            dynbi_key_compare(source->change.key, source->change.key_size, key->bytes,
+                              key->used_bytes) == 0)
+            rc = dynbi_source_move(source, 0, err);
+    }
+    for (i = 0; rc == DYNB_OK && i < compare->used.pair; ++i) {
+        const dynbi_buffer *at = compare->pair[i].key;
+        if (at && dynbi_key_compare(at->bytes, at->used_bytes, key->bytes, key->used_bytes) == 0)
+            rc = dynbi_pair_next(&compare->pair[i], key, err);
+    }
+    return rc == DYNB_OK ? dynbi_compare_choose(compare, 0, err) : rc;
+}
+
+/* What both views hold for a candidate; [0] the old. A tombstone counts as not
+ * there. After DYNB_OK: close it. */
+typedef struct dynbi_both {
+    dynbi_found found[2];
+} dynbi_both;
+
+static void dynbi_both_close(dynbi_reader *reader, dynbi_both *both)
+{
+    uint32_t i;
+    for (i = 0; i < 2; ++i) {
+        if (both->found[i].leaf.range.bytes)
+            dynbi_node_close(reader, &both->found[i].leaf);
+    }
+}
+
+static int dynbi_compare_is_at(const dynbi_compare *compare, const uint8_t *key, size_t key_size)
+{
+    return dynbi_key_compare(key, key_size, compare->key.bytes, compare->key.used_bytes) == 0;
+}
+
+/* What a source says of the candidate without being looked into: *found. Zero:
+ * it may hold it, but does not stand there. */
+static int dynbi_slot_tell(const dynbi_compare *compare, const dynbi_slot *slot, uint32_t side,
+                           dynbi_found *found)
+{
+    if (slot->alone) {
+        const dynbi_source *source = &compare->alone[slot->alone - 1].source;
+        const dynbi_change *change = &source->change;
+        found->is_there = source->has_change &&
+                          dynbi_compare_is_at(compare, change->key, change->key_size);
+        found->value = change->value;
+        found->value_size = change->value_size;
+        found->is_tombstone = change->is_tombstone;
+        return 1;
+    }
+    if (slot->pair) {
+        const dynbi_pair *pair = &compare->pair[slot->pair - 1];
+        const dynbi_walk *walk = &pair->walk[side];
+        if (!pair->key || !dynbi_compare_is_at(compare, pair->key->bytes, pair->key->used_bytes))
+            return 0; /* both hold it alike, or not at all */
+        found->is_there = walk->is_at && !walk->subtree.page &&
+                          dynbi_compare_is_at(compare, walk->key.bytes, walk->key.used_bytes);
+        found->value = walk->entry.value;
+        found->value_size = walk->entry.value_size;
+        found->is_tombstone = walk->entry.is_tombstone;
+        return 1;
+    }
+    return 0;
+}
+
+/* What one view holds for the candidate. */
+static dynb_rc dynbi_compare_get(const dynbi_compare *compare, uint32_t side, dynbi_found *found,
+                                 dynb_error *err)
+{
+    const dynbi_buffer *key = &compare->key;
+    const uint32_t key_size = (uint32_t)key->used_bytes;
+    uint32_t i;
+    found->is_there = 0;
+    for (i = 0; i < compare->used.slot[side] && !found->is_there; ++i) {
+        const dynbi_slot *slot = &compare->slot[side][i];
+        dynb_rc rc;
+        if (dynbi_slot_tell(compare, slot, side, found))
+            continue;
+        if (slot->generation) {
+            const dynbi_entry *entry = dynbi_generation_get(
+                slot->generation, compare->view[side]->set, key->bytes, key_size);
+            if (entry) {
+                found->value = dynbi_entry_value(entry);
+                found->value_size = entry->value_size;
+                found->is_tombstone = entry->is_tombstone;
+                found->is_there = 1;
+            }
+            continue;
+        }
+        rc = dynbi_tree_get(compare->reader, slot->root, key->bytes, key_size, found, err);
+        if (rc != DYNB_OK) {
+            memset(found, 0, sizeof *found);
+            return rc;
+        }
+    }
+    found->is_there = found->is_there && !found->is_tombstone;
+    return DYNB_OK;
+}
+
+/* *differs: the views do, at the candidate. */
+static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both, int *differs,
+                                  dynb_error *err)
+{
+    const dynbi_found *was = &both->found[0], *is = &both->found[1];
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    memset(both, 0, sizeof *both);
+    for (i = 0; rc == DYNB_OK && i < 2; ++i)
+        rc = dynbi_compare_get(compare, i, &both->found[i], err);
+    *differs = was->is_there != is->is_there ||
+               (was->is_there && dynbi_key_compare(was->value, was->value_size, is->value,
+                                                   is->value_size) != 0);
+    if (rc != DYNB_OK)
+        dynbi_both_close(compare->reader, both);
     return rc;
 }
 
@@ -9443,8 +10193,7 @@ static dynb_rc dynbi_log_mark_durable(dynbi_log *log, dynb_error *err)
     uint8_t head[DYNBI_FRAME_HEAD_BYTES];
     uint64_t disk_pos;
     if (dynbi_log_row(log, log->tail.pos, &disk_pos) < sizeof head) {
-        if (log->reserved_count == 0)
-            return DYNB_OK;
+        DYNBI_ASSERT(log->reserved_count > 0);
         disk_pos = (uint64_t)log->reserved[0].page * log->disk->page_bytes +
                    DYNBI_SEGMENT_HEAD_BYTES;
     }
@@ -9802,13 +10551,20 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * the other, syncs, and only then frees anything, so the loss of either is
  * always made good by the other.
  *
- * The catalog is a table like any other, number 0. Its keys:
+ * The catalog is a table like any other, number 0. Its keys (numbers: 8 bytes,
+ * big-endian):
  *     'B' table name 0 backup id   a backup
+ *     'L' first_pos                a log segment behind the mark, kept
+ *     'P' table number, recovery_lsn, folded_lsn   a base of its history
  *     'T' table name               a table
+ *     'X' expiry time, 'B' key     a backup that expires; only a weight
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
- * A table's number is the LSN of the frame that created it, never used again.
+ *     segment 0 | varints page, page_count
+ *     base    0 | varints of its segment and mark | snapshot
+ * A table's number is the LSN of the frame that created it and, above bit 52,
+ * its place among the tables created by that frame; never used again.
  *
  * Recovery: (1) the superblock; (2) the log, its end found, catalog changes
  * applied; (3) pages marked from all roots; (4) the other changes that no
@@ -9844,6 +10600,10 @@ typedef struct dynbi_table {
     uint32_t settings_size;
     dynbi_runs sets[DYNBI_SETS];
     uint64_t folded_lsn; /* the runs hold everything up to this */
+    uint64_t folded_time_ms; /* the time of that change */
+    uint32_t recovery_days;  /* point-in-time recovery; 0: off */
+    uint64_t recovery_lsn;
+    int has_retention;       /* a rule for its backups */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
     uint64_t size_bytes;
@@ -9896,6 +10656,16 @@ typedef struct dynbi_superblock {
     dynbi_root catalog_root;
 } dynbi_superblock;
 
+#define DYNBI_OPENED 4u /* backups kept open for reading; two at least */
+
+/* A backup being read, as a table of its own that nobody writes. */
+typedef struct dynbi_opened {
+    char *arn; /* NULL: the place is free */
+    size_t arn_size;
+    dynbi_table *table;
+    uint64_t used_at;
+} dynbi_opened;
+
 struct dynbi_worker; /* section 24 */
 
 struct dynb {
@@ -9944,6 +10714,11 @@ struct dynb {
     dynbi_buffer value; /* likewise */
     dynbi_buffer record; /* likewise, for catalog records */
 
+    dynbi_opened opened[DYNBI_OPENED]; /* good while catalog_changes is ... */
+    uint64_t opened_at;                /* ... this; all are dropped else */
+    uint64_t opened_clock;
+    uint64_t catalog_changes; /* put in place since open */
+
     uint64_t throttle_ms; /* CreateBackup's token bucket */
     uint64_t throttle_tokens;
 
@@ -9953,6 +10728,8 @@ struct dynb {
     uint64_t checkpoint_pos; /* end of the log at the last checkpoint */
     uint64_t checkpoint_lsn;
     int wants_space;         /* a checkpoint and a marking, soon */
+    int sweep_is_due;        /* something in the catalog may have had its time ... */
+    uint64_t sweep_due_ms;   /* ... or will have it then; 0: nothing will */
     uint64_t idle_lsn;       /* change_lsn at the last dynb_work */
     uint32_t tries_count;    /* times the call at hand was made again */
     uint64_t debt_bytes;     /* written since the writers were last slowed */
@@ -10057,6 +10834,14 @@ static void dynbi_code_key(dynbi_coder *coder, dynb_key_attribute *key)
     key->type = (dynb_type)dynbi_code_u32(coder, (uint32_t)key->type, DYNB_M + 1);
 }
 
+static void dynbi_code_retention(dynbi_coder *coder, dynb_backup_retention *rule)
+{
+    rule->keep_last = dynbi_code_u32(coder, rule->keep_last, 0xffffffffu);
+    rule->keep_hourly = dynbi_code_u32(coder, rule->keep_hourly, 0xffffffffu);
+    rule->keep_daily = dynbi_code_u32(coder, rule->keep_daily, 0xffffffffu);
+    dynbi_code_u64(coder, &rule->max_age_ms);
+}
+
 /* A table's settings. The tags follow, as their count and their texts. */
 static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_description *table)
 {
@@ -10079,6 +10864,11 @@ static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_des
     s->table_class = (dynb_table_class)dynbi_code_u32(coder, (uint32_t)s->table_class, 2);
     s->deletion_protection = (int)dynbi_code_u32(coder, s->deletion_protection ? 1 : 0, 2);
     dynbi_code_text(coder, &table->ttl_attribute);
+    table->recovery_period_days = dynbi_code_u32(coder, table->recovery_period_days,
+                                                 DYNB_RECOVERY_DAYS_MAX + 1);
+    dynbi_code_u64(coder, &table->recovery_from_ms);
+    dynbi_code_u64(coder, &table->recovery_lsn);
+    dynbi_code_retention(coder, &table->retention);
 }
 
 /* A backup's own details; the table it is of is in its key and settings. */
@@ -10095,6 +10885,7 @@ static void dynbi_code_details(dynbi_coder *coder, dynb_backup_description *back
 /* The storage side of a table or backup. */
 typedef struct dynbi_snapshot {
     uint64_t folded_lsn;
+    uint64_t folded_time_ms;
     uint64_t item_count;
     uint64_t size_bytes;
     dynbi_runs sets[DYNBI_SETS];
@@ -10127,6 +10918,7 @@ static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
 static void dynbi_code_counts(dynbi_coder *coder, dynbi_snapshot *snapshot)
 {
     dynbi_code_u64(coder, &snapshot->folded_lsn);
+    dynbi_code_u64(coder, &snapshot->folded_time_ms);
     dynbi_code_u64(coder, &snapshot->item_count);
     dynbi_code_u64(coder, &snapshot->size_bytes);
 }
@@ -10158,6 +10950,40 @@ static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot 
     uint32_t set;
     for (set = 0; set < DYNBI_SETS; ++set)
         dynbi_runs_free(allocator, &snapshot->sets[set]);
+}
+
+/* A place to rebuild a table's past from: a snapshot, and where the log goes on
+ * with the first change that it does not hold. */
+typedef struct dynbi_base {
+    dynbi_segment segment; /* holds the mark */
+    dynbi_log_mark mark;
+    dynbi_snapshot snapshot;
+} dynbi_base;
+
+static void dynbi_code_wide32(dynbi_coder *coder, uint32_t *number)
+{
+    uint64_t wide = *number;
+    dynbi_code_u64(coder, &wide);
+    if (wide > 0xffffffffu)
+        coder->is_broken = 1;
+    *number = (uint32_t)wide;
+}
+
+static void dynbi_code_extent(dynbi_coder *coder, dynbi_segment *segment)
+{
+    dynbi_code_wide32(coder, &segment->page);
+    dynbi_code_wide32(coder, &segment->page_count);
+}
+
+static void dynbi_code_place(dynbi_coder *coder, dynbi_base *base)
+{
+    dynbi_code_extent(coder, &base->segment);
+    dynbi_code_u64(coder, &base->segment.first_pos);
+    dynbi_code_u64(coder, &base->mark.pos);
+    dynbi_code_u64(coder, &base->mark.lsn);
+    dynbi_code_u64(coder, &base->mark.time_ms);
+    dynbi_code_wide32(coder, &base->mark.sum);
+    dynbi_code_wide32(coder, &base->mark.epoch);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -10267,6 +11093,49 @@ static dynb_rc dynbi_settings_read(const uint8_t *settings, size_t size, uint64_
     return DYNB_OK;
 }
 
+/* Starts reading a record that has nothing in front but its weight. */
+static void dynbi_coder_begin(dynbi_coder *coder, const dynbi_change *record)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    coder->at = record->value;
+    coder->end = record->value + record->value_size;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Reads the record of a base. allocator NULL: without its runs; else they are
+ * freed by dynbi_snapshot_free. */
+static dynb_rc dynbi_base_read(const dynb_allocator *allocator, const dynbi_change *record,
+                               dynbi_base *out, dynb_error *err)
+{
+    dynbi_record parts;
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&parts, 0, sizeof parts);
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_place(&coder, out);
+    if (!coder.is_broken && allocator) {
+        parts.snapshot = coder.at;
+        parts.snapshot_size = (size_t)(coder.end - coder.at);
+        return dynbi_snapshot_read(allocator, &parts, &out->snapshot, err);
+    }
+    dynbi_code_u64(&coder, &out->snapshot.folded_lsn);
+    dynbi_code_u64(&coder, &out->snapshot.folded_time_ms);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* Reads the record of a kept log segment. */
+static dynb_rc dynbi_segment_read(const dynbi_change *record, dynbi_segment *out, dynb_error *err)
+{
+    dynbi_coder coder;
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_extent(&coder, out);
+    if (coder.is_broken || coder.at != coder.end || record->key_size != 9)
+        return dynbi_record_broken(err);
+    out->first_pos = dynbi_load64_be(record->key + 1);
+    return DYNB_OK;
+}
+
 /* Puts a record together in `to`, replacing what it held. details NULL: a
  * table's record. */
 static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
@@ -10294,9 +11163,24 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
 static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
 {
     out->folded_lsn = table->folded_lsn;
+    out->folded_time_ms = table->folded_time_ms;
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     memcpy(out->sets, table->sets, sizeof out->sets);
+}
+
+#define DYNBI_TABLE_LSN_BITS 52u
+
+/* The number of the index-th table that the next frame creates. */
+static uint64_t dynbi_table_number(uint64_t last_lsn, uint32_t index)
+{
+    return (last_lsn + 1) | (uint64_t)index << DYNBI_TABLE_LSN_BITS;
+}
+
+/* The LSN of the frame that created a table. */
+static uint64_t dynbi_table_lsn(const dynbi_table *table)
+{
+    return table->id & (((uint64_t)1 << DYNBI_TABLE_LSN_BITS) - 1);
 }
 
 static void dynbi_table_view(const dynbi_table *table, uint32_t set, dynbi_view *view)
@@ -10418,6 +11302,11 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
+static int dynbi_retention_is_set(const dynb_backup_retention *rule)
+{
+    return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -10440,6 +11329,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     }
     memcpy(table->sets, snapshot.sets, sizeof table->sets);
     table->folded_lsn = snapshot.folded_lsn;
+    table->folded_time_ms = snapshot.folded_time_ms;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
     for (i = 0; i < table->sets[0].count; ++i)
@@ -10465,6 +11355,9 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     memcpy(table->name, settings.table_name, length + 1);
     (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
                               NULL);
+    table->recovery_days = settings.recovery_period_days;
+    table->recovery_lsn = settings.recovery_lsn;
+    table->has_retention = dynbi_retention_is_set(&settings.retention);
     for (i = 0; i < 2; ++i) {
         const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
         dynbi_key_part *part = &table->schema.part[table->schema.part_count];
@@ -10547,6 +11440,20 @@ static void dynbi_store_forget_uncounted(dynb *db, uint32_t index)
 {
     dynbi_free(&db->allocator, db->uncounted[index].key, db->uncounted[index].size);
     db->uncounted[index] = db->uncounted[--db->uncounted_count];
+}
+
+static void dynbi_opened_drop(dynb *db, dynbi_opened *opened)
+{
+    dynbi_table_free(db, opened->table);
+    dynbi_free(&db->allocator, opened->arn, opened->arn_size);
+    memset(opened, 0, sizeof *opened);
+}
+
+static void dynbi_store_drop_opened(dynb *db)
+{
+    uint32_t i;
+    for (i = 0; i < DYNBI_OPENED; ++i)
+        dynbi_opened_drop(db, &db->opened[i]);
 }
 
 /* --- pages and space --- */
@@ -10942,6 +11849,8 @@ static dynb_rc dynbi_stage(dynb *db, dynbi_op *op, const uint8_t *base, dynb_err
     dynbi_staged *staged;
     dynbi_record record;
     dynb_rc rc = DYNB_OK;
+    if (op->key_size >= 2 && (key[0] == 'L' || key[0] == 'P' || key[0] == 'X'))
+        return DYNB_OK; /* nothing in memory follows from it */
     if (op->key_size < 2 || (key[0] != 'T' && key[0] != 'B'))
         return dynbi_record_broken(err);
     staged = (dynbi_staged *)dynbi_allocate(&db->allocator, sizeof *staged);
@@ -11047,6 +11956,7 @@ static void dynbi_store_end_pending(dynb *db, const uint8_t *key, uint32_t key_s
     if (index == db->pending_count)
         return;
     table = db->pending[index].table;
+    db->sweep_is_due |= table->has_retention;
     dynbi_free(&db->allocator, db->pending[index].key, db->pending[index].key_size);
     memmove(db->pending + index, db->pending + index + 1,
             (db->pending_count - index - 1) * sizeof(dynbi_pending));
@@ -11068,6 +11978,7 @@ static void dynbi_apply_catalog(dynb *db, dynbi_op *op, const uint8_t *base)
         dynbi_store_set_pending(db, staged);
     else
         dynbi_store_set_table(db, staged);
+    ++db->catalog_changes;
     dynbi_staged_free(db, op);
 }
 
@@ -11231,6 +12142,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
             continue;
         }
         dynbi_apply(db, op, db->frame.bytes, db->log.tail.lsn);
+        op->table->newest->last_time_ms = db->log.tail.time_ms;
         if (op->staged)
             dynbi_apply_catalog(db, op, db->frame.bytes);
     }
@@ -11330,19 +12242,52 @@ static dynb_rc dynbi_mark_tree(dynbi_pages *pages, dynbi_reader *reader, const d
     }
 }
 
+/* The snapshot that a record of kind B, P or T refers to. */
+static dynb_rc dynbi_record_snapshot(const dynb_allocator *allocator, const dynbi_change *entry,
+                                     dynbi_snapshot *out, dynb_error *err)
+{
+    dynbi_record record;
+    dynbi_base base;
+    dynb_rc rc;
+    if (entry->key[0] == 'P') {
+        rc = dynbi_base_read(allocator, entry, &base, err);
+        *out = base.snapshot;
+        return rc;
+    }
+    rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record, err);
+    return rc == DYNB_OK ? dynbi_snapshot_read(allocator, &record, out, err) : rc;
+}
+
+/* Marks a log segment that is kept behind the mark. */
+static dynb_rc dynbi_mark_segment(dynbi_pages *pages, const dynbi_reader *reader,
+                                  const dynbi_change *entry, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(entry, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (segment.page < 2 || segment.page_count == 0 || segment.page >= reader->page_limit ||
+        segment.page_count > reader->page_limit - segment.page)
+        return dynbi_record_broken(err);
+    (void)dynbi_pages_mark(pages, segment.page, segment.page_count);
+    return DYNB_OK;
+}
+
 /* Marks what a record of the catalog refers to. *is_counted: its totals are
  * exact. */
 static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
                                  const dynbi_change *entry, int *is_counted, dynb_error *err)
 {
     uint64_t items, bytes;
-    dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t set, i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record,
-                                    err);
-    if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(reader->allocator, &record, &snapshot, err);
+    dynb_rc rc;
+    *is_counted = 1;
+    if (entry->key[0] == 'X')
+        return DYNB_OK;
+    if (entry->key[0] == 'L')
+        return dynbi_mark_segment(pages, reader, entry, err);
+    rc = dynbi_record_snapshot(reader->allocator, entry, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
     for (set = 0; set < DYNBI_SETS; ++set) {
@@ -11654,6 +12599,7 @@ static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
             rc = dynbi_stage(db, op, frame->payload, err);
         if (rc == DYNB_OK) {
             dynbi_apply(db, op, frame->payload, frame->lsn);
+            op->table->newest->last_time_ms = frame->time_ms;
             if (op->staged)
                 dynbi_apply_catalog(db, op, frame->payload);
         }
@@ -11718,7 +12664,10 @@ static dynb_rc dynbi_mark_visit(void *ctx, const dynbi_change *record, dynb_erro
 {
     dynb *db = (dynb *)ctx;
     int is_counted = 1;
-    dynb_rc rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
+    dynb_rc rc = DYNB_OK;
+    if (record->key[0] == 'L' || record->key[0] == 'P' || record->key[0] == 'X')
+        db->sweep_is_due = 1;
+    rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
     if (rc == DYNB_OK && record->key[0] == 'B' && !is_counted &&
         dynbi_store_find_pending(db, record->key, record->key_size) == db->pending_count)
         dynbi_store_note_uncounted(db, record->key, record->key_size);
@@ -11750,6 +12699,7 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
 {
     dynbi_run run;
     uint8_t kind;
+    uint32_t i;
     dynb_rc rc = dynbi_store_prepare(db, err);
     if (rc != DYNB_OK)
         return rc;
@@ -11768,6 +12718,8 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
         rc = dynbi_recover_pages(db, err);
     db->checkpoint_pos = db->super.log_mark.pos;
     db->change_lsn = db->log.tail.lsn;
+    for (i = 0; i < db->live_count; ++i)
+        db->sweep_is_due |= db->tables[i]->has_retention;
     return rc;
 }
 
@@ -11796,6 +12748,7 @@ static dynb_rc dynbi_store_seal(dynb *db, dynb_error *err)
 static void dynbi_store_free(dynb *db)
 {
     uint32_t i;
+    dynbi_store_drop_opened(db);
     for (i = 0; i < db->op_count; ++i)
         dynbi_staged_free(db, &db->ops[i]);
     for (i = 0; i < db->table_count; ++i)
@@ -12237,8 +13190,9 @@ static int dynbi_tags_insert(dynb_tag *tags, uint32_t *count, dynb_tag tag)
 
 /* --- control plane --- */
 
-/* Logs a table's record, made of settings in db->value and a snapshot. */
-static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+/* Adds a table's record, made of settings in db->value and a snapshot, to the
+ * transaction. */
+static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
                                const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynbi_record record;
@@ -12251,8 +13205,6 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     rc = dynbi_record_make(&db->record, &record, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, name, name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
     if (rc != DYNB_OK)
         return rc;
     change.key = db->key.bytes;
@@ -12260,6 +13212,14 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Logs one table's record. */
+static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
+                               const dynbi_snapshot *snapshot, dynb_error *err)
+{
+    dynb_rc rc = dynbi_change_begin(db, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, name_length, snapshot, err) : rc;
 }
 
 /* Gives a new table its identity. */
@@ -12304,7 +13264,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     snapshot.folded_lsn = db->log.tail.lsn;
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, tags, tag_count, err);
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), &table, tags,
+                             tag_count, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, input->table_name, length, &snapshot, err);
     if (rc == DYNB_OK && out)
@@ -12410,14 +13371,15 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     return rc == DYNB_OK ? dynbi_table_describe(db, found, out, result, err) : rc;
 }
 
-static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_description *out,
-                                  dynb_result *result, dynb_error *err)
+/* Begins the transaction that deletes a table, *out, if it may be deleted. */
+static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table **out,
+                                        dynb_error *err)
 {
     dynb_table_description table;
-    dynbi_change change;
     dynbi_table *found;
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    *out = found;
     if (rc == DYNB_OK)
         rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc != DYNB_OK)
@@ -12427,12 +13389,17 @@ static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_descrip
                           "Resource cannot be deleted as it is currently protected against "
                           "deletion. Disable deletion protection first.");
     rc = dynbi_store_begin_writing(db, err);
+    return rc == DYNB_OK ? dynbi_change_begin(db, err) : rc;
+}
+
+/* Adds the deletion to the transaction and ends it. */
+static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_description *out,
+                                      dynb_result *result, dynb_error *err)
+{
+    dynbi_change change;
+    dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
-        rc = dynbi_table_describe(db, found, out, result, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_key(db, found->name, found->name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
+        rc = dynbi_table_key(db, table->name, table->name_length, err);
     if (rc != DYNB_OK)
         return rc;
     memset(&change, 0, sizeof change);
@@ -12564,17 +13531,30 @@ static dynb_rc dynbi_tags_list(dynb *db, const char *arn, const dynb_tag **tags,
 
 /* --- items: writing --- */
 
-/* Copies what a view holds for db->key as an item into the result. */
-static dynb_rc dynbi_item_read(dynb *db, const dynbi_table *table, dynb_item *out,
+/* What is read: a view, with the table it is of for its keys and its name. */
+typedef struct dynbi_place {
+    const dynbi_table *table;
+    dynbi_view view;
+} dynbi_place;
+
+/* A live table as it is now. */
+static dynbi_place dynbi_place_of(const dynbi_table *table)
+{
+    dynbi_place place;
+    place.table = table;
+    dynbi_table_view(table, 0, &place.view);
+    return place;
+}
+
+/* Copies what a place holds for db->key as an item into the result. */
+static dynb_rc dynbi_item_read(dynb *db, const dynbi_place *place, dynb_item *out,
                                dynb_result *result, dynb_error *err)
 {
     const uint32_t key_size = (uint32_t)db->key.used_bytes;
+    const dynbi_table *table = place->table;
     dynbi_found found;
-    dynbi_view view;
     size_t size;
-    dynb_rc rc;
-    dynbi_table_view(table, 0, &view);
-    rc = dynbi_view_get(&db->reader, &view, db->key.bytes, key_size, &found, err);
+    dynb_rc rc = dynbi_view_get(&db->reader, &place->view, db->key.bytes, key_size, &found, err);
     if (rc != DYNB_OK || !found.is_there)
         return rc;
     if (!found.is_tombstone) {
@@ -12650,8 +13630,10 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     dynb_rc rc = dynbi_table_find(db, write->table, DYNB_OK, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_item_encode(db, table, write->item, write->is_delete, err);
-    if (rc == DYNB_OK && options && options->return_old)
-        rc = dynbi_item_read(db, table, old, result, err);
+    if (rc == DYNB_OK && options && options->return_old) {
+        const dynbi_place place = dynbi_place_of(table);
+        rc = dynbi_item_read(db, &place, old, result, err);
+    }
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK)
@@ -12754,14 +13736,11 @@ static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t wri
     return dynbi_item_commit(db, options, err);
 }
 
-static dynb_rc dynbi_item_get(dynb *db, const char *name, dynb_item key, dynb_item *out,
+static dynb_rc dynbi_item_get(dynb *db, const dynbi_place *place, dynb_item key, dynb_item *out,
                               dynb_result *result, dynb_error *err)
 {
-    dynbi_table *table;
-    dynb_rc rc = dynbi_table_find(db, name, DYNB_OK, &table, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_item_encode(db, table, key, 1, err);
-    return rc == DYNB_OK ? dynbi_item_read(db, table, out, result, err) : rc;
+    dynb_rc rc = dynbi_item_encode(db, place->table, key, 1, err);
+    return rc == DYNB_OK ? dynbi_item_read(db, place, out, result, err) : rc;
 }
 
 /* --- items: query and scan --- */
@@ -12932,15 +13911,13 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
     return rc;
 }
 
-static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_table *table,
-                             dynbi_view *view)
+static void dynbi_range_init(dynb *db, dynbi_range_read *read, const dynbi_place *place)
 {
     memset(read, 0, sizeof *read);
     read->from.allocator = &db->allocator;
     read->to.allocator = &db->allocator;
-    read->table = table;
-    dynbi_table_view(table, 0, view);
-    read->view = view;
+    read->table = place->table;
+    read->view = &place->view;
 }
 
 static void dynbi_range_free(dynbi_range_read *read)
@@ -13018,15 +13995,13 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
     return DYNB_OK;
 }
 
-static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_page *out,
+static dynb_rc dynbi_table_query(dynb *db, const dynbi_place *place,
+                                 const dynb_query_input *input, dynb_page *out,
                                  dynb_result *result, dynb_error *err)
 {
+    const dynbi_table *table = place->table;
     dynbi_range_read read;
-    dynbi_table *table;
-    dynbi_view view;
-    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
-    if (rc != DYNB_OK)
-        return rc;
+    dynb_rc rc;
     if (input->condition != DYNB_SORT_ANY && table->schema.part_count < 2)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Query condition missed key schema element: table %s has no sort key",
@@ -13035,7 +14010,7 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeyConditionExpression: Incorrect operand type for operator "
                           "or function; operator or function: begins_with, operand type: N");
-    dynbi_range_init(db, &read, table, &view);
+    dynbi_range_init(db, &read, place);
     read.descending = input->descending;
     read.limit = input->limit;
     rc = dynbi_query_range(input, &read, err);
@@ -13047,16 +14022,12 @@ static dynb_rc dynbi_table_query(dynb *db, const dynb_query_input *input, dynb_p
     return rc;
 }
 
-static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
-                                dynb_result *result, dynb_error *err)
+static dynb_rc dynbi_table_scan(dynb *db, const dynbi_place *place, const dynb_scan_input *input,
+                                dynb_page *out, dynb_result *result, dynb_error *err)
 {
     dynbi_range_read read;
-    dynbi_table *table;
-    dynbi_view view;
-    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_OK, &table, err);
-    if (rc != DYNB_OK)
-        return rc;
-    dynbi_range_init(db, &read, table, &view);
+    dynb_rc rc = DYNB_OK;
+    dynbi_range_init(db, &read, place);
     read.limit = input->limit;
     read.segment = input->segment;
     read.total_segments = input->total_segments > 1 ? input->total_segments : 0;
@@ -13066,6 +14037,176 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
         rc = dynbi_range_run(db, &read, out, result, err);
     dynbi_range_free(&read);
     return rc;
+}
+
+/* --- items: comparing --- */
+
+#define DYNBI_COMPARE_LOOKS 65536u /* candidates a page looks at: the lock is held meanwhile */
+
+/* Adds one image to the page: its size, 4 bytes, then its own; size 0: none. */
+static dynb_rc dynbi_difference_add(const dynbi_place *place, const dynbi_buffer *key,
+                                    const dynbi_found *found, dynb_result *result,
+                                    dynb_error *err)
+{
+    const dynbi_schema *schema = &place->table->schema;
+    const uint32_t key_size = (uint32_t)key->used_bytes;
+    size_t bound = found->is_there
+                       ? dynbi_item_restored_bound(schema, key_size, found->value_size)
+                       : 0;
+    size_t needed = result->used_bytes + 4 + bound, size = 0;
+    dynb_rc rc = DYNB_OK;
+    if (needed > result->capacity_bytes)
+        rc = dynbi_result_grow(result, needed + needed / 2 + 4096, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (found->is_there) {
+        size = dynbi_item_restore(schema, key->bytes, key_size, found->value, found->value_size,
+                                  result->memory + result->used_bytes + 4);
+        if (!size)
+            return dynbi_fail(err, DYNB_CORRUPT, "an item of table %s is damaged",
+                              place->table->name);
+    }
+    dynbi_store32(result->memory + result->used_bytes, (uint32_t)size);
+    result->used_bytes += 4 + size;
+    return DYNB_OK;
+}
+
+/* Puts the array of differences behind the images gathered, then the last key,
+ * which is in db->key if there is one. */
+static dynb_rc dynbi_difference_finish(dynb *db, const dynbi_place *place, uint32_t count,
+                                       dynb_difference_page *out, dynb_result *result,
+                                       dynb_error *err)
+{
+    const dynbi_schema *schema = &place->table->schema;
+    size_t key_bound = dynbi_item_restored_bound(schema, db->key.used_bytes, 16);
+    size_t used = (result->used_bytes + 7) & ~(size_t)7, pos = 0;
+    size_t needed = used + count * sizeof(dynb_difference) + key_bound + 16;
+    dynb_difference *differences;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    if (needed > result->capacity_bytes)
+        rc = dynbi_result_grow(result, needed, err);
+    if (rc != DYNB_OK)
+        return rc;
+    result->used_bytes = used;
+    differences = (dynb_difference *)dynbi_result_take(result, count * sizeof *differences);
+    for (i = 0; i < 2 * count; ++i) {
+        dynb_item *item = i % 2 ? &differences[i / 2].new_item : &differences[i / 2].old_item;
+        item->size_bytes = dynbi_load32(result->memory + pos);
+        item->bytes = item->size_bytes ? result->memory + pos + 4 : NULL;
+        pos += 4 + (size_t)item->size_bytes;
+    }
+    out->differences = differences;
+    out->count = count;
+    if (db->key.used_bytes) {
+        uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
+        size_t size = dynbi_key_item(schema, db->key.bytes, db->key.used_bytes, to);
+        if (!size)
+            return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
+                              place->table->name);
+        out->last_key.bytes = to;
+        out->last_key.size_bytes = (uint32_t)size;
+    }
+    return DYNB_OK;
+}
+
+/* Gathers differences from where `compare` stands. *count of them; db->key is
+ * left empty at the end of all, else at the last key looked at. */
+static dynb_rc dynbi_difference_gather(dynb *db, dynbi_compare *compare, const dynbi_place *place,
+                                       const dynb_compare_input *input, uint32_t *count,
+                                       dynb_result *result, dynb_error *err)
+{
+    const size_t limit = input->limit_bytes ? input->limit_bytes : DYNB_PAGE_MAX_BYTES;
+    uint32_t looks;
+    dynb_rc rc = DYNB_OK;
+    db->key.used_bytes = 0;
+    for (looks = 0; rc == DYNB_OK && compare->is_at; ++looks) {
+        const size_t before = result->used_bytes;
+        dynbi_both both;
+        int differs = 0;
+        if (looks == DYNBI_COMPARE_LOOKS || (*count && *count == input->limit))
+            return DYNB_OK;
+        rc = dynbi_compare_look(compare, &both, &differs, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (differs) {
+            rc = dynbi_difference_add(&place[0], &compare->key, &both.found[0], result, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_difference_add(&place[1], &compare->key, &both.found[1], result, err);
+            if (rc == DYNB_OK && *count && result->used_bytes - 8 * (*count + 1) > limit) {
+                result->used_bytes = before; /* one too many: the next page's first */
+                dynbi_both_close(&db->reader, &both);
+                return DYNB_OK;
+            }
+            ++*count;
+        }
+        dynbi_both_close(&db->reader, &both);
+        db->key.used_bytes = 0;
+        if (rc == DYNB_OK &&
+            !dynbi_buffer_append(&db->key, compare->key.bytes, compare->key.used_bytes))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        if (rc == DYNB_OK)
+            rc = dynbi_compare_next(compare, err);
+    }
+    if (rc == DYNB_OK)
+        db->key.used_bytes = 0;
+    return rc;
+}
+
+/* Puts the key to go on after in db->key, as the first that can come. */
+static dynb_rc dynbi_difference_resume(dynb *db, const dynbi_place *place, dynb_item start_after,
+                                       dynb_error *err)
+{
+    dynb_rc rc;
+    db->key.used_bytes = 0;
+    if (!start_after.bytes)
+        return DYNB_OK;
+    rc = dynb_item_check(start_after, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_key_encode(&place->table->schema, start_after, 1, &db->key, err);
+    if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, "", 1))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return rc;
+}
+
+static int dynbi_schema_is_same(const dynbi_schema *a, const dynbi_schema *b)
+{
+    uint32_t i;
+    for (i = 0; i < a->part_count && i < b->part_count; ++i) {
+        const dynbi_key_part *x = &a->part[i], *y = &b->part[i];
+        if (x->type != y->type || x->name_length != y->name_length ||
+            memcmp(x->name, y->name, x->name_length) != 0)
+            return 0;
+    }
+    return a->part_count == b->part_count;
+}
+
+/* One page of what differs between place[0], the old one, and place[1]. */
+static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
+                                    const dynb_compare_input *input, dynb_difference_page *out,
+                                    dynb_result *result, dynb_error *err)
+{
+    dynbi_compare compare;
+    uint32_t count = 0;
+    dynb_rc rc;
+    if (!dynbi_schema_is_same(&place[0].table->schema, &place[1].table->schema))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "tables %s and %s have different key schemas; what can be compared is "
+                          "two backups of one table, the table, and tables restored from them",
+                          place[0].table->name, place[1].table->name);
+    rc = dynbi_difference_resume(db, place, input->start_after, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_compare_init(&compare, &db->reader, &place[0].view, &place[1].view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_result_reserve(result, &db->memory.outer, 1024, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_compare_seek(&compare, db->key.used_bytes ? db->key.bytes : NULL,
+                                (uint32_t)db->key.used_bytes, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_difference_gather(db, &compare, place, input, &count, result, err);
+    dynbi_compare_free(&compare);
+    return rc == DYNB_OK ? dynbi_difference_finish(db, place, count, out, result, err) : rc;
 }
 
 /* ===========================================================================
@@ -13195,6 +14336,14 @@ static size_t dynbi_backup_room(const dynbi_record *record)
            DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64;
 }
 
+/* What a backup does not tell of its table, nor bring back: contract 2.2. */
+static void dynbi_forget_recovery(dynb_table_description *table)
+{
+    table->recovery_period_days = 0;
+    table->recovery_from_ms = table->recovery_lsn = 0;
+    memset(&table->retention, 0, sizeof table->retention);
+}
+
 /* Fills a description from a record and its key; the room was reserved. */
 static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_size,
                                  const dynbi_record *record, dynb_backup_description *out,
@@ -13215,6 +14364,7 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                             result, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_forget_recovery(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
@@ -13284,20 +14434,37 @@ static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
     return DYNB_OK;
 }
 
+/* The oldest generation that holds changes, or NULL. */
+static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
+{
+    dynbi_generation *generation = table->newest, *oldest = NULL;
+    for (; generation; generation = generation->next) {
+        if (generation->entry_count)
+            oldest = generation;
+    }
+    return oldest;
+}
+
 /* Nonzero: every change is in the runs. */
 static int dynbi_table_is_folded(const dynbi_table *table)
 {
-    const dynbi_generation *generation = table->newest;
-    while (generation && generation->entry_count == 0)
-        generation = generation->next;
-    return generation == NULL;
+    return dynbi_table_oldest(table) == NULL;
 }
 
-/* Adds one table's backup record to the transaction. */
-static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *backup_name,
-                                uint64_t time_ms, dynb_error *err)
+/* The time of a backup made now; an id has 14 digits. */
+static uint64_t dynbi_backup_time(const dynb *db)
 {
-    dynb_backup_description details;
+    uint64_t time_ms = dynbi_store_time(db);
+    return time_ms < 99999999999999u ? time_ms : 99999999999999u;
+}
+
+/* Adds one table's backup record to the transaction. Of the details, name, type
+ * and times are given; a SYSTEM backup's creation may have to move on a
+ * millisecond. */
+static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
+                                dynb_backup_description *details, dynb_error *err)
+{
+    const int is_system = details->type == DYNB_BACKUP_SYSTEM;
     dynbi_backup_name name;
     dynbi_snapshot snapshot;
     dynbi_record record;
@@ -13306,25 +14473,34 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     char id[DYNBI_BACKUP_ID_SIZE + 1];
     /* looks random, yet no two of 2^32 changes in a row share it */
     uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
-    dynb_rc rc;
+    int is_taken = 1;
+    dynb_rc rc = DYNB_OK;
     name.table_name = table->name;
     name.table_name_length = table->name_length;
     name.id = id;
-    (void)dynbi_format(id, sizeof id, "%014u-%08x", time_ms, suffix & 0xffffffffu);
-    rc = dynbi_backup_key(db, &name, err);
+    while (rc == DYNB_OK && is_taken) {
+        (void)dynbi_format(id, sizeof id, "%014u-%08x", details->created_at_ms,
+                           is_system ? (uint64_t)0 : suffix & 0xffffffffu);
+        rc = dynbi_backup_key(db, &name, err);
+        is_taken = 0;
+        if (rc == DYNB_OK && is_system)
+            rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
+                                   &is_taken, err);
+        if (is_taken) {
+            details->created_at_ms += 1;
+            details->expires_at_ms += 1;
+        }
+    }
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
     memset(&record, 0, sizeof record);
     memset(&change, 0, sizeof change);
     memset(&coder, 0, sizeof coder);
-    details.backup_name = backup_name;
-    details.status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
-    details.created_at_ms = time_ms;
-    details.lsn = db->log.tail.lsn + 1;
+    details->status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
+    details->lsn = db->log.tail.lsn + 1;
     db->value.used_bytes = 0;
     coder.out = &db->value;
-    dynbi_code_details(&coder, &details);
+    dynbi_code_details(&coder, details);
     if (coder.is_broken)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
     record.details = db->value.bytes;
@@ -13339,7 +14515,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
-    if (details.status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
+    if (details->status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
         dynbi_store_note_uncounted(db, change.key, change.key_size);
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
 }
@@ -13391,8 +14567,8 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
                                    dynb_result *result, dynb_error *err)
 {
     dynbi_table **tables = (dynbi_table **)dynbi_allocate(&db->allocator, count * sizeof *tables);
+    dynb_backup_description details;
     uint32_t i;
-    uint64_t time_ms;
     dynb_rc rc = DYNB_OK;
     if (!tables)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for %u tables", (uint64_t)count);
@@ -13403,15 +14579,17 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
         rc = dynbi_backup_throttle(db, count, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
-    time_ms = dynbi_store_time(db);
-    if (time_ms > 99999999999999u)
-        time_ms = 99999999999999u; /* an id has 14 digits */
+    memset(&details, 0, sizeof details);
+    details.backup_name = backup_name;
+    details.created_at_ms = dynbi_backup_time(db);
     for (i = 0; rc == DYNB_OK && i < count; ++i)
-        rc = dynbi_backup_add(db, tables[i], backup_name, time_ms, err);
+        rc = dynbi_backup_add(db, tables[i], &details, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_backup_describe_added(db, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        db->sweep_is_due |= tables[i]->has_retention;
     dynbi_free(&db->allocator, tables, count * sizeof *tables);
     return rc;
 }
@@ -13596,6 +14774,153 @@ static dynb_rc dynbi_backup_list_run(dynb *db, const dynb_list_backups_input *in
     return rc;
 }
 
+/* --- reading inside backups --- */
+
+/* A backup that is still to be built: its table's runs, and of its changes in
+ * memory those up to the marker, after which a new generation began. */
+static void dynbi_pending_place(const dynbi_pending *pending, dynbi_place *out)
+{
+    const dynbi_generation *generation;
+    *out = dynbi_place_of(pending->table);
+    generation = out->view.newest;
+    while (generation && (generation->entry_count == 0 || generation->first_lsn > pending->lsn))
+        generation = generation->next;
+    DYNBI_ASSERT(!generation || generation->last_lsn <= pending->lsn);
+    out->view.newest = generation;
+}
+
+/* Makes a table of the backup's record. */
+static dynb_rc dynbi_opened_fill(dynb *db, dynbi_opened *opened, const char *arn, size_t arn_size,
+                                 const dynbi_record *record, dynb_error *err)
+{
+    dynb_rc rc = dynbi_table_make(db, record, &opened->table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    opened->arn = (char *)dynbi_allocate(&db->allocator, arn_size);
+    if (!opened->arn) {
+        dynbi_table_free(db, opened->table);
+        memset(opened, 0, sizeof *opened);
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup's name");
+    }
+    opened->arn_size = arn_size;
+    memcpy(opened->arn, arn, arn_size);
+    return DYNB_OK;
+}
+
+/* The place of a backup among those open, or the one to use for it: free, or
+ * unused longest. All are dropped when the catalog has changed: a deleted
+ * backup's nodes may be gone. */
+static dynbi_opened *dynbi_opened_find(dynb *db, const char *arn, size_t arn_size)
+{
+    dynbi_opened *oldest = &db->opened[0];
+    uint32_t i;
+    if (db->opened_at != db->catalog_changes) {
+        dynbi_store_drop_opened(db);
+        db->opened_at = db->catalog_changes;
+    }
+    for (i = 0; i < DYNBI_OPENED; ++i) {
+        dynbi_opened *opened = &db->opened[i];
+        if (opened->arn_size == arn_size && memcmp(opened->arn, arn, arn_size) == 0)
+            return opened;
+        if (opened->used_at < oldest->used_at)
+            oldest = opened;
+    }
+    dynbi_opened_drop(db, oldest);
+    return oldest;
+}
+
+static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, dynb_error *err)
+{
+    const size_t arn_size = dynbi_length(arn) + 1;
+    dynbi_opened *opened = dynbi_opened_find(db, arn, arn_size);
+    dynbi_backup_name name;
+    dynbi_record record;
+    uint32_t pending;
+    int is_our_region;
+    dynb_rc rc;
+    if (!opened->arn) {
+        rc = dynbi_backup_parse(db, arn, &name, &is_our_region, err);
+        if (rc != DYNB_OK)
+            return rc;
+        pending = dynbi_store_find_pending(db, db->key.bytes, db->key.used_bytes);
+        if (pending < db->pending_count) {
+            dynbi_pending_place(&db->pending[pending], out);
+            return DYNB_OK;
+        }
+        rc = dynbi_backup_read(db, arn, &record, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_opened_fill(db, opened, arn, arn_size, &record, err);
+        if (rc != DYNB_OK)
+            return rc;
+    }
+    opened->used_at = ++db->opened_clock;
+    *out = dynbi_place_of(opened->table);
+    return DYNB_OK;
+}
+
+/* Finds what a source names: the one way from a name to what is read. A place
+ * is good until the lock is given up; code as for dynbi_table_find. */
+static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, dynb_rc code,
+                                  dynbi_place *out, dynb_error *err)
+{
+    dynbi_table *table;
+    dynb_rc rc;
+    if (!source->table == !source->backup_arn)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          source->table ? "table and backup_arn are both given; leave one NULL"
+                                        : "table is NULL; give a name or an ARN, or backup_arn "
+                                          "where there is one");
+    if (source->backup_arn)
+        return dynbi_backup_place(db, source->backup_arn, out, err);
+    rc = dynbi_table_find(db, source->table, code, &table, err);
+    if (rc == DYNB_OK)
+        *out = dynbi_place_of(table);
+    return rc;
+}
+
+static dynb_rc dynbi_source_get(dynb *db, const dynb_source *source, dynb_item key,
+                                dynb_item *out, dynb_result *result, dynb_error *err)
+{
+    dynbi_place place;
+    dynb_rc rc = dynbi_source_place(db, source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_item_get(db, &place, key, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_query(dynb *db, const dynb_query_input *input, dynb_page *out,
+                                  dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    dynbi_place place;
+    dynb_rc rc;
+    source.table = input->table;
+    source.backup_arn = input->backup_arn;
+    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_table_query(db, &place, input, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
+                                 dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    dynbi_place place;
+    dynb_rc rc;
+    source.table = input->table;
+    source.backup_arn = input->backup_arn;
+    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    return rc == DYNB_OK ? dynbi_table_scan(db, &place, input, out, result, err) : rc;
+}
+
+static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
+                                    dynb_difference_page *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    dynbi_place place[2];
+    dynb_rc rc = dynbi_source_place(db, &input->from, DYNB_RESOURCE_NOT_FOUND, &place[0], err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &input->to, DYNB_RESOURCE_NOT_FOUND, &place[1], err);
+    return rc == DYNB_OK ? dynbi_places_compare(db, place, input, out, result, err) : rc;
+}
+
 /* --- deleting and restoring --- */
 
 static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_description *out,
@@ -13613,10 +14938,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
         result = &own_result;
     }
     rc = dynbi_backup_describe(db, arn, &record, out, result, err);
-    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
-        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
-                        "The backup is either being created, deleted or restored to a table: %s",
-                        arn);
     if (rc == DYNB_OK && out->type == DYNB_BACKUP_SYSTEM) {
         dynbi_time_text(out->expires_at_ms, expiry);
         rc = dynbi_fail(err, DYNB_VALIDATION,
@@ -13624,6 +14945,10 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
                         "arn %s. It will automatically expire on %s",
                         arn, expiry);
     }
+    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
+                        "The backup is either being created, deleted or restored to a table: %s",
+                        arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     memset(&change, 0, sizeof change);
@@ -13649,30 +14974,30 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->ttl_attribute = NULL;
     table->settings.table_class = DYNB_STANDARD;
     table->settings.deletion_protection = 0;
+    dynbi_forget_recovery(table);
 }
 
-static dynb_rc dynbi_restore_log(dynb *db, const char *name, const dynb_backup_description *backup,
-                                 const dynbi_snapshot *snapshot, dynb_error *err)
+/* Adds the index-th table of a restore to the transaction, with the backup's
+ * snapshot. */
+static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t index,
+                                       const dynb_backup_description *backup,
+                                       const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynb_table_description table = backup->source;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_rc rc;
     dynbi_restore_settings(&table, name);
     dynbi_table_baptize(db, &table, uuid, label);
-    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, &table, NULL, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_commit(db, db->config.durability, err);
-    return rc;
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
+                             NULL, 0, err);
+    return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
 }
 
-static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
-                                    dynb_table_description *out, dynb_result *result,
-                                    dynb_error *err)
+/* Checks one restore and adds it; *room grows by what its description takes. */
+static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint32_t index,
+                                 size_t *room, dynb_error *err)
 {
     const char *name = input->target_table_name;
-    size_t length = dynbi_length(name), room;
     dynb_backup_description backup;
     dynb_result source;
     dynbi_backup_name parsed;
@@ -13692,38 +15017,767 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *input,
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "Invalid Request: sseSpecificationOverride must be provided for "
                         "cross-region restores");
-    if (rc == DYNB_OK && dynbi_store_find_table(db, name, length))
+    if (rc == DYNB_OK && dynbi_store_find_table(db, name, dynbi_length(name)))
         rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
-    if (rc == DYNB_OK && db->live_count >= 2500)
-        rc = dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                        "Subscriber limit exceeded: there are 2500 tables already");
-    room = rc == DYNB_OK ? dynbi_describe_room((size_t)record.settings_size + 512, length) +
-                               dynbi_length(backup.backup_arn) +
-                               dynbi_length(backup.source.table_arn) + 64
-                         : 0;
+    if (rc == DYNB_OK)
+        *room += dynbi_describe_room((size_t)record.settings_size + 512, dynbi_length(name)) +
+                 2 * dynbi_length(input->backup_arn) + 64;
+    if (rc == DYNB_OK)
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+    if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_add_table(db, name, index, &backup, &snapshot, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    dynb_result_free(&source);
+    return rc;
+}
+
+/* Describes a table just restored; the room was reserved. */
+static dynb_rc dynbi_restore_describe(const dynb *db, const dynb_restore_input *input,
+                                      dynb_table_description *out, dynb_result *result,
+                                      dynb_error *err)
+{
+    const char *name = input->target_table_name, *arn = input->backup_arn;
+    const dynbi_table *table = dynbi_store_find_table(db, name, dynbi_length(name));
+    dynb_rc rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
+    size_t table_arn_length = 0; /* what stands before the backup's own part */
+    while (!dynbi_text_starts(arn + table_arn_length, "/backup/"))
+        ++table_arn_length;
+    out->item_count = table->item_count;
+    out->size_bytes = table->size_bytes;
+    out->status = DYNB_TABLE_CREATING;
+    out->restoring = 1;
+    out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
+    out->restore_source_table_arn = dynbi_result_text(result, arn, table_arn_length);
+    out->restored_at_ms = db->log.tail.time_ms;
+    return rc;
+}
+
+/* Targets are new, and each is named once. */
+static dynb_rc dynbi_restore_check(const dynb *db, const dynb_restore_input *inputs,
+                                   uint32_t count, dynb_error *err)
+{
+    uint32_t i, j;
+    for (i = 1; i < count; ++i) {
+        for (j = 0; j < i; ++j) {
+            if (dynbi_text_equal(inputs[i].target_table_name, inputs[j].target_table_name))
+                return dynbi_fail(err, DYNB_VALIDATION, "table %s is named twice",
+                                  inputs[i].target_table_name);
+        }
+    }
+    if (db->live_count + (uint64_t)count > 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, uint32_t count,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    size_t room = 0;
+    uint32_t i;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        rc = dynbi_restore_add(db, &inputs[i], i, &room, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_check(db, inputs, count, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
     if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+        rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && out && i < count; ++i)
+        rc = dynbi_restore_describe(db, &inputs[i], &out[i], result, err);
+    return rc;
+}
+
+/* --- history: what point-in-time recovery needs ---
+ *
+ * The past of a table is a base plus the log from there. A base is what the
+ * table's snapshot was before some generation was folded: it holds all changes
+ * up to the generation's first one, so its place in the log is that
+ * generation's first_mark. It is noted in the catalog by the frame that
+ * publishes the fold, and costs its list of runs; its nodes are shared. The
+ * live snapshot is the newest base, and the only one of a table that is not
+ * written: such a table keeps no log.
+ *
+ *     base 1      base 2            live snapshot
+ *     folded|mark folded     |mark  folded |mark       (LSNs, rising)
+ *     ------|.....-----------|......-------|.......... log
+ *           changes      none  changes      changes in memory
+ *
+ * State at time T: the newest base whose last change is not after T, then the
+ * table's changes in the log from its mark on, while their time is not after T.
+ * Times in the log never fall, whatever the clock does, so this is one state,
+ * and it never changes once the clock has passed T. Where the clock stepped
+ * back, frames keep the latest time seen: all of them belong to that
+ * millisecond, until the clock has caught up; nothing is lost, but these states
+ * cannot be told apart by time.
+ *
+ * Kept are, for a table with recovery on, the bases that the window needs, and
+ * the log from the oldest one's mark. A base is noted only where more log than
+ * a gap lies between it and the one before, and after a day only where four
+ * gaps do; so rebuilding reads at most about so much, and the nodes that bases
+ * alone hold are what tidying rewrote: a constant times the changes. The log is
+ * shared: with recovery on for one table it is kept for all. A checkpoint
+ * leaves segments behind; those still needed it puts into the catalog, so that
+ * memory need not know them and a marking finds them. The sweep takes bases and
+ * segments out of the catalog again.
+ *
+ * A base's key names the LSN of the change that switched recovery on. Switching
+ * it off and on again starts anew: bases of before are never looked at, and
+ * swept away. */
+
+#define DYNBI_BASE_KEY_BYTES 25u
+#define DYNBI_DAY_MS ((uint64_t)86400000u)
+#define DYNBI_OLD_BASE_MS DYNBI_DAY_MS
+#define DYNBI_OLD_BASE_GAPS 4u
+
+/* Log that may lie between two bases. */
+static uint64_t dynbi_history_gap(const dynb *db)
+{
+    return 2 * db->generation_max;
+}
+
+static void dynbi_base_key(uint8_t key[DYNBI_BASE_KEY_BYTES], const dynbi_table *table,
+                           uint64_t folded_lsn)
+{
+    key[0] = 'P';
+    dynbi_store64_be(key + 1, table->id);
+    dynbi_store64_be(key + 9, table->recovery_lsn);
+    dynbi_store64_be(key + 17, folded_lsn);
+}
+
+/* Finds, among a table's bases in the catalog, the newest whose last change is
+ * not after time_ms, or with is_oldest the oldest of all. */
+static dynb_rc dynbi_base_find(dynb *db, const dynbi_table *table, uint64_t time_ms,
+                               int is_oldest, dynbi_base *out, int *is_there, dynb_error *err)
+{
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    const dynbi_change *record;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynb_rc rc;
+    *is_there = 0;
+    dynbi_base_key(key, table, is_oldest ? 0 : ~(uint64_t)0);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, !is_oldest, err);
+    while (rc == DYNB_OK && !*is_there && (record = dynbi_merge_current(&merge)) != NULL) {
+        if (record->key_size != sizeof key || memcmp(record->key, key, 17) != 0)
+            break;
+        if (!record->is_tombstone) {
+            rc = dynbi_base_read(NULL, record, out, err);
+            *is_there = rc == DYNB_OK && (is_oldest || out->snapshot.folded_time_ms <= time_ms);
+            if (*is_there)
+                rc = dynbi_base_read(&db->allocator, record, out, err);
+        }
+        if (rc == DYNB_OK && !*is_there)
+            rc = dynbi_merge_next(&merge, err);
+    }
+    dynbi_merge_free(&merge);
+    *is_there = *is_there && rc == DYNB_OK;
+    return rc;
+}
+
+/* Adds a put (value not NULL) or a delete of a record to the transaction. */
+static dynb_rc dynbi_history_change(dynb *db, const uint8_t *key, size_t key_size,
+                                    const dynbi_buffer *value, dynb_error *err)
+{
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.is_tombstone = value == NULL;
+    if (value) {
+        change.value = value->bytes;
+        change.value_size = (uint32_t)value->used_bytes;
+    }
+    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Starts a record in db->value. */
+static void dynbi_history_record(dynb *db, dynbi_coder *coder)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    db->value.used_bytes = 0;
+    coder->out = &db->value;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Notes a table's snapshot as a base, in the transaction that folds its oldest
+ * generation onto it; unless the base before is near enough. */
+static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    dynbi_base base, last;
+    dynbi_coder coder;
+    int is_there;
+    dynb_rc rc;
+    if (!table->recovery_days || !oldest)
+        return DYNB_OK;
+    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (is_there)
+        dynbi_snapshot_free(&db->allocator, &last.snapshot);
+    if (is_there && oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db))
+        return DYNB_OK;
+    base.mark = oldest->first_mark;
+    base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
+    dynbi_table_snapshot(table, &base.snapshot);
+    dynbi_history_record(db, &coder);
+    dynbi_code_place(&coder, &base);
+    dynbi_code_snapshot(&coder, NULL, &base.snapshot);
+    if (coder.is_broken)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    dynbi_base_key(key, table, table->folded_lsn);
+    return dynbi_history_change(db, key, sizeof key, &db->value, err);
+}
+
+/* The log is needed from here on for rebuilding the past; ~0: it is not. */
+static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
+{
+    uint32_t i;
+    *pos = ~(uint64_t)0;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        const dynbi_generation *oldest = dynbi_table_oldest(table);
+        uint64_t from = oldest ? oldest->first_mark.pos : db->log.tail.pos;
+        dynbi_base base;
+        int is_there;
+        dynb_rc rc;
+        if (!table->recovery_days)
+            continue;
+        rc = dynbi_base_find(db, table, 0, 1, &base, &is_there, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (is_there) {
+            from = base.mark.pos < from ? base.mark.pos : from;
+            dynbi_snapshot_free(&db->allocator, &base.snapshot);
+        }
+        *pos = from < *pos ? from : *pos;
+    }
+    return DYNB_OK;
+}
+
+/* Puts the segments that a checkpoint at `mark` leaves behind, and that are
+ * needed, into the catalog. */
+static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
+{
+    const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
+    uint64_t keep_pos;
+    uint32_t i;
+    dynb_rc rc = dynbi_history_keep_pos(db, &keep_pos, err);
+    if (rc != DYNB_OK || keep_pos >= first_pos)
+        return rc;
+    rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
+        dynbi_segment segment = db->log.segments[i];
+        dynbi_coder coder;
+        uint8_t key[9];
+        if (dynbi_segment_end(&db->log, &segment) <= keep_pos)
+            continue;
+        key[0] = 'L';
+        dynbi_store64_be(key + 1, segment.first_pos);
+        dynbi_history_record(db, &coder);
+        dynbi_code_extent(&coder, &segment);
+        rc = coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
+                             : dynbi_history_change(db, key, sizeof key, &db->value, err);
+    }
+    return rc == DYNB_OK && db->op_count ? dynbi_change_commit(db, DYNB_BUFFERED, err) : rc;
+}
+
+/* The window of a table with recovery on. */
+static uint64_t dynbi_history_earliest(const dynb_table_description *table, uint64_t now_ms)
+{
+    const uint64_t period_ms = table->recovery_period_days * DYNBI_DAY_MS;
+    uint64_t from = now_ms > period_ms ? now_ms - period_ms : 0;
+    return from > table->recovery_from_ms ? from : table->recovery_from_ms;
+}
+
+static uint64_t dynbi_history_latest(const dynb *db, const dynb_table_description *table,
+                                     uint64_t now_ms)
+{
+    const uint64_t lag_ms = db->config.recovery_lag_ms;
+    uint64_t to = now_ms > lag_ms ? now_ms - lag_ms : 0;
+    uint64_t from = dynbi_history_earliest(table, now_ms);
+    return to > from ? to : from;
+}
+
+static dynb_rc dynbi_history_settings(const dynbi_table *table, dynb_table_description *out,
+                                      dynb_error *err)
+{
+    uint64_t id;
+    return dynbi_settings_read(table->settings, table->settings_size, &id, out, NULL, err);
+}
+
+static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuous_backups *out,
+                                      dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(db);
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->is_enabled = 1;
+    out->recovery_is_enabled = table.recovery_period_days != 0;
+    if (!out->recovery_is_enabled)
+        return DYNB_OK;
+    out->recovery_period_days = table.recovery_period_days;
+    out->earliest_restorable_ms = dynbi_history_earliest(&table, now_ms);
+    out->latest_restorable_ms = dynbi_history_latest(db, &table, now_ms);
+    return DYNB_OK;
+}
+
+/* Switches recovery on or off, or changes its period. What has once fallen out
+ * of the window, also by a shorter period, does not come back. */
+static dynb_rc dynbi_history_update(dynb *db, const dynb_update_continuous_backups_input *input,
+                                    dynb_error *err)
+{
+    const uint32_t days = input->choose_period ? (uint32_t)input->recovery_period_days
+                                               : DYNB_RECOVERY_DAYS_MAX;
+    dynb_table_description table;
+    dynbi_table *found;
+    uint64_t now_ms, from;
+    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_restore_log(db, name, &backup, &snapshot, err);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    if (rc == DYNB_OK && out) {
-        const dynbi_table *table = dynbi_store_find_table(db, name, length);
-        const char *arn = backup.backup_arn, *table_arn = backup.source.table_arn;
-        rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
-        out->item_count = table->item_count;
-        out->size_bytes = table->size_bytes;
-        out->status = DYNB_TABLE_CREATING;
-        out->restoring = 1;
-        out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
-        out->restore_source_table_arn = dynbi_result_text(result, table_arn,
-                                                          dynbi_length(table_arn));
-        out->restored_at_ms = db->log.tail.time_ms;
+    if (rc != DYNB_OK)
+        return rc;
+    now_ms = dynbi_store_time(db);
+    if (!input->point_in_time_recovery) {
+        if (!table.recovery_period_days)
+            return DYNB_OK;
+        table.recovery_period_days = 0;
+        table.recovery_from_ms = table.recovery_lsn = 0;
+    } else if (!table.recovery_period_days) {
+        table.recovery_period_days = days;
+        table.recovery_from_ms = now_ms;
+        table.recovery_lsn = db->log.tail.lsn + 1;
+    } else {
+        if (table.recovery_period_days == days)
+            return DYNB_OK;
+        from = dynbi_history_earliest(&table, now_ms);
+        table.recovery_period_days = days;
+        table.recovery_from_ms = from;
+        table.recovery_from_ms = dynbi_history_earliest(&table, now_ms);
     }
-    dynb_result_free(&source);
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- deleting tables --- */
+
+/* Adds the backup that stays of a deleted table to the transaction. */
+static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    char name[DYNB_NAME_MAX + 32];
+    dynb_backup_description details;
+    dynbi_change change;
+    const uint8_t weight = 0;
+    uint8_t at[9];
+    dynb_rc rc;
+    memset(&details, 0, sizeof details);
+    memset(&change, 0, sizeof change);
+    (void)dynbi_format(name, sizeof name, "%s$DeletedTableBackup", table->name);
+    details.backup_name = name;
+    details.type = DYNB_BACKUP_SYSTEM;
+    details.created_at_ms = dynbi_backup_time(db);
+    details.expires_at_ms = details.created_at_ms + DYNB_SYSTEM_BACKUP_DAYS * DYNBI_DAY_MS;
+    rc = dynbi_backup_add(db, table, &details, err); /* may move it on a little */
+    if (rc != DYNB_OK)
+        return rc;
+    at[0] = 'X'; /* the backup's key stands in db->key */
+    dynbi_store64_be(at + 1, details.expires_at_ms);
+    db->value.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
+        !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    change.key = db->value.bytes;
+    change.key_size = (uint32_t)db->value.used_bytes;
+    change.value = &weight;
+    change.value_size = 1;
+    rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+    if (rc == DYNB_OK && (!db->sweep_due_ms || details.expires_at_ms < db->sweep_due_ms))
+        db->sweep_due_ms = details.expires_at_ms;
+    return rc;
+}
+
+static dynb_rc dynbi_history_delete_table(dynb *db, const char *name, dynb_table_description *out,
+                                          dynb_result *result, dynb_error *err)
+{
+    dynbi_table *table;
+    int has_history;
+    dynb_rc rc = dynbi_table_delete_begin(db, name, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    has_history = table->recovery_days != 0;
+    if (has_history)
+        rc = dynbi_history_last_backup(db, table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_delete_end(db, table, out, result, err);
+    if (rc == DYNB_OK && has_history)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- retention --- */
+
+static dynb_rc dynbi_retention_update(dynb *db, const char *name,
+                                      const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&table.retention, 0, sizeof table.retention);
+    if (rule)
+        table.retention = *rule;
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- sweep: taking what has had its time out of the catalog ---
+ *
+ * Walks parts of the catalog, a bounded number of records a step, and deletes
+ * what is not wanted any more, a bounded number a frame: expired backups, bases
+ * no window needs, log no base needs, backups no rule wants. It goes through
+ * when something happened that may have made work for it, and when the time
+ * has come that the walk before named. Nothing is noted about how far it got: a
+ * crash makes it begin again. */
+
+#define DYNBI_SWEEP_LOOKS 256u
+#define DYNBI_SWEEP_DELETES 64u
+
+typedef enum dynbi_sweep_phase {
+    DYNBI_SWEEP_NONE = 0,
+    DYNBI_SWEEP_EXPIRED,
+    DYNBI_SWEEP_BASES,
+    DYNBI_SWEEP_LOG,
+    DYNBI_SWEEP_BACKUPS
+} dynbi_sweep_phase;
+
+typedef struct dynbi_sweep {
+    dynbi_sweep_phase phase;
+    int is_begun;    /* of this phase: `at` says where to go on ... */
+    int is_ended;    /* ... or nothing is left of it */
+    dynbi_buffer at; /* key to go on with, included */
+    uint64_t now_ms;
+    uint64_t due_ms; /* the earliest time to sweep again; 0: none */
+    /* bases: the one before, of the same table, that stays */
+    int has_older;
+    uint8_t older_key[DYNBI_BASE_KEY_BYTES];
+    uint64_t older_pos;
+    uint64_t keep_pos; /* log */
+    /* backups of one table, newest first */
+    uint64_t table_id;
+    dynb_backup_retention rule;
+    uint32_t seen_count;
+    uint32_t hour_count;
+    uint32_t day_count;
+    uint64_t hour;
+    uint64_t day;
+} dynbi_sweep;
+
+static void dynbi_sweep_note_due(dynbi_sweep *sweep, uint64_t due_ms)
+{
+    if (!sweep->due_ms || due_ms < sweep->due_ms)
+        sweep->due_ms = due_ms;
+}
+
+/* What a phase does with a record. *ends: nothing further is of interest. */
+static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    uint64_t expires_at_ms;
+    dynb_rc rc;
+    if (record->key_size < 10)
+        return dynbi_record_broken(err);
+    expires_at_ms = dynbi_load64_be(record->key + 1);
+    if (expires_at_ms > sweep->now_ms) {
+        dynbi_sweep_note_due(sweep, expires_at_ms);
+        *ends = 1;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_change(db, record->key + 9, record->key_size - 9, NULL, err);
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                int *ends, dynb_error *err)
+{
+    dynb_table_description settings;
+    const dynbi_table *table;
+    dynbi_base base;
+    uint64_t earliest, gap = dynbi_history_gap(db);
+    int goes = 0;
+    dynb_rc rc;
+    (void)ends;
+    if (record->key_size != DYNBI_BASE_KEY_BYTES)
+        return dynbi_record_broken(err);
+    table = dynbi_store_find_id(db, dynbi_load64_be(record->key + 1));
+    if (!table || table->is_dropped || !table->recovery_days ||
+        table->recovery_lsn != dynbi_load64_be(record->key + 9))
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    rc = dynbi_base_read(NULL, record, &base, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(table, &settings, err);
+    if (rc != DYNB_OK)
+        return rc;
+    earliest = dynbi_history_earliest(&settings, sweep->now_ms);
+    if (sweep->has_older && memcmp(sweep->older_key, record->key, 17) != 0)
+        sweep->has_older = 0;
+    if (base.mark.time_ms + DYNBI_OLD_BASE_MS < sweep->now_ms)
+        gap *= DYNBI_OLD_BASE_GAPS;
+    if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
+        rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
+    else if (sweep->has_older)
+        goes = base.mark.pos - sweep->older_pos <= gap;
+    if (table->folded_time_ms <= earliest)
+        goes = 1; /* the live snapshot will do */
+    if (rc == DYNB_OK && goes)
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    sweep->has_older = 1;
+    memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
+    sweep->older_pos = base.mark.pos;
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_segment(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(record, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    *ends = dynbi_segment_end(&db->log, &segment) > sweep->keep_pos;
+    return *ends ? DYNB_OK : dynbi_history_change(db, record->key, record->key_size, NULL, err);
+}
+
+/* Nonzero: a count of the rule wants the backup. */
+static int dynbi_sweep_wants(dynbi_sweep *sweep, uint64_t created_at_ms)
+{
+    const dynb_backup_retention *rule = &sweep->rule;
+    const uint64_t hour = created_at_ms / 3600000u, day = created_at_ms / DYNBI_DAY_MS;
+    int is_wanted = !rule->keep_last && !rule->keep_hourly && !rule->keep_daily;
+    is_wanted |= sweep->seen_count < rule->keep_last;
+    if (sweep->hour_count < rule->keep_hourly && (!sweep->hour_count || hour != sweep->hour)) {
+        sweep->hour = hour;
+        ++sweep->hour_count;
+        is_wanted = 1;
+    }
+    if (sweep->day_count < rule->keep_daily && (!sweep->day_count || day != sweep->day)) {
+        sweep->day = day;
+        ++sweep->day_count;
+        is_wanted = 1;
+    }
+    return is_wanted;
+}
+
+static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_change *change,
+                                  int *ends, dynb_error *err)
+{
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    const uint64_t max_age_ms = sweep->rule.max_age_ms;
+    dynb_backup_description details;
+    dynbi_record record;
+    dynbi_coder coder;
+    int is_wanted;
+    dynb_rc rc;
+    *ends = !table || table->is_dropped ||
+            change->key_size != table->name_length + 2u + DYNBI_BACKUP_ID_SIZE ||
+            memcmp(change->key + 1, table->name, table->name_length) != 0;
+    if (*ends)
+        return DYNB_OK;
+    rc = dynbi_record_split(change->value, change->value_size, 1, &record, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&coder, 0, sizeof coder);
+    memset(&details, 0, sizeof details);
+    coder.at = record.details;
+    coder.end = record.details + record.details_size;
+    dynbi_code_details(&coder, &details);
+    if (coder.is_broken)
+        return dynbi_record_broken(err);
+    if (details.type == DYNB_BACKUP_SYSTEM || details.status != DYNB_BACKUP_AVAILABLE)
+        return DYNB_OK;
+    is_wanted = dynbi_sweep_wants(sweep, details.created_at_ms);
+    if (max_age_ms && is_wanted && sweep->seen_count) {
+        is_wanted = sweep->now_ms - details.created_at_ms <= max_age_ms;
+        if (is_wanted)
+            dynbi_sweep_note_due(sweep, details.created_at_ms + max_age_ms + 1);
+    }
+    return sweep->seen_count++ == 0 || is_wanted /* the newest stays, whatever the rule */
+               ? DYNB_OK
+               : dynbi_history_change(db, change->key, change->key_size, NULL, err);
+}
+
+/* The next live table with a rule, after the one at hand; NULL: no more. */
+static const dynbi_table *dynbi_sweep_next_table(const dynb *db, const dynbi_sweep *sweep)
+{
+    const dynbi_table *best = NULL;
+    uint32_t i;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        if (table->has_retention && table->id > sweep->table_id && (!best || table->id < best->id))
+            best = table;
+    }
+    return best;
+}
+
+/* Goes over to the next part of the catalog. */
+static dynb_rc dynbi_sweep_advance(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    const dynbi_table *table = NULL;
+    dynb_table_description settings;
+    dynb_rc rc = DYNB_OK;
+    uint32_t i;
+    sweep->is_begun = sweep->is_ended = 0;
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        sweep->phase = (dynbi_sweep_phase)(sweep->phase + 1);
+    if (sweep->phase == DYNBI_SWEEP_LOG) {
+        for (i = 0; i < db->live_count; ++i) {
+            if (db->tables[i]->recovery_days)
+                dynbi_sweep_note_due(sweep, sweep->now_ms + db->tables[i]->recovery_days *
+                                                                DYNBI_DAY_MS / 64);
+        }
+    }
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        return DYNB_OK;
+    table = dynbi_sweep_next_table(db, sweep);
+    if (!table) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_due_ms = sweep->due_ms;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_settings(table, &settings, err);
+    sweep->table_id = table->id;
+    sweep->rule = settings.retention;
+    sweep->seen_count = sweep->hour_count = sweep->day_count = 0;
+    return rc;
+}
+
+/* Where a phase starts: db->key. Backups are walked from the newest. */
+static dynb_rc dynbi_sweep_seek(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge, dynb_error *err)
+{
+    static const char kinds[] = {0, 'X', 'P', 'L', 'B'};
+    const int backwards = sweep->phase == DYNBI_SWEEP_BACKUPS;
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    int is_ok = 1;
+    if (!sweep->is_begun) {
+        sweep->at.used_bytes = 0;
+        is_ok = dynbi_buffer_append(&sweep->at, &kinds[sweep->phase], 1);
+        if (backwards && table)
+            is_ok = is_ok && dynbi_buffer_append(&sweep->at, table->name, table->name_length) &&
+                    dynbi_buffer_append(&sweep->at, "\1", 1);
+    }
+    if (!is_ok)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    sweep->is_begun = 1;
+    return dynbi_merge_seek(merge, sweep->at.bytes, (uint32_t)sweep->at.used_bytes, backwards,
+                            err);
+}
+
+/* Looks at records of the phase; deletions go into the transaction. */
+static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge,
+                                uint32_t *looks, int *ends, dynb_error *err)
+{
+    static dynb_rc (*const look_fn[])(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                      int *ends, dynb_error *err) = {
+        NULL, dynbi_sweep_expired, dynbi_sweep_base, dynbi_sweep_segment, dynbi_sweep_backup};
+    const uint8_t kind = sweep->at.bytes[0];
+    const dynbi_change *record = NULL;
+    dynb_rc rc = DYNB_OK;
+    while (rc == DYNB_OK && !*ends) {
+        record = dynbi_merge_current(merge);
+        *ends = !record || record->key[0] != kind;
+        if (*ends || *looks == 0 || db->op_count >= DYNBI_SWEEP_DELETES)
+            break;
+        if (!record->is_tombstone) {
+            --*looks;
+            rc = look_fn[sweep->phase](db, sweep, record, ends, err);
+        }
+        if (rc == DYNB_OK && !*ends)
+            rc = dynbi_merge_next(merge, err);
+    }
+    if (rc != DYNB_OK || *ends)
+        return rc;
+    sweep->at.used_bytes = 0; /* backwards: up to this key, which is to be included */
+    if (!dynbi_buffer_append(&sweep->at, record->key, record->key_size) ||
+        (sweep->phase == DYNBI_SWEEP_BACKUPS && !dynbi_buffer_append(&sweep->at, "", 1)))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return rc;
+}
+
+/* looks_up_time zero: what the log tells of it will do. */
+static int dynbi_sweep_is_due(const dynb *db, int looks_up_time)
+{
+    return db->sweep_is_due ||
+           (db->sweep_due_ms && db->sweep_due_ms <= (looks_up_time ? dynbi_store_time(db)
+                                                                   : db->log.tail.time_ms));
+}
+
+/* Looks at some records, and deletes what is not wanted in one frame. After a
+ * failure the sweep begins again. */
+static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    uint32_t looks = DYNBI_SWEEP_LOOKS;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_NONE) {
+        dynbi_buffer at = sweep->at;
+        memset(sweep, 0, sizeof *sweep);
+        sweep->at = at;
+        sweep->is_ended = 1;
+        sweep->now_ms = dynbi_store_time(db);
+        db->sweep_is_due = 0;
+        db->sweep_due_ms = 0;
+    }
+    while (rc == DYNB_OK && looks > 0 && db->op_count < DYNBI_SWEEP_DELETES) {
+        dynbi_merge merge;
+        dynbi_view view;
+        if (sweep->is_ended && db->op_count && sweep->phase == DYNBI_SWEEP_BASES)
+            break; /* the next phase looks at what is left of them */
+        if (sweep->is_ended)
+            rc = dynbi_sweep_advance(db, sweep, err);
+        if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_LOG)
+            rc = dynbi_history_keep_pos(db, &sweep->keep_pos, err);
+        if (rc != DYNB_OK || sweep->phase == DYNBI_SWEEP_NONE)
+            break;
+        dynbi_table_view(&db->catalog, 0, &view);
+        rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_seek(db, sweep, &merge, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_walk(db, sweep, &merge, &looks, &sweep->is_ended, err);
+        dynbi_merge_free(&merge);
+        if (!sweep->is_ended)
+            break;
+    }
+    if (rc == DYNB_OK && db->op_count)
+        rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
+    if (rc != DYNB_OK) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_is_due = 1;
+    }
     return rc;
 }
 
@@ -13810,6 +15864,7 @@ typedef struct dynbi_worker {
     dynbi_view mark_view;
     dynbi_merge mark;
     dynbi_count count;
+    dynbi_sweep sweep;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
@@ -13957,17 +16012,6 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
 
 /* --- run: the oldest generation becomes the newest run --- */
 
-/* The oldest generation that holds changes; *is_last_one: there is no newer. */
-static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
-{
-    dynbi_generation *generation = table->newest, *oldest = NULL;
-    for (; generation; generation = generation->next) {
-        if (generation->entry_count)
-            oldest = generation;
-    }
-    return oldest;
-}
-
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
@@ -14086,6 +16130,8 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK && !table->is_dropped)
         rc = dynbi_publish_table(db, table, snapshot, err);
+    if (rc == DYNB_OK && !table->is_dropped && newest_lsn > table->folded_lsn)
+        rc = dynbi_history_note(db, table, err);
     for (i = 0; rc == DYNB_OK && table->pending_count && i < db->pending_count; ++i) {
         const dynbi_pending *pending = &db->pending[i];
         int is_complete = dynbi_publish_completes(db, table, newest_lsn, pending->lsn);
@@ -14109,6 +16155,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         dynbi_runs_free(&db->allocator, &table->sets[0]);
         table->sets[0] = runs;
         table->folded_lsn = snapshot->folded_lsn;
+        table->folded_time_ms = snapshot->folded_time_ms;
         dynbi_table_drop_folded(db, table);
     } else {
         rc = dynbi_change_commit(db, durability, err);
@@ -14144,6 +16191,7 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     }
     dynbi_table_snapshot(table, &snapshot);
     snapshot.folded_lsn = job->to_lsn;
+    snapshot.folded_time_ms = job->view.newest->last_time_ms;
     if (!dynbi_runs_replace(&db->allocator, &table->sets[0], 0, 0, &run, &snapshot.sets[0]))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     rc = dynbi_publish(db, table, &snapshot, err);
@@ -14283,6 +16331,9 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     const dynbi_runs *runs = &catalog->sets[0];
     dynbi_root older;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
+    dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_keep_log(db, &mark, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_flush(&db->log, err);
     if (rc != DYNB_OK)
@@ -14298,7 +16349,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     job->super.sequence += 1;
     job->super.durable_lsn = db->log.tail.lsn;
     job->super.page_count = db->pages.page_count;
-    job->super.log_mark = dynbi_checkpoint_mark(db);
+    job->super.log_mark = mark;
     job->super.log_segment = *dynbi_log_segment_at(&db->log, job->super.log_mark.pos);
     job->super.catalog_lsn = db->log.tail.lsn;
     db->checkpoint_lsn = db->log.tail.lsn;
@@ -14796,6 +16847,10 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
     dynb_rc rc = DYNB_OK;
     if (may_tidy)
         worker->tidy_lacked = 0;
+    if (worker->sweep.phase || dynbi_sweep_is_due(db, 1)) {
+        *has_worked = 1;
+        return dynbi_sweep_step(db, &worker->sweep, err);
+    }
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
         dynbi_table *table = db->tables[i];
         if (table->is_damaged)
@@ -14808,7 +16863,7 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
         }
         /* a restored table that was not written since shares all its runs:
          * folding them would copy it */
-        if (may_tidy && table->folded_lsn >= table->id &&
+        if (may_tidy && table->folded_lsn >= dynbi_table_lsn(table) &&
             dynbi_runs_choose(&table->sets[0], is_idle, &first, &length) &&
             dynbi_tidy_fits(db, table, first, length)) {
             rc = dynbi_tidy_start(job, table, first, length, err);
@@ -14903,7 +16958,8 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
         worker->space_is_short = 0;
     }
     if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
-        dynbi_pool_trim(&db->pool); /* caches are worth less than going on */
+        dynbi_store_drop_opened(db); /* caches are worth less than going on */
+        dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
         dynbi_job_end(&worker->job[1]); /* can be begun again */
@@ -14977,6 +17033,7 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     worker->db = db;
     worker->allocator.resize_fn = dynbi_worker_resize;
     worker->allocator.ctx = worker;
+    worker->sweep.at.allocator = &db->allocator;
     for (i = 0; i < DYNBI_FOLD_SLOTS; ++i) {
         worker->job[i].db = db;
         worker->job[i].slot = i;
@@ -14998,9 +17055,410 @@ static void dynbi_worker_close(dynb *db)
     dynbi_count_end(worker);
     if (worker->is_marking)
         dynbi_mark_stop(worker, 0);
+    dynbi_buffer_free(&worker->sweep.at);
     dynbi_reader_free(&worker->reader);
     dynbi_free(&db->allocator, worker, sizeof *worker);
     db->worker = NULL;
+}
+
+/* --- restoring to a point in time ---
+ *
+ * One call under the lock: the newest base that is not after the time, then the
+ * table's changes in the log from there, gathered in a generation of its own
+ * that becomes a run whenever it is full, then one frame with the new table.
+ * Until that frame nothing refers to what was written, so a crash or a failure
+ * leaves nothing behind but pages that the next marking frees. */
+
+typedef struct dynbi_rebuild {
+    dynb *db;
+    const dynbi_table *source;
+    uint64_t time_ms;
+    dynbi_base base; /* its snapshot becomes the new table's */
+    dynbi_generation *generation;
+    dynbi_log log; /* the part being read */
+    dynbi_log_scan scan;
+} dynbi_rebuild;
+
+static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
+{
+    dynb *db = rebuild->db;
+    dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
+    dynbi_generation_free(rebuild->generation);
+    dynbi_log_scan_free(&rebuild->scan);
+    dynbi_free(&db->allocator, rebuild->log.segments,
+               rebuild->log.segment_capacity * sizeof(dynbi_segment));
+    db->op_count = 0;
+}
+
+/* A fixed-size device keeps room for what must go on. */
+static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
+{
+    dynb *db = (dynb *)ctx;
+    uint32_t free_count = dynbi_pages_free_count(&db->pages);
+    if (!db->disk.device.resize_fn && free_count < page_count + dynbi_store_headroom(db))
+        return DYNBI_PAGE_NONE;
+    return dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+}
+
+/* Takes over the live snapshot if it is not after the time; else finds a base
+ * in the catalog. */
+static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    const dynbi_table *table = rebuild->source;
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    dynb *db = rebuild->db;
+    dynbi_base *base = &rebuild->base;
+    uint32_t set;
+    int is_there;
+    dynb_rc rc;
+    if (table->folded_time_ms > rebuild->time_ms) {
+        rc = dynbi_base_find(db, table, rebuild->time_ms, 0, base, &is_there, err);
+        if (rc == DYNB_OK && !is_there)
+            rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
+        return rc;
+    }
+    dynbi_table_snapshot(table, &base->snapshot);
+    memset(base->snapshot.sets, 0, sizeof base->snapshot.sets);
+    base->mark = oldest ? oldest->first_mark : db->log.tail;
+    base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        if (!dynbi_runs_copy(&db->allocator, &table->sets[set], &base->snapshot.sets[set]))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    }
+    return DYNB_OK;
+}
+
+/* Folds one set of the generation to a tree. */
+static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynbi_root *root,
+                                      dynb_error *err)
+{
+    const dynbi_runs *runs = &rebuild->base.snapshot.sets[set];
+    dynb *db = rebuild->db;
+    uint64_t chunk = db->memory.budget_bytes / 64;
+    dynbi_fold fold;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynbi_root nothing;
+    uint32_t i;
+    int is_done;
+    dynb_rc rc;
+    memset(&nothing, 0, sizeof nothing);
+    memset(&fold, 0, sizeof fold);
+    memset(&view, 0, sizeof view);
+    view.newest = rebuild->generation;
+    view.set = set;
+    fold.allocator = &db->allocator;
+    fold.reader = &db->reader;
+    fold.drop_tombstones = 1;
+    for (i = 0; i < runs->count; ++i)
+        fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
+    fold.output.disk = &db->disk;
+    fold.output.node_bytes = db->node_bytes;
+    chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
+    fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+    fold.output.allocate_fn = dynbi_rebuild_allocate;
+    fold.output.ctx = db;
+    fold.next_fn = dynbi_merge_feed;
+    fold.next_ctx = &merge;
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&fold, &nothing, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_finish(&fold, root, err);
+    if (fold.write_failed)
+        rc = dynbi_disk_fail(&db->disk, err);
+    db->written_bytes += fold.written_bytes;
+    dynbi_fold_free(&fold);
+    dynbi_merge_free(&merge);
+    return rc;
+}
+
+/* Makes what was gathered the newest run of each set. */
+static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    dynbi_generation *generation = rebuild->generation;
+    dynb *db = rebuild->db;
+    uint32_t set;
+    dynb_rc rc = DYNB_OK;
+    if (!generation || !generation->entry_count)
+        return DYNB_OK;
+    for (set = 0; rc == DYNB_OK && set < DYNBI_SETS; ++set) {
+        dynbi_runs runs;
+        dynbi_run run;
+        memset(&run, 0, sizeof run);
+        run.from_lsn = snapshot->folded_lsn;
+        run.to_lsn = generation->last_lsn;
+        rc = dynbi_rebuild_fold_set(rebuild, set, &run.root, err);
+        if (rc == DYNB_OK &&
+            !dynbi_runs_replace(&db->allocator, &snapshot->sets[set], 0, 0, &run, &runs))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc != DYNB_OK)
+            break;
+        if (runs.count == 1) {
+            run.is_counted = 1;
+            run.item_delta = run.root.entry_count;
+            run.byte_delta = run.root.byte_count;
+            runs.run[0] = run;
+        }
+        dynbi_runs_free(&db->allocator, &snapshot->sets[set]);
+        snapshot->sets[set] = runs;
+    }
+    snapshot->folded_lsn = generation->last_lsn;
+    snapshot->folded_time_ms = generation->last_time_ms;
+    dynbi_generation_free(generation);
+    rebuild->generation = NULL;
+    return rc;
+}
+
+/* Room for a frame's changes of the table; what was gathered makes way. */
+static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
+                                     dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc = DYNB_OK;
+    uint32_t attempt;
+    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max)
+        rc = dynbi_rebuild_fold(rebuild, err);
+    for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
+        if (!rebuild->generation)
+            rebuild->generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+        if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
+            return DYNB_OK;
+        rc = dynbi_rebuild_fold(rebuild, err);
+    }
+    return rc == DYNB_OK ? dynbi_fail(err, DYNB_NO_MEMORY,
+                                      "no memory to replay %u bytes of changes", bytes)
+                         : rc;
+}
+
+static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *frame,
+                                   dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    uint64_t bytes = 0;
+    uint32_t i, count = 0;
+    dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
+    for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
+        if (db->ops[i].table != rebuild->source)
+            continue;
+        bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
+        ++count;
+    }
+    if (rc != DYNB_OK || !count)
+        return rc;
+    rc = dynbi_rebuild_reserve(rebuild, count, bytes, err);
+    if (rc != DYNB_OK)
+        return rc;
+    for (i = 0; i < db->op_count; ++i) {
+        const dynbi_op *op = &db->ops[i];
+        dynbi_change change;
+        if (op->table != rebuild->source)
+            continue;
+        change.key = frame->payload + op->key_pos;
+        change.key_size = op->key_size;
+        change.value = change.key + op->key_size;
+        change.value_size = op->value_size;
+        change.is_tombstone = op->is_tombstone;
+        dynbi_generation_put(rebuild->generation, op->set, &change);
+    }
+    rebuild->generation->last_lsn = frame->lsn;
+    rebuild->generation->last_time_ms = frame->time_ms;
+    return DYNB_OK;
+}
+
+/* Reads the log from the base's mark on. */
+static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_log *log = &rebuild->log;
+    dynbi_log_scan *scan = &rebuild->scan;
+    dynbi_frame frame;
+    int is_good, is_end = 0;
+    dynb_rc rc;
+    log->disk = &db->disk;
+    log->allocator = &db->allocator;
+    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
+    log->buffer_bytes = db->log.buffer_bytes;
+    dynbi_scan_start(db, scan, log);
+    scan->at = rebuild->base.mark;
+    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
+    scan->end_pos = db->log.tail.pos;
+    scan->verify = scan->follow = scan->any_chain = 1;
+    if (scan->at.pos == scan->end_pos)
+        return DYNB_OK;
+    rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
+    if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+    if (rc != DYNB_OK)
+        return rc;
+    scan->next = log->segments[0] = rebuild->base.segment;
+    rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
+    scan->any_chain = 0;
+    is_end = !is_good;
+    while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
+        rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
+        if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)
+            break;
+        if (frame.kind == DYNBI_FRAME_CHANGES)
+            rc = dynbi_rebuild_frame(rebuild, &frame, err);
+        dynbi_log_trim(log, dynbi_log_segment_at(log, scan->at.pos)->first_pos);
+    }
+    if (rc == DYNB_OK && is_end)
+        rc = dynbi_fail(err, DYNB_CORRUPT,
+                        "the log kept for table %s is damaged after change %u",
+                        rebuild->source->name, scan->at.lsn);
+    return rc;
+}
+
+/* Logs the new table: the source's settings as they are now, but those that no
+ * restore brings back. */
+static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
+                                 dynb_table_description *table, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    char uuid[DYNBI_UUID_SIZE], label[32];
+    uint64_t items, bytes;
+    dynb_rc rc = DYNB_OK;
+    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
+        snapshot->item_count = items;
+        snapshot->size_bytes = bytes;
+    }
+    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
+        return dynbi_disk_fail(&db->disk, err);
+    dynbi_restore_settings(table, name);
+    dynbi_table_baptize(db, table, uuid, label);
+    rc = dynbi_settings_make(&db->value, db->log.tail.lsn + 1, table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
+    return rc == DYNB_OK ? dynbi_change_commit(db, db->config.durability, err) : rc;
+}
+
+/* The source of a restore, by whichever of the two names it was given. */
+static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynbi_table **source, dynb_error *err)
+{
+    const char *arn = input->source_table_arn, *at = arn, *part, *name;
+    size_t length, i;
+    if (!arn)
+        return dynbi_table_find(db, input->source_table_name, DYNB_TABLE_NOT_FOUND, source, err);
+    for (i = 0; i < 4; ++i)
+        (void)dynbi_arn_part(&at, ':', &part);
+    length = dynbi_arn_part(&at, ':', &part);
+    if (dynbi_text_starts(arn, "arn:") && length == 12 &&
+        !dynbi_part_is(part, length, db->account))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "This action is only supported by accounts that match the resource "
+                          "owner\342\200\231s account.");
+    if (!dynbi_text_starts(arn, "arn:") ||
+        dynbi_table_name(db, arn, &name, &length, NULL) != DYNB_OK)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: sourceTableArn is not a "
+                          "valid ARN");
+    *source = dynbi_store_find_table(db, name, length);
+    return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
+}
+
+/* Contract 1.6: the source, recovery, the time, the target, in this order. */
+static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *table, dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(rebuild->db);
+    uint64_t earliest, latest;
+    dynb *db = rebuild->db;
+    dynbi_table *source;
+    char text[3][32];
+    dynb_rc rc = dynbi_rebuild_source(db, input, &source, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(source, table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!source->recovery_days)
+        return dynbi_fail(err, DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+                          "Point in time recovery is not enabled for table '%s'", source->name);
+    earliest = dynbi_history_earliest(table, now_ms);
+    latest = dynbi_history_latest(db, table, now_ms);
+    rebuild->source = source;
+    rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
+    if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
+        dynbi_time_text(rebuild->time_ms, text[0]);
+        dynbi_time_text(earliest, text[1]);
+        dynbi_time_text(latest, text[2]);
+        return dynbi_fail(err, DYNB_INVALID_RESTORE_TIME,
+                          "RestoreDateTime '%tZ' must be within EarliestRestorableDateTime '%tZ' "
+                          "and LatestRestorableDateTime '%tZ'",
+                          text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
+                          text[2], dynbi_length(text[2]) - 4);
+    }
+    if (dynbi_store_find_table(db, input->target_table_name,
+                               dynbi_length(input->target_table_name)))
+        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s",
+                          input->target_table_name);
+    if (db->live_count >= 2500)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are 2500 tables already");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
+                                 dynb_table_description *out, dynb_result *result,
+                                 dynb_error *err)
+{
+    const char *name = input->target_table_name;
+    dynb_table_description table;
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    memset(&rebuild, 0, sizeof rebuild);
+    rebuild.db = db;
+    rc = dynbi_rebuild_check(&rebuild, input, &table, err);
+    if (rc == DYNB_OK && out)
+        rc = dynbi_result_reserve(result, &db->memory.outer,
+                                  dynbi_describe_room(rebuild.source->settings_size + 512u,
+                                                      dynbi_length(name)) +
+                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
+                                  err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_start(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_replay(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_fold(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_log(&rebuild, name, &table, err);
+    if (rc == DYNB_OK && out) {
+        const dynbi_table *made = dynbi_store_find_table(db, name, dynbi_length(name));
+        char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+        size_t length = dynbi_table_arn(db, rebuild.source->name, arn, sizeof arn);
+        rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+        out->item_count = made->item_count;
+        out->size_bytes = made->size_bytes;
+        out->status = DYNB_TABLE_CREATING;
+        out->restoring = 1;
+        out->restore_source_table_arn = dynbi_result_text(result, arn, length);
+        out->restored_at_ms = rebuild.time_ms;
+    }
+    dynbi_rebuild_free(&rebuild);
+    return rc;
+}
+
+/* A table restored while a checkpoint is being made would be behind its cut and
+ * before its marking: the checkpoint comes first. */
+static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
+{
+    dynb_rc rc = DYNB_OK;
+    int has_worked;
+    dynbi_worker_still(db);
+    while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
+        rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
+    return rc;
 }
 
 /* --- starting a store --- */
@@ -15179,6 +17637,43 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb
     }
 }
 
+/* A base's trees, or a kept segment's pages. */
+static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    dynb *db = check->db;
+    dynbi_segment segment;
+    dynbi_snapshot snapshot;
+    dynbi_root pages;
+    uint32_t set, i;
+    dynb_rc rc = DYNB_OK;
+    memset(&snapshot, 0, sizeof snapshot);
+    memset(&pages, 0, sizeof pages);
+    (void)dynbi_format(check->where, sizeof check->where, "the history, key %s%016x",
+                       entry->key[0] == 'P' ? "P" : "L",
+                       entry->key_size < 9 ? (uint64_t)0 : dynbi_load64_be(entry->key + 1));
+    if (entry->key[0] == 'L') {
+        rc = dynbi_segment_read(entry, &segment, err);
+        pages.page = segment.page;
+        pages.page_count = segment.page_count;
+        if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, pages.page, pages.page_count))
+            (void)dynbi_audit_pages(check, &pages);
+        else
+            dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    rc = dynbi_record_snapshot(&db->allocator, entry, &snapshot, err);
+    if (rc == DYNB_CORRUPT) {
+        dynbi_audit_problem(check, rc, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
+            rc = dynbi_audit_tree(check, &snapshot.sets[set].run[i].root, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
 static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_error *err)
 {
     dynbi_audit *check = (dynbi_audit *)ctx;
@@ -15190,7 +17685,12 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    dynb_rc rc = DYNB_OK;
+    if (entry->key[0] == 'X')
+        return rc;
+    if (entry->key[0] == 'L' || entry->key[0] == 'P')
+        return dynbi_audit_history(check, entry, err);
+    rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
     if (rc == DYNB_OK && is_backup)
         rc = dynbi_details_read(&record, &details, err);
     if (rc == DYNB_OK)
@@ -15488,7 +17988,8 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
 static int dynbi_api_has_work(const dynb *db)
 {
     return db->frozen_count > 0 || db->tidy_is_due || db->worker->job[1].kind ||
-           db->worker->is_marking || dynbi_checkpoint_is_due(db, 0);
+           db->worker->is_marking || db->worker->sweep.phase ||
+           dynbi_sweep_is_due(db, 0) || dynbi_checkpoint_is_due(db, 0);
 }
 
 #if defined(DYNBACKUP_PTHREADS)
@@ -15615,6 +18116,7 @@ static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
     if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
     if (rc == DYNB_NO_MEMORY) { /* caches go first */
+        dynbi_store_drop_opened(db);
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
     }
@@ -16119,7 +18621,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
     rc = dynbi_api_check_out(out, result, err);
     if (rc == DYNB_OK) {
         do
-            rc = dynbi_table_delete(db, table, out, result, err);
+            rc = dynbi_history_delete_table(db, table, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
@@ -16264,22 +18766,31 @@ DYNB_API dynb_rc dynb_delete_item(dynb *db, const char *table, dynb_item key,
     return dynbi_api_write(db, &write, options, old, result, err);
 }
 
-DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
-                               dynb_result *result, dynb_error *err)
+DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
+                                  dynb_item *out, dynb_result *result, dynb_error *err)
 {
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!result || !key.bytes)
-        return dynbi_api_null(err, !result ? "result" : "key.bytes");
+    if (!source || !result || !key.bytes)
+        return dynbi_api_null(err, !source ? "source" : !result ? "result" : "key.bytes");
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
     do
-        rc = dynbi_item_get(db, table, key, out, result, err);
+        rc = dynbi_source_get(db, source, key, out, result, err);
     while (dynbi_api_again(db, rc, err));
     return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
+                               dynb_result *result, dynb_error *err)
+{
+    dynb_source source;
+    memset(&source, 0, sizeof source);
+    source.table = table;
+    return dynb_get_item_at(db, &source, key, out, result, err);
 }
 
 DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t write_count,
@@ -16326,7 +18837,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.condition is not one of its values");
     else
         do
-            rc = dynbi_table_query(db, input, out, result, err);
+            rc = dynbi_source_query(db, input, out, result, err);
         while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
@@ -16358,8 +18869,28 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
                         (uint64_t)input->segment, (uint64_t)input->total_segments);
     else
         do
-            rc = dynbi_table_scan(db, input, out, result, err);
+            rc = dynbi_source_scan(db, input, out, result, err);
         while (dynbi_api_again(db, rc, err));
+    if (rc != DYNB_OK)
+        memset(out, 0, sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
+                              dynb_difference_page *out, dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    if (!input || !result)
+        return dynbi_api_null(err, !input ? "input" : "result");
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    do
+        rc = dynbi_source_compare(db, input, out, result, err);
+    while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -16485,11 +19016,148 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     return dynbi_api_leave(db, rc);
 }
 
+static dynb_rc dynbi_api_check_restore(const dynb_restore_input *input, dynb_error *err)
+{
+    const size_t length = dynbi_length(input->target_table_name);
+    if (length == 0)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "TableName must be at least 3 characters long and at most 255 "
+                          "characters long");
+    return dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+}
+
+DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_input *inputs,
+                                                  uint32_t input_count,
+                                                  dynb_table_description *out,
+                                                  dynb_result *result, dynb_error *err)
+{
+    uint32_t i;
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, input_count * sizeof *out);
+    if (!inputs || !input_count)
+        return dynbi_api_null(err, "input");
+    for (i = 0; i < input_count; ++i) {
+        if (!inputs[i].target_table_name)
+            return dynbi_api_null(err, "input.target_table_name");
+    }
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_out(out, result, err);
+    for (i = 0; rc == DYNB_OK && i < input_count; ++i)
+        rc = dynbi_api_check_restore(&inputs[i], err);
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_backup_restore(db, inputs, input_count, out, result, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    if (rc != DYNB_OK && out)
+        memset(out, 0, input_count * sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
 DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_input *input,
                                                 dynb_table_description *out, dynb_result *result,
                                                 dynb_error *err)
 {
-    size_t length;
+    return dynb_restore_tables_from_backups(db, input, 1, out, result, err);
+}
+
+/* --- continuous backups --- */
+
+DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                  dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
+}
+
+static dynb_rc dynbi_api_check_period(const dynb_update_continuous_backups_input *input,
+                                      dynb_error *err)
+{
+    const int32_t days = input->recovery_period_days;
+    const uint64_t size = days < 0 ? (uint64_t)0 - (uint64_t)(int64_t)days : (uint64_t)days;
+    if (!input->choose_period)
+        return DYNB_OK;
+    if (days < 1 || days > DYNB_RECOVERY_DAYS_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s%u' at "
+                          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to "
+                          "satisfy constraint: Member must have value %s",
+                          days < 0 ? "-" : "", size,
+                          days < 1 ? "greater than or equal to 1" : "less than or equal to 35");
+    if (!input->point_in_time_recovery)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling "
+                          "point-in-time recovery.");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
+                                                const dynb_update_continuous_backups_input *input,
+                                                dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!input)
+        return dynbi_api_null(err, "input");
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_period(input, err);
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_history_update(db, input, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    if (rc == DYNB_OK && out)
+        rc = dynbi_history_describe(db, input->table, out, err);
+    return dynbi_api_leave(db, rc);
+}
+
+/* What can be said without a look at the tables. */
+static dynb_rc dynbi_api_check_rebuild(const dynb_restore_to_time_input *input, dynb_error *err)
+{
+    dynb_rc rc = dynbi_name_check(input->target_table_name,
+                                  dynbi_length(input->target_table_name), "targetTableName", err);
+    if (rc == DYNB_OK && input->source_table_name && !input->source_table_arn)
+        rc = dynbi_name_check(input->source_table_name, dynbi_length(input->source_table_name),
+                              "sourceTableName", err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!input->source_table_name && !input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "The parameter 'TableName' is required but was not present in the "
+                          "request");
+    if (input->source_table_name && input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Must provide exactly one of: sourceTableArn, "
+                          "sourceTableName");
+    if (input->use_latest_time && input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime "
+                          "cannot be set for point-in-time restore request. Please specify only "
+                          "one of them");
+    if (!input->use_latest_time && !input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Either one of RestoreDateTime or "
+                          "UseLatestRestorableTime must be specified, but not both");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
+                                                     const dynb_restore_to_time_input *input,
+                                                     dynb_table_description *out,
+                                                     dynb_result *result, dynb_error *err)
+{
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
@@ -16499,20 +19167,54 @@ DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_inp
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
-    length = dynbi_length(input->target_table_name);
-    if (rc == DYNB_OK && length == 0)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "TableName must be at least 3 characters long and at most 255 characters "
-                        "long");
     if (rc == DYNB_OK)
-        rc = dynbi_name_check(input->target_table_name, length, "targetTableName", err);
+        rc = dynbi_api_check_rebuild(input, err);
     if (rc == DYNB_OK) {
-        do
-            rc = dynbi_backup_restore(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        do {
+            rc = dynbi_rebuild_prepare(db, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_rebuild_run(db, input, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                              const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (rule && (rule->keep_last == DYNB_UNLIMITED || rule->keep_hourly == DYNB_UNLIMITED ||
+                 rule->keep_daily == DYNB_UNLIMITED))
+        rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "a count of the rule is too large");
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_retention_update(db, table, rule, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                dynb_backup_retention *out, dynb_error *err)
+{
+    dynb_table_description settings;
+    dynbi_table *found;
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_table_find(db, table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &settings, err);
+    if (rc == DYNB_OK)
+        *out = settings.retention;
     return dynbi_api_leave(db, rc);
 }
 
@@ -16552,6 +19254,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_ARN_ROOM
 #undef DYNBI_ASSERT
 #undef DYNBI_BACKUP_ID_SIZE
+#undef DYNBI_BASE_KEY_BYTES
 #undef DYNBI_BASE_RATIO
 #undef DYNBI_BUILD_ORDINAL
 #undef DYNBI_BUILD_ROOM
@@ -16559,8 +19262,10 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
+#undef DYNBI_COMPARE_LOOKS
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
+#undef DYNBI_DAY_MS
 #undef DYNBI_ENCODING_MAX_BYTES
 #undef DYNBI_EPOCHS_TRIED
 #undef DYNBI_FANOUT_MIN
@@ -16589,6 +19294,9 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_NUMBER_MAX
 #undef DYNBI_NUMBER_PAIRS_MAX
 #undef DYNBI_OFF_MAX
+#undef DYNBI_OLD_BASE_GAPS
+#undef DYNBI_OLD_BASE_MS
+#undef DYNBI_OPENED
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
@@ -16608,6 +19316,9 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUMS_DIFFER
 #undef DYNBI_SUPERBLOCK_BYTES
 #undef DYNBI_SUPERBLOCK_TEXT
+#undef DYNBI_SWEEP_DELETES
+#undef DYNBI_SWEEP_LOOKS
+#undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_UUID_SIZE

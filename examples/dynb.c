@@ -157,6 +157,31 @@ static const char *date_text(char out[40], uint64_t ms)
     return out;
 }
 
+/* Reads what date_text writes, or 2026-11-22T15:09:01.123Z, or a part of it from
+ * the left down to the day; or milliseconds since 1970. */
+static int parse_date(const char *text, uint64_t *out)
+{
+    static const int days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    int year, month, day, hour = 0, minute = 0, second = 0, ms = 0, fields, leaps;
+    char between = 'T';
+    if (strlen(text) > 10 && strspn(text, "0123456789") == strlen(text)) {
+        *out = (uint64_t)strtoull(text, NULL, 10);
+        return 1;
+    }
+    fields = sscanf(text, "%4d-%2d-%2d%c%2d:%2d:%2d.%3d", &year, &month, &day, &between, &hour,
+                    &minute, &second, &ms);
+    if (fields < 3 || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+        (between != 'T' && between != ' ') || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60 || ms < 0)
+        return 0;
+    leaps = year - (month < 3);
+    leaps = leaps / 4 - leaps / 100 + leaps / 400 - 477; /* since 1970 */
+    *out = (uint64_t)((int64_t)(year - 1970) * 365 + leaps + days[month - 1] + day - 1) * 86400000u +
+           (uint64_t)hour * 3600000u + (uint64_t)minute * 60000u + (uint64_t)second * 1000u +
+           (uint64_t)ms;
+    return 1;
+}
+
 static const char *type_name(dynb_type type)
 {
     static const char *const names[] = {"-",  "S",  "N",  "B", "BOOL", "NULL",
@@ -491,6 +516,9 @@ static int run_describe(shell *s, arguments *a)
         printf("restored      %s\n", date_text(date, d.restored_at_ms));
         printf("  from        %s\n", d.restore_source_backup_arn);
     }
+    if (d.recovery_period_days)
+        printf("recovery      %u days (\"pitr\" shows the window)\n",
+               (unsigned)d.recovery_period_days);
     if (dynb_list_tags_of_resource(s->db, d.table_arn, &tags, &tag_count, &s->other_result,
                                    &s->err))
         return failed(s);
@@ -705,14 +733,60 @@ static int run_put(shell *s, arguments *a)
     return old.bytes ? print_item(s, old, stdout, "", "\n") : DONE;
 }
 
+/* --- where get, query and scan read: a table, or with --at a backup of it */
+
+typedef struct read_place {
+    dynb_source source;
+    char arn[DYNB_ARN_MAX + 1];
+    dynb_backup_description backup;
+    dynb_table_description table; /* as it is, or was */
+    dynb_result memory;
+} read_place;
+
+static int resolve_backup(shell *s, const char *word, const char *table,
+                          char out[DYNB_ARN_MAX + 1]);
+
+static const char *take_at(arguments *a)
+{
+    char **value = take_option(a, "--at", 1);
+    return value ? value[0] : NULL;
+}
+
+/* at NULL: the table as it is now. Free p->memory afterwards, whatever came. */
+static int find_place(shell *s, const char *table, const char *at, read_place *p)
+{
+    memset(p, 0, sizeof *p);
+    if (!at) {
+        p->source.table = table;
+        if (dynb_describe_table(s->db, table, &p->table, &p->memory, &s->err))
+            return failed(s);
+        return DONE;
+    }
+    if (resolve_backup(s, at, table, p->arn))
+        return FAILED;
+    p->source.backup_arn = p->arn;
+    if (dynb_describe_backup(s->db, p->arn, &p->backup, &p->memory, &s->err))
+        return failed(s);
+    p->table = p->backup.source;
+    if (strcmp(p->table.table_name, table) && strcmp(p->table.table_arn, table))
+        return complain(s, "that backup is of table %s, not of %s", p->table.table_name, table);
+    return DONE;
+}
+
 static int run_get(shell *s, arguments *a)
 {
+    const char *at = take_at(a);
     dynb_item key, item;
+    read_place p;
     int rc = check_words(s, a);
     if (rc || (rc = item_argument(s, a->words[1], &key)) != DONE)
         return rc;
-    if (dynb_get_item(s->db, a->words[0], key, &item, &s->result, &s->err))
-        return failed(s);
+    rc = find_place(s, a->words[0], at, &p);
+    if (!rc && dynb_get_item_at(s->db, &p.source, key, &item, &s->result, &s->err))
+        rc = failed(s);
+    dynb_result_free(&p.memory);
+    if (rc)
+        return rc;
     if (!item.bytes)
         return complain(s, "%s has no item with that key", a->words[0]);
     return print_item(s, item, stdout, "", "\n");
@@ -873,7 +947,7 @@ static void print_grid(const dynb_table_description *d, const dynb_page *page)
 
 typedef struct search {
     const dynb_table_description *table;
-    dynb_query_input query; /* of a scan only the table and start_after count */
+    dynb_query_input query; /* of a scan only the source and start_after count */
     int is_scan;
     int as_grid;
     uint64_t limit;
@@ -889,6 +963,7 @@ static int print_search(shell *s, search *q)
         dynb_scan_input scan;
         memset(&scan, 0, sizeof scan);
         scan.table = q->query.table;
+        scan.backup_arn = q->query.backup_arn;
         scan.limit = q->query.limit = page_limit;
         scan.start_after = q->query.start_after;
         if (q->is_scan ? dynb_scan(s->db, &scan, &page, &s->result, &s->err)
@@ -988,13 +1063,12 @@ static int query_operands(shell *s, arguments *a, const dynb_table_description *
 
 static int run_query(shell *s, arguments *a)
 {
-    dynb_table_description d;
-    dynb_result description;
+    const char *at = take_at(a);
     dynb_builder operands;
     search q;
+    read_place p;
     int rc;
     memset(&q, 0, sizeof q);
-    memset(&description, 0, sizeof description);
     memset(&operands, 0, sizeof operands);
     if ((rc = take_limit(s, a, &q.limit)) != DONE)
         return rc;
@@ -1002,38 +1076,37 @@ static int run_query(shell *s, arguments *a)
     q.as_grid = take_option(a, "--grid", 0) != NULL;
     if ((rc = check_words(s, a)) != DONE)
         return rc;
-    q.table = &d;
-    q.query.table = a->words[0];
-    if (dynb_describe_table(s->db, a->words[0], &d, &description, &s->err))
-        rc = failed(s);
-    else if ((rc = query_operands(s, a, &d, &q.query, &operands)) == DONE)
+    q.table = &p.table;
+    rc = find_place(s, a->words[0], at, &p);
+    q.query.table = p.source.table;
+    q.query.backup_arn = p.source.backup_arn;
+    if (!rc && (rc = query_operands(s, a, &p.table, &q.query, &operands)) == DONE)
         rc = print_search(s, &q);
     dynb_builder_free(&operands);
-    dynb_result_free(&description);
+    dynb_result_free(&p.memory);
     return rc;
 }
 
 static int run_scan(shell *s, arguments *a)
 {
-    dynb_table_description d;
-    dynb_result description;
+    const char *at = take_at(a);
     search q;
+    read_place p;
     int rc;
     memset(&q, 0, sizeof q);
-    memset(&description, 0, sizeof description);
     q.is_scan = 1;
     if ((rc = take_limit(s, a, &q.limit)) != DONE)
         return rc;
     q.as_grid = take_option(a, "--grid", 0) != NULL;
     if ((rc = check_words(s, a)) != DONE)
         return rc;
-    q.table = &d;
-    q.query.table = a->words[0];
-    if (dynb_describe_table(s->db, a->words[0], &d, &description, &s->err))
-        rc = failed(s);
-    else
+    q.table = &p.table;
+    rc = find_place(s, a->words[0], at, &p);
+    q.query.table = p.source.table;
+    q.query.backup_arn = p.source.backup_arn;
+    if (!rc)
         rc = print_search(s, &q);
-    dynb_result_free(&description);
+    dynb_result_free(&p.memory);
     return rc;
 }
 
@@ -1345,9 +1418,10 @@ static const char *backup_id(const char *arn)
 }
 
 /* A word that may be a backup's ARN, its name, its id, or the start of its id
- * (six characters or more). Puts the ARN into out; FAILED when none or several
- * backups fit. */
-static int resolve_backup(shell *s, const char *word, char out[DYNB_ARN_MAX + 1])
+ * (six characters or more); table NULL: of any table. Puts the ARN into out;
+ * FAILED when none or several backups fit. */
+static int resolve_backup(shell *s, const char *word, const char *table,
+                          char out[DYNB_ARN_MAX + 1])
 {
     dynb_list_backups_input input;
     dynb_backup_list list;
@@ -1360,6 +1434,7 @@ static int resolve_backup(shell *s, const char *word, char out[DYNB_ARN_MAX + 1]
     }
     memset(&input, 0, sizeof input);
     input.type = DYNB_LIST_ALL;
+    input.table = table;
     candidates[0] = 0;
     do {
         uint32_t i;
@@ -1457,13 +1532,21 @@ static int run_backup(shell *s, arguments *a)
 
 static int run_backups(shell *s, arguments *a)
 {
+    static const char *const types[] = {"user", "system", "aws_backup", "all"};
+    char **type = take_option(a, "--type", 1);
     dynb_list_backups_input input;
     dynb_backup_list list;
     int rc = check_words(s, a);
     if (rc)
         return rc;
     memset(&input, 0, sizeof input);
-    input.type = DYNB_LIST_ALL;
+    for (input.type = 0; type && input.type <= DYNB_LIST_ALL; ++input.type)
+        if (!strcmp(type[0], types[input.type]))
+            break;
+    if (!type)
+        input.type = DYNB_LIST_ALL;
+    if (input.type > DYNB_LIST_ALL)
+        return misused(s, "--type is user, system or all, not \"%s\"", type[0]);
     input.table = a->count ? a->words[0] : NULL;
     print_backup_head();
     do {
@@ -1485,7 +1568,7 @@ static int run_describe_backup(shell *s, arguments *a)
     char arn[DYNB_ARN_MAX + 1];
     dynb_backup_description b;
     int rc = check_words(s, a);
-    if (rc || (rc = resolve_backup(s, a->words[0], arn)) != DONE)
+    if (rc || (rc = resolve_backup(s, a->words[0], NULL, arn)) != DONE)
         return rc;
     if (dynb_describe_backup(s->db, arn, &b, &s->result, &s->err))
         return failed(s);
@@ -1498,7 +1581,7 @@ static int run_delete_backup(shell *s, arguments *a)
     char arn[DYNB_ARN_MAX + 1];
     dynb_backup_description b;
     int rc = check_words(s, a);
-    if (rc || (rc = resolve_backup(s, a->words[0], arn)) != DONE)
+    if (rc || (rc = resolve_backup(s, a->words[0], NULL, arn)) != DONE)
         return rc;
     if (dynb_delete_backup(s->db, arn, &b, &s->result, &s->err))
         return failed(s);
@@ -1506,13 +1589,118 @@ static int run_delete_backup(shell *s, arguments *a)
     return DONE;
 }
 
+/* restore --at TIME|latest TABLE NEWTABLE */
+static int restore_to_time(shell *s, arguments *a, const char *time)
+{
+    dynb_restore_to_time_input input;
+    dynb_table_description d;
+    char number[32], date[40];
+    memset(&input, 0, sizeof input);
+    if (strncmp(a->words[0], "arn:", 4))
+        input.source_table_name = a->words[0];
+    else
+        input.source_table_arn = a->words[0];
+    input.target_table_name = a->words[1];
+    input.use_latest_time = !strcmp(time, "latest");
+    input.use_restore_time = !input.use_latest_time;
+    if (input.use_restore_time && !parse_date(time, &input.restore_time_ms))
+        return misused(s, "--at needs a time such as 2026-11-22T15:09:01.123, or latest, not "
+                          "\"%s\"",
+                       time);
+    if (dynb_restore_table_to_point_in_time(s->db, &input, &d, &s->result, &s->err))
+        return failed(s);
+    printf("restored %s as of %s into ", a->words[0], date_text(date, d.restored_at_ms));
+    if (dynb_describe_table(s->db, a->words[1], &d, &s->result, &s->err))
+        return failed(s);
+    printf("%s: %s items\n", d.table_name, grouped(number, d.item_count));
+    return DONE;
+}
+
+/* pitr TABLE [on [DAYS] | off] */
+static int run_pitr(shell *s, arguments *a)
+{
+    dynb_update_continuous_backups_input input;
+    dynb_continuous_backups about;
+    char date[40];
+    uint64_t days = 0;
+    int rc = check_words(s, a);
+    if (rc)
+        return rc;
+    memset(&input, 0, sizeof input);
+    input.table = a->words[0];
+    if (a->count > 1) {
+        input.point_in_time_recovery = !strcmp(a->words[1], "on");
+        if (!input.point_in_time_recovery && strcmp(a->words[1], "off"))
+            return misused(s, "it is on or off, not \"%s\"", a->words[1]);
+        input.choose_period = a->count > 2;
+        if (input.choose_period && !parse_number(a->words[2], INT32_MAX, &days))
+            return misused(s, "DAYS is a number, not \"%s\"", a->words[2]);
+        input.recovery_period_days = (int32_t)days;
+        if (dynb_update_continuous_backups(s->db, &input, &about, &s->err))
+            return failed(s);
+    } else if (dynb_describe_continuous_backups(s->db, a->words[0], &about, &s->err)) {
+        return failed(s);
+    }
+    printf("recovery      %s\n", about.recovery_is_enabled ? "ENABLED" : "DISABLED");
+    if (!about.recovery_is_enabled)
+        return DONE;
+    printf("period        %u days\n", (unsigned)about.recovery_period_days);
+    printf("earliest      %s\n", date_text(date, about.earliest_restorable_ms));
+    printf("latest        %s\n", date_text(date, about.latest_restorable_ms));
+    return DONE;
+}
+
+/* Takes an option with a number. Nonzero: it is wrong. */
+static int take_count(shell *s, arguments *a, const char *name, uint64_t max, uint64_t *out)
+{
+    char **value = take_option(a, name, 1);
+    *out = 0;
+    if (value && !parse_number(value[0], max, out))
+        return misused(s, "%s needs a number, not \"%s\"", name, value[0]);
+    return DONE;
+}
+
+static int run_retention(shell *s, arguments *a)
+{
+    dynb_backup_retention rule;
+    uint64_t last, hourly, daily, days;
+    int none = take_option(a, "--none", 0) != NULL, words = a->count, rc;
+    if ((rc = take_count(s, a, "--keep-last", UINT32_MAX - 1, &last)) != DONE ||
+        (rc = take_count(s, a, "--keep-hourly", UINT32_MAX - 1, &hourly)) != DONE ||
+        (rc = take_count(s, a, "--keep-daily", UINT32_MAX - 1, &daily)) != DONE ||
+        (rc = take_count(s, a, "--max-days", 1000000, &days)) != DONE ||
+        (rc = check_words(s, a)) != DONE)
+        return rc;
+    memset(&rule, 0, sizeof rule);
+    rule.keep_last = (uint32_t)last;
+    rule.keep_hourly = (uint32_t)hourly;
+    rule.keep_daily = (uint32_t)daily;
+    rule.max_age_ms = days * 86400000u;
+    if ((none || words != a->count) &&
+        dynb_update_backup_retention(s->db, a->words[0], &rule, &s->err))
+        return failed(s);
+    if (dynb_describe_backup_retention(s->db, a->words[0], &rule, &s->err))
+        return failed(s);
+    if (!rule.keep_last && !rule.keep_hourly && !rule.keep_daily && !rule.max_age_ms) {
+        printf("all backups are kept\n");
+        return DONE;
+    }
+    printf("keep last     %u\nkeep hourly   %u\nkeep daily    %u\n", (unsigned)rule.keep_last,
+           (unsigned)rule.keep_hourly, (unsigned)rule.keep_daily);
+    printf("max age       %" PRIu64 " days (0: no limit)\n", rule.max_age_ms / 86400000u);
+    return DONE;
+}
+
 static int run_restore(shell *s, arguments *a)
 {
     char arn[DYNB_ARN_MAX + 1], number[32];
+    char **at = take_option(a, "--at", 1);
     dynb_restore_input input;
     dynb_table_description d;
     int rc = check_words(s, a);
-    if (rc || (rc = resolve_backup(s, a->words[0], arn)) != DONE)
+    if (rc == DONE && at)
+        return restore_to_time(s, a, at[0]);
+    if (rc || (rc = resolve_backup(s, a->words[0], NULL, arn)) != DONE)
         return rc;
     input.target_table_name = a->words[1];
     input.backup_arn = arn;
@@ -1520,6 +1708,60 @@ static int run_restore(shell *s, arguments *a)
         dynb_describe_table(s->db, a->words[1], &d, &s->result, &s->err))
         return failed(s);
     printf("restored %s items into %s\n", grouped(number, d.item_count), d.table_name);
+    return DONE;
+}
+
+/* --- diff: what one has and the other has not */
+
+/* A word for a table, else for a backup. */
+static int find_side(shell *s, const char *word, dynb_source *source, char arn[DYNB_ARN_MAX + 1])
+{
+    dynb_table_description d;
+    memset(source, 0, sizeof *source);
+    if (!dynb_describe_table(s->db, word, &d, &s->result, &s->err)) {
+        source->table = word;
+        return DONE;
+    }
+    source->backup_arn = arn;
+    return resolve_backup(s, word, NULL, arn);
+}
+
+static int print_difference(shell *s, const dynb_difference *d)
+{
+    if (d->old_item.bytes && print_item(s, d->old_item, stdout, "- ", "\n"))
+        return FAILED;
+    return d->new_item.bytes ? print_item(s, d->new_item, stdout, "+ ", "\n") : DONE;
+}
+
+static int run_diff(shell *s, arguments *a)
+{
+    char arns[2][DYNB_ARN_MAX + 1];
+    dynb_compare_input input;
+    dynb_difference_page page;
+    uint64_t limit, shown = 0, counts[3] = {0, 0, 0};
+    int rc;
+    memset(&input, 0, sizeof input);
+    if ((rc = take_limit(s, a, &limit)) != DONE || (rc = check_words(s, a)) != DONE ||
+        (rc = find_side(s, a->words[0], &input.from, arns[0])) != DONE ||
+        (rc = find_side(s, a->words[1], &input.to, arns[1])) != DONE)
+        return rc;
+    do {
+        uint32_t i;
+        input.limit = limit ? (uint32_t)(limit - shown) : 0;
+        if (dynb_compare(s->db, &input, &page, &s->result, &s->err))
+            return failed(s);
+        for (i = 0; i < page.count; ++i) {
+            const dynb_difference *d = &page.differences[i];
+            ++counts[!d->old_item.bytes ? 0 : !d->new_item.bytes ? 1 : 2];
+            if (print_difference(s, d))
+                return FAILED;
+        }
+        shown += page.count;
+        input.start_after = page.last_key;
+    } while (page.last_key.bytes && !(limit && shown >= limit));
+    if (isatty(fileno(stdout)))
+        printf("(%" PRIu64 " added, %" PRIu64 " removed, %" PRIu64 " changed)\n", counts[0],
+               counts[1], counts[2]);
     return DONE;
 }
 
@@ -1679,7 +1921,7 @@ static int gather_nodes(shell *s, const char *word, node_list *list)
     dynb_table_description d;
     memset(list, 0, sizeof *list);
     if (dynb_describe_table(s->db, word, &d, &s->result, &s->err)) {
-        if (resolve_backup(s, word, arn))
+        if (resolve_backup(s, word, NULL, arn))
             return FAILED;
         word = arn;
     }
@@ -2427,6 +2669,9 @@ static int run_help(shell *s, arguments *a);
     "  --tag KEY=VALUE            up to 50\n" \
     "All but --protect are recorded and shown, and change nothing else.\n"
 
+#define AT_OPTION \
+    "  --at BACKUP  inside a backup of the table, without restoring it\n"
+
 static const command commands[] = {
     {"create", CREATES, 2, 3, run_create, "TABLE KEY:TYPE [SORTKEY:TYPE] [OPTION ...]",
      "make a table (and the store, if there is none)",
@@ -2445,14 +2690,15 @@ static const command commands[] = {
      "A bad line stops it; with --keep-going it is reported and left out.\n"},
     {"dump", READS, 1, 2, run_dump, "TABLE [FILE]", "write all items, as load reads them",
      "In order of the keys, attributes by name: equal tables give equal files.\n"},
-    {"get", READS, 2, 2, run_get, "TABLE KEY", "show the item with that key",
-     "KEY is DynamoDB JSON, such as '{\"Id\":{\"N\":\"7\"}}', or - for standard input.\n"},
+    {"get", READS, 2, 2, run_get, "TABLE KEY [--at BACKUP]", "show the item with that key",
+     "KEY is DynamoDB JSON, such as '{\"Id\":{\"N\":\"7\"}}', or - for standard input.\n"
+     AT_OPTION},
     {"put", WRITES, 2, 2, run_put, "TABLE ITEM [--old]", "write an item",
      "ITEM is DynamoDB JSON, or - for standard input. --old shows what it replaced.\n"},
     {"delete", WRITES, 2, 2, run_delete, "TABLE KEY [--old]", "delete the item with that key",
      "--old shows what was deleted.\n"},
     {"query", READS, 2, 5, run_query,
-     "TABLE VALUE [CONDITION VALUE [VALUE]] [--desc] [--limit N] [--grid]",
+     "TABLE VALUE [CONDITION VALUE [VALUE]] [--desc] [--limit N] [--grid] [--at BACKUP]",
      "show the items of one partition key",
      "The first VALUE is the partition key's. The CONDITION is on the sort key:\n"
      "eq lt le gt ge (or = < <= > >=, quoted), begins, and between, with two values.\n"
@@ -2460,21 +2706,40 @@ static const command commands[] = {
      "  --desc     from the highest sort key down\n"
      "  --limit N  N items at most\n"
      "  --grid     in columns instead of JSON\n"
+     AT_OPTION
      "Example: dynb FILE query Elements 6 between 57 71 --grid\n"},
-    {"scan", READS, 1, 1, run_scan, "TABLE [--limit N] [--grid]", "show all items", ""},
+    {"scan", READS, 1, 1, run_scan, "TABLE [--limit N] [--grid] [--at BACKUP]", "show all items",
+     AT_OPTION},
     {"backup", WRITES, 2, 2, run_backup, "TABLE[,TABLE ...] NAME [--no-wait]",
      "back up tables as they are at this instant",
      "Several tables, parted by commas, are backed up at one marker. Prints the\n"
      "backups' ARNs. The backup is exact and safe once it has an ARN; --no-wait leaves\n"
      "its building to later commands or to work.\n"},
-    {"backups", READS, 0, 1, run_backups, "[TABLE]", "list the backups", ""},
+    {"backups", READS, 0, 1, run_backups, "[TABLE] [--type user|system|all]",
+     "list the backups",
+     "A system backup is what stays, for 35 days, of a deleted table with pitr on.\n"},
     {"describe-backup", READS, 1, 1, run_describe_backup, "BACKUP", "show a backup",
      "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
     {"delete-backup", WRITES, 1, 1, run_delete_backup, "BACKUP", "delete a backup",
      "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
-    {"restore", WRITES, 2, 2, run_restore, "BACKUP NEWTABLE", "make a new table of a backup",
+    {"restore", WRITES, 2, 2, run_restore, "BACKUP NEWTABLE | --at TIME|latest TABLE NEWTABLE",
+     "make a new table of a backup, or of a table's past",
      "Nothing is copied, so it takes no time; both live on independently.\n"
-     "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
+     "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"
+     "With --at it is TABLE as it was then; see pitr. TIME is UTC to the millisecond,\n"
+     "2026-11-22T15:09:01.123, or milliseconds since 1970.\n"},
+    {"pitr", WRITES, 1, 3, run_pitr, "TABLE [on [DAYS] | off]",
+     "point-in-time recovery: show, switch on or off",
+     "With recovery on, any millisecond of the last 1 to 35 DAYS can be restored.\n"},
+    {"retention", WRITES, 1, 1, run_retention,
+     "TABLE [--keep-last N] [--keep-hourly N] [--keep-daily N] [--max-days N] [--none]",
+     "which backups of a table stay",
+     "A backup stays if one of the counts wants it, and it is not older than that many\n"
+     "days; the newest always stays. Others are deleted by later commands or by work.\n"},
+    {"diff", READS, 2, 2, run_diff, "TABLE|BACKUP TABLE|BACKUP [--limit N]",
+     "show what changed from the first to the second",
+     "In order of the keys: a line with - is as the first has it, one with + as the\n"
+     "second has it. Takes as long as what was written between the two is large.\n"},
     {"work", WRITES, 0, 0, run_work, "", "build backups and tidy up, all there is to do", ""},
     {"check", READS, 0, 0, run_check, "", "walk the whole store and verify it", ""},
     {"stat", READS, 0, 0, run_stat, "", "figures of the store", ""},

@@ -320,6 +320,39 @@ run_list <<'LIST'
 1 facts.dynb restore nothing Elsewhere
   ! dynb: no backup has the name or id "nothing" ("backups" lists them)
 0 facts.dynb delete Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}'
+
+# What changed, and reading at a backup.
+0 facts.dynb diff alone Elements
+  = - {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+0 facts.dynb put Elements '{"Period":{"N":"1"},"Number":{"N":"2"},"Name":{"S":"Helium"}}'
+0 facts.dynb put Elements '{"Period":{"N":"8"},"Number":{"N":"119"}}'
+0 facts.dynb diff alone Elements --limit 2
+  = - {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+  = - {"Category":{"S":"noble gas"},"Discovered":{"N":"1868"},"Group":{"N":"18"},"Name":{"S":"helium"},"Number":{"N":"2"},"Period":{"N":"1"},"Symbol":{"S":"He"},"Weight":{"N":"4.0026"}}
+  = + {"Name":{"S":"Helium"},"Number":{"N":"2"},"Period":{"N":"1"}}
+0 facts.dynb diff Elements Elements
+2 facts.dynb diff Elements
+  ~ usage: dynb FILE diff TABLE|BACKUP TABLE|BACKUP [--limit N]
+1 facts.dynb diff Elements nothing
+  ! dynb: no backup has the name or id "nothing" ("backups" lists them)
+1 facts.dynb diff Elements Planets
+  ~ dynb: ValidationException: tables Elements and Planets have different key schemas
+0 facts.dynb get Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}' --at alone
+  = {"Category":{"S":"nonmetal"},"Discovered":{"N":"1766"},"Group":{"N":"1"},"Name":{"S":"hydrogen"},"Number":{"N":"1"},"Period":{"N":"1"},"Symbol":{"S":"H"},"Weight":{"N":"1.008"}}
+1 facts.dynb get Elements '{"Period":{"N":"1"},"Number":{"N":"1"}}'
+  ! dynb: Elements has no item with that key
+0 facts.dynb get Moons '{"Planet":{"S":"Earth"},"Name":{"S":"Moon"}}' --at both
+  = {"Discovered":{"S":"ancient"},"Name":{"S":"Moon"},"PeriodDays":{"N":"27.3217"},"Planet":{"S":"Earth"},"RadiusKm":{"N":"1737"}}
+1 facts.dynb get Moons '{"Planet":{"S":"Earth"},"Name":{"S":"Moon"}}' --at alone
+  ! dynb: no backup has the name or id "alone" ("backups" lists them)
+0 facts.dynb query Elements 1 --at alone --grid
+  = Period  Number  Category   Discovered  Group  Name      Symbol  Weight
+  =      1       1  nonmetal         1766      1  hydrogen  H        1.008
+  =      1       2  noble gas        1868     18  helium    He      4.0026
+0 facts.dynb query Elements 8 --at alone
+0 facts.dynb scan Elements --at alone --limit 1 --grid
+  = Period  Number  Category  Discovered  Group  Name      Symbol  Weight
+  =      1       1  nonmetal        1766      1  hydrogen  H        1.008
 0 facts.dynb restore alone Elements-then
   = restored 118 items into Elements-then
 1 facts.dynb restore alone Elements
@@ -360,6 +393,34 @@ run_list <<'LIST'
   ~ dynb: set: --stream cannot be "sideways"
 0 facts.dynb drop Moons
   = dropped Moons; its backups stay
+
+# The past of a table.
+0 facts.dynb pitr Planets
+  = recovery      DISABLED
+1 facts.dynb restore --at latest Planets Planets-then
+  ! dynb: PointInTimeRecoveryUnavailableException: Point in time recovery is not enabled for table 'Planets'
+0 facts.dynb pitr Planets on 7
+  ~ period        7 days
+1 facts.dynb pitr Planets on 36
+  ~ dynb: ValidationException: 1 validation error detected: Value '36'
+2 facts.dynb pitr Planets perhaps
+  ~ dynb: pitr: it is on or off, not "perhaps"
+1 facts.dynb restore --at 2020-02-29T12:00:00.5 Planets Planets-then
+  ~ dynb: InvalidRestoreTimeException: RestoreDateTime '2020-02-29T12:00:00Z' must be within
+2 facts.dynb restore --at noon Planets Planets-then
+  ~ dynb: restore: --at needs a time such as
+0 facts.dynb restore --at latest Planets Planets-then
+  ~ into Planets-then: 8 items
+0 facts.dynb retention Planets --keep-hourly 24 --keep-daily 30
+  ~ keep daily    30
+0 facts.dynb retention Planets --none
+  = all backups are kept
+0 facts.dynb drop Planets-then
+  = dropped Planets-then; its backups stay
+0 facts.dynb drop Planets
+  = dropped Planets; its backups stay
+0 facts.dynb backups --type system
+  ~ Planets$DeletedTableBackup
 0 facts.dynb tables
   ~ Elements-then                     118
 

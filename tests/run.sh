@@ -23,7 +23,7 @@ trap 'exit 130' HUP INT TERM
 if [ $# -gt 0 ]; then
     programs=$(for name in "$@"; do basename "$name" .c; done)
 else
-    first="test_crash test_model test_corrupt test_fault test_threads test_backup"
+    first="test_crash test_model test_corrupt test_fault test_threads test_across test_backup"
     programs=$first
     for file in test_*.c unit_*.c; do
         name=${file%.c}
@@ -55,7 +55,7 @@ run_one() {
     name=$1
     flags="-std=c99 -D_POSIX_C_SOURCE=200809L -O1 -g -Wall -Wextra $loud"
     case $name in
-    *threads*)
+    *threads* | test_across)
         if [ -n "$no_threads" ]; then
             echo skip >"$work/$name.status"
             echo "skip $name: $no_threads"

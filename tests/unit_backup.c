@@ -559,6 +559,7 @@ static void test_check(void)
     {
         dynb_scan_input scan;
         dynb_page page;
+        dynbi_place place;
         memset(&scan, 0, sizeof scan);
         scan.table = "Leaf";
         EXPECT_MESSAGE(dynb_scan(s.db, &scan, &page, &s.result, &kit_err), DYNB_CORRUPT,
@@ -566,7 +567,8 @@ static void test_check(void)
         CHECK(page.count == 0 && page.items == NULL);
         s.db->key.used_bytes = 0;
         CHECK(dynbi_buffer_append(&s.db->key, "z", 1));
-        EXPECT_MESSAGE(dynbi_item_read(s.db, table_of(&s, "Leaf"), &item, &s.result, &kit_err),
+        place = dynbi_place_of(table_of(&s, "Leaf"));
+        EXPECT_MESSAGE(dynbi_item_read(s.db, &place, &item, &s.result, &kit_err),
                        DYNB_CORRUPT, "an item of table Leaf is damaged");
     }
     MUST(dynb_wait_idle(s.db, &kit_err));

@@ -258,13 +258,13 @@ static void test_snapshot_record(void)
         MUST(dynbi_record_make(&buffer, &record, &snapshot, &kit_err));
         if (i >= 3) { /* by hand: page, page count or sum of the first run is 2^32 */
             dynbi_coder coder;
-            uint64_t page[3] = {1000, 2, 7}, number[4] = {30, 5, 500, 1}, zero = 0;
+            uint64_t page[3] = {1000, 2, 7}, number[5] = {30, 0, 5, 500, 1}, zero = 0;
             uint32_t j;
             page[i - 3] = (uint64_t)1 << 32;
             buffer.used_bytes -= snapshot_size;
             memset(&coder, 0, sizeof coder);
             coder.out = &buffer;
-            for (j = 0; j < 4; ++j)
+            for (j = 0; j < 5; ++j)
                 dynbi_code_u64(&coder, &number[j]); /* the snapshot's head: one run */
             dynbi_code_u64(&coder, &zero);
             dynbi_code_u64(&coder, &number[0]);
@@ -393,7 +393,7 @@ static void test_stage(void)
     bad = record;
     lsn = s.db->log.tail.lsn;
     CHECK(dynbi_buffer_append(&bad, "\0\377", 2));
-    EXPECT(stage(&s, "X-ray", &bad), DYNB_CORRUPT);
+    EXPECT(stage(&s, "Z-ray", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "T", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "Table", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "Backup", &bad), DYNB_CORRUPT);
@@ -524,14 +524,14 @@ static void test_memory(void)
     back_up(&s, name, arn);
     memset(&scan, 0, sizeof scan);
     scan.table = name;
-    SWEEP_MEMORY(&s, dynbi_table_scan(s.db, &scan, &page, &s.result, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_source_scan(s.db, &scan, &page, &s.result, &kit_err));
     CHECK_INT(page.count, 700);
     memset(text, 'p', sizeof text);
     dynb_builder_begin(&after);
     dynb_add_string(&after, "Id", text, sizeof text);
     dynb_add_int(&after, "At", 5);
     scan.start_after = kit_finish(&after);
-    SWEEP_MEMORY(&s, dynbi_table_scan(s.db, &scan, &page, &s.result, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_source_scan(s.db, &scan, &page, &s.result, &kit_err));
     for (i = DYNB_SORT_ANY; i <= DYNB_SORT_BETWEEN; ++i) { /* a key of 64 bytes is full */
         size_t length;
         for (length = 20; length < 70; ++length) {
@@ -555,7 +555,7 @@ static void test_memory(void)
             for (n = 1; rc == DYNB_NO_MEMORY && n < 30; ++n) {
                 drop_scratch(&s);
                 s.memory.fail_at = n;
-                rc = dynbi_table_query(s.db, &query, &page, &s.result, &kit_err);
+                rc = dynbi_source_query(s.db, &query, &page, &s.result, &kit_err);
             }
             s.memory.fail_at = 0;
             CHECK_INT(rc, DYNB_OK);
@@ -564,7 +564,7 @@ static void test_memory(void)
             for (n = 1; rc == DYNB_NO_MEMORY && n < 30; ++n) {
                 drop_scratch(&s);
                 s.memory.fail_at = n;
-                rc = dynbi_table_query(s.db, &query, &page, &s.result, &kit_err);
+                rc = dynbi_source_query(s.db, &query, &page, &s.result, &kit_err);
             }
             s.memory.fail_at = 0;
             CHECK_INT(rc, DYNB_OK);
@@ -598,11 +598,11 @@ static void test_memory(void)
     MUST(dynb_wait_idle(s.db, &kit_err));
     restore.backup_arn = arn;
     restore.target_table_name = "Second";
-    SWEEP_MEMORY(&s, dynbi_backup_restore(s.db, &restore, &about, &s.result, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_backup_restore(s.db, &restore, 1, &about, &s.result, &kit_err));
     SWEEP_MEMORY(&s, dynbi_audit_run(s.db, NULL, NULL, NULL, &kit_err));
     SWEEP_MEMORY(&s, dynbi_scrub_run(s.db, &kit_err));
     SWEEP_MEMORY(&s, dynbi_backup_delete(s.db, arn, NULL, NULL, &kit_err));
-    SWEEP_MEMORY(&s, dynbi_table_delete(s.db, "Second", NULL, NULL, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_history_delete_table(s.db, "Second", NULL, NULL, &kit_err));
 
     /* a frame that is full to its last byte cannot be padded */
     MUST(dynbi_change_begin(s.db, &kit_err));

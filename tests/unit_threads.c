@@ -307,38 +307,6 @@ static void test_builder_fails(int clock_stands)
     store_end(&s);
 }
 
-static void wait_until_asleep(store *s)
-{
-    int sleeps = 0;
-    while (!sleeps) {
-        dynbi_lock(s->db);
-        sleeps = s->db->worker->sleeps;
-        dynbi_unlock(s->db);
-        if (!sleeps)
-            sched_yield();
-    }
-}
-
-/* Where nothing changes for a while the builder sleeps, until a change wakes it. */
-static void test_sleep(void)
-{
-    store s;
-    char arn[DYNB_ARN_MAX + 1];
-    int round;
-    begin_with_table(&s, 1 << 20);
-    for (round = 0; round < 3; ++round) {
-        wait_until_asleep(&s);
-        hold_builder(&s, arn); /* it comes, or this never ends */
-        CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_CREATING);
-        calls_lock();
-        calls.gate_is_closed = 0;
-        calls_unlock();
-        wait_until_asleep(&s);
-        CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_AVAILABLE);
-    }
-    store_end(&s);
-}
-
 /* Told to stop while it waits for another thread's step, the builder finds
  * nothing to do and ends: it does not go to sleep first. */
 static void test_stop_while_waiting(void)
@@ -415,6 +383,43 @@ static void test_slowing(void)
     store_end(&s);
 }
 
+/* Waits until the builder sleeps without a limit in time, that many naps later
+ * than `naps`; the naps there were. */
+static unsigned await_sleep(store *s, unsigned naps)
+{
+    unsigned count = 0;
+    int is_so = 0;
+    while (!is_so) {
+        sched_yield();
+        dynbi_lock(s->db);
+        calls_lock();
+        count = calls.builder_timed_waits;
+        calls_unlock();
+        is_so = s->db->worker->sleeps && count >= naps;
+        dynbi_unlock(s->db);
+    }
+    return count;
+}
+
+/* While changes come the builder naps, and nobody wakes it; once none has come
+ * for some naps it sleeps, and the next change does. */
+static void test_sleep(void)
+{
+    store s;
+    unsigned naps = 0, turn;
+    begin_with_table(&s, 4 << 20);
+    for (turn = 0; turn < 3; ++turn) {
+        naps = await_sleep(&s, naps);
+        CHECK_INT(kit_get(s.db, "Table", "a"), turn ? 1 : -1);
+        dynbi_lock(s.db);
+        CHECK(s.db->worker->sleeps && !s.db->worker->is_called); /* reads do not wake it */
+        dynbi_unlock(s.db);
+        MUST(kit_put(s.db, "Table", "a", 1));
+        naps = await_sleep(&s, naps + DYNBI_NAPS);
+    }
+    store_end(&s);
+}
+
 int main(void)
 {
     pthread_mutex_init(&calls.lock, NULL);
@@ -424,9 +429,9 @@ int main(void)
     test_still();
     test_builder_fails(0);
     test_builder_fails(1);
-    test_sleep();
     test_stop_while_waiting();
     test_slowing();
+    test_sleep();
     return check_report("unit_threads");
 }
 #endif
