@@ -457,6 +457,34 @@ static void test_lent(uint64_t limit_bytes)
     world_close(&w[1]);
 }
 
+/* The mark of a sync goes behind the end of the log; where this segment is full,
+ * into the one to come, which is begun only by the next frame. */
+static void test_no_room_for_mark(void)
+{
+    static world w;
+    static uint8_t before[PAGE];
+    uint64_t room, disk_pos, last_lsn;
+    const uint8_t *next;
+    world_open(&w, 40, 1024, 200, 0);
+    CHECK_INT(begin(&w), DYNB_OK);
+    room = dynbi_log_row(&w.log, w.log.tail.pos, &disk_pos);
+    CHECK_INT(append(&w, (uint32_t)(room - 16 - DYNBI_FRAME_HEAD_BYTES), 0), DYNB_OK);
+    CHECK_INT(dynbi_log_row(&w.log, w.log.tail.pos, &disk_pos), 16);
+    CHECK(w.log.reserved_count > 0);
+    next = w.fault.current + (uint64_t)w.log.reserved[0].page * PAGE;
+    memcpy(before, next, sizeof before);
+    CHECK_INT(dynbi_log_sync(&w.log, NULL), DYNB_OK);
+    CHECK_INT(w.log.durable_lsn, 2);
+    CHECK(memcmp(before, next, DYNBI_SEGMENT_HEAD_BYTES) == 0);
+    CHECK(memcmp(before, next, sizeof before) != 0);
+    CHECK_INT(probe(&w, &last_lsn, NULL), DYNB_OK);
+    CHECK_INT(last_lsn, 2);
+    CHECK_INT(append(&w, 100, 0), DYNB_OK); /* over the mark */
+    CHECK_INT(probe(&w, &last_lsn, NULL), DYNB_OK);
+    CHECK_INT(last_lsn, 3);
+    world_close(&w);
+}
+
 /* Synced up to one frame, the frames after it cut at each byte. */
 static void test_torn_tails(uint32_t segment_bytes)
 {
@@ -1106,6 +1134,7 @@ int main(void)
     test_lent(~(uint64_t)0);
     test_lent(2100);
     test_lent(0);
+    test_no_room_for_mark();
     test_torn_tails(1024);
     test_torn_tails(512);
     test_torn_tails(8192);

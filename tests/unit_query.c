@@ -93,7 +93,7 @@ static void test_full_keys(void)
         for (n = 1; rc == DYNB_NO_MEMORY && n < 30; ++n) {
             s.memory.call_count = 0;
             s.memory.fail_at = n;
-            rc = dynbi_table_query(s.db, &query, &page, &s.result, &kit_err);
+            rc = dynbi_source_query(s.db, &query, &page, &s.result, &kit_err);
             CHECK(rc == DYNB_OK || (rc == DYNB_NO_MEMORY && kit_err.code == rc));
         }
         s.memory.fail_at = 0;
