@@ -344,6 +344,16 @@ typedef struct dynb_config {
     dynb_durability durability; /* of every write unless dynb_write_options say else */
     uint32_t create_backup_per_second; /* 0: 50, as AWS; DYNB_UNLIMITED: no limit */
     uint64_t recovery_lag_ms; /* latest restorable time is this long ago; AWS: 300000 */
+    uint32_t describe_backup_per_second; /* 0, here and below: no limit; AWS has 10 */
+    uint32_t list_backups_per_second;    /* AWS: 5 */
+    uint32_t delete_backup_per_second;   /* AWS: 10 */
+    uint32_t restore_table_per_second;   /* AWS: 10; a set counts once */
+    uint32_t describe_continuous_backups_per_second; /* AWS: 10 */
+    /* To watch what lasts in the cloud; 0: at once. Tables are CREATING,
+     * UPDATING and DELETING that long by the clock, restored ones too, and
+     * refuse what AWS refuses then; backups are CREATING at least so long. */
+    uint32_t control_plane_delay_ms;
+    uint32_t backup_delay_ms;
     const char *account_id;            /* 12 digits; NULL: "123456789012" */
     const char *region;                /* NULL: "us-east-1" */
     int read_only;     /* nonzero: never write, not even to recover */
@@ -733,10 +743,11 @@ typedef struct dynb_table_description {
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
  * get the description, whose status is CREATING as in AWS's answer.
- * After: the table is ACTIVE and empty, with a new TableId.
+ * After: the table is ACTIVE (or so after control_plane_delay_ms) and empty,
+ *   with a new TableId.
  * Returns: VALIDATION (with AWS's message), INVALID_ARGUMENT, RESOURCE_IN_USE
- *   (the name exists), LIMIT_EXCEEDED (2,500 tables), NO_MEMORY, NO_SPACE,
- *   IO_FAILED, READ_ONLY.
+ *   (the name exists), LIMIT_EXCEEDED (2,500 tables; 500 operations at a time),
+ *   NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API CreateTable; contract 4.6. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_create_table(dynb *db, const dynb_create_table_input *input,
                                                    dynb_table_description *out,
@@ -999,8 +1010,9 @@ typedef struct dynb_backup_description {
  * After: the backup exists, and holds exactly the changes up to its marker. Its
  *   status is CREATING, or AVAILABLE when nothing changed since the last
  *   snapshot; the build goes on by itself, also after a crash.
- * Returns: TABLE_NOT_FOUND, VALIDATION, THROTTLING (50 a second unless
- *   configured), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
+ * Returns: TABLE_NOT_FOUND, CONTINUOUS_BACKUPS_UNAVAILABLE (the table is new;
+ *   with control_plane_delay_ms only), VALIDATION, THROTTLING (50 a second
+ *   unless configured), NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record at any table size; a sync if the handle is SYNCED.
  * Threads: any. Source: API CreateBackup; contract 1.1, 2.1. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_create_backup(dynb *db, const char *table,
@@ -1058,9 +1070,9 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_list_backups(dynb *db, const dynb_list_bac
 
 /* Deletes a backup. out->status is DELETED. Space that only it used comes back
  * as dynb_work goes on.
- * Returns: BACKUP_NOT_FOUND, BACKUP_IN_USE (still CREATING), VALIDATION (ARN; a
- *   SYSTEM backup), ACCESS_DENIED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY,
- *   CORRUPT.
+ * Returns: BACKUP_NOT_FOUND, BACKUP_IN_USE (CREATING; being restored, with
+ *   control_plane_delay_ms), VALIDATION (ARN; a SYSTEM backup), ACCESS_DENIED,
+ *   NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
  * Cost: one log record. Threads: any. Source: API DeleteBackup; contract
  * 1.4. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
@@ -1103,8 +1115,11 @@ typedef struct dynb_restore_input {
  * out: status CREATING, restoring set, as in AWS's answer.
  * After: the table is ACTIVE and holds exactly the backup's items.
  * Returns: TABLE_ALREADY_EXISTS, BACKUP_NOT_FOUND, BACKUP_IN_USE (still
- *   CREATING), VALIDATION, ACCESS_DENIED, LIMIT_EXCEEDED, NO_MEMORY, NO_SPACE,
- *   IO_FAILED, READ_ONLY, CORRUPT.
+ *   CREATING), VALIDATION, ACCESS_DENIED, LIMIT_EXCEEDED (2,500 tables),
+ *   NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT; and with
+ *   control_plane_delay_ms TABLE_IN_USE (the target is being restored),
+ *   BACKUP_IN_USE (it is being restored to another table), LIMIT_EXCEEDED (50
+ *   restores, 500 operations at a time).
  * Cost: one log record at any size. Threads: any.
  * Source: API RestoreTableFromBackup; contract 1.5, 2.2. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
@@ -1124,6 +1139,51 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_table_from_backup(dynb *db,
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
     dynb *db, const dynb_restore_input *inputs, uint32_t input_count, dynb_table_description *out,
     dynb_result *result, dynb_error *err);
+
+/* ------------------------------------------------- failures on demand -- */
+
+/* The operations of the service. X(name, name on the wire) */
+#define DYNB_OPERATIONS(X) \
+    X(CREATE_TABLE, "CreateTable") \
+    X(DESCRIBE_TABLE, "DescribeTable") \
+    X(LIST_TABLES, "ListTables") \
+    X(UPDATE_TABLE, "UpdateTable") \
+    X(DELETE_TABLE, "DeleteTable") \
+    X(UPDATE_TIME_TO_LIVE, "UpdateTimeToLive") \
+    X(TAG_RESOURCE, "TagResource") \
+    X(UNTAG_RESOURCE, "UntagResource") \
+    X(LIST_TAGS_OF_RESOURCE, "ListTagsOfResource") \
+    X(PUT_ITEM, "PutItem") \
+    X(GET_ITEM, "GetItem") \
+    X(DELETE_ITEM, "DeleteItem") \
+    X(BATCH_WRITE_ITEM, "BatchWriteItem") \
+    X(QUERY, "Query") \
+    X(SCAN, "Scan") \
+    X(CREATE_BACKUP, "CreateBackup") \
+    X(DESCRIBE_BACKUP, "DescribeBackup") \
+    X(LIST_BACKUPS, "ListBackups") \
+    X(DELETE_BACKUP, "DeleteBackup") \
+    X(RESTORE_TABLE_FROM_BACKUP, "RestoreTableFromBackup") \
+    X(RESTORE_TABLE_TO_POINT_IN_TIME, "RestoreTableToPointInTime") \
+    X(DESCRIBE_CONTINUOUS_BACKUPS, "DescribeContinuousBackups") \
+    X(UPDATE_CONTINUOUS_BACKUPS, "UpdateContinuousBackups")
+
+typedef enum dynb_operation {
+#define DYNB_OPERATION_ENUM(name, text) DYNB_OP_##name,
+    DYNB_OPERATIONS(DYNB_OPERATION_ENUM)
+#undef DYNB_OPERATION_ENUM
+    DYNB_OPERATION_COUNT
+} dynb_operation;
+
+/* Makes the next calls of an operation fail, to test what a program does then.
+ * code: the error, with its general text as the message. call_count: how many
+ * calls; 0: none any more.
+ * After: these calls change nothing and answer with the code; arguments that
+ *   are NULL are still told first.
+ * Returns: INVALID_ARGUMENT. Cost: O(1). Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation operation,
+                                                      dynb_rc code, uint32_t call_count,
+                                                      dynb_error *err);
 
 /* ----------------------------------------- reading and comparing backups -- */
 
@@ -10773,6 +10833,9 @@ typedef struct dynbi_table {
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
     uint64_t size_bytes;
+    uint64_t created_at_ms;
+    const char *restored_from; /* a backup's ARN, in settings; NULL: none */
+    uint64_t changed_at_ms;    /* by UpdateTable, since open */
     uint64_t reserve_bytes; /* of the transaction being prepared */
     uint32_t reserve_count;
     uint32_t pending_count; /* backups to be built from its generations */
@@ -10822,6 +10885,21 @@ typedef struct dynbi_superblock {
     uint64_t catalog_lsn;
     dynbi_root catalog_root;
 } dynbi_superblock;
+
+/* A deleted table that is still shown as DELETING. */
+typedef struct dynbi_deleting {
+    uint8_t *settings;
+    uint32_t settings_size;
+    uint64_t item_count;
+    uint64_t size_bytes;
+    uint64_t deleted_at_ms;
+} dynbi_deleting;
+
+/* A token bucket of one second's worth. */
+typedef struct dynbi_bucket {
+    uint64_t filled_at_ms;
+    uint64_t tokens; /* in thousandths of a request */
+} dynbi_bucket;
 
 #define DYNBI_OPENED 4u /* backups kept open for reading; two at least */
 
@@ -10889,8 +10967,12 @@ struct dynb {
     uint64_t opened_clock;
     uint64_t catalog_changes; /* put in place since open */
 
-    uint64_t throttle_ms; /* CreateBackup's token bucket */
-    uint64_t throttle_tokens;
+    dynbi_bucket bucket[DYNB_OPERATION_COUNT];
+    dynb_rc fail_code[DYNB_OPERATION_COUNT]; /* see dynb_fail_next_calls */
+    uint32_t fail_count[DYNB_OPERATION_COUNT];
+    dynbi_deleting *deleting; /* oldest first */
+    uint32_t deleting_count;
+    uint32_t deleting_capacity;
 
     uint64_t written_bytes; /* figures for dynb_stat */
     uint64_t folds_count;
@@ -11039,6 +11121,7 @@ static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_des
     dynbi_code_u64(coder, &table->recovery_from_ms);
     dynbi_code_u64(coder, &table->recovery_lsn);
     dynbi_code_retention(coder, &table->retention);
+    dynbi_code_text(coder, &table->restore_source_backup_arn);
 }
 
 /* A backup's own details; the table it is of is in its key and settings. */
@@ -11797,6 +11880,8 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     memcpy(table->name, settings.table_name, length + 1);
     (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
                               NULL);
+    table->created_at_ms = settings.created_at_ms;
+    table->restored_from = settings.restore_source_backup_arn;
     table->recovery_days = settings.recovery_period_days;
     table->recovery_lsn = settings.recovery_lsn;
     table->history_end_pos = DYNBI_POS_UNKNOWN;
@@ -11886,6 +11971,16 @@ static void dynbi_store_drop_opened(dynb *db)
     uint32_t i;
     for (i = 0; i < DYNBI_OPENED; ++i)
         dynbi_opened_drop(db, &db->opened[i]);
+}
+
+/* The oldest one is gone by now. */
+static void dynbi_store_end_deleting(dynb *db)
+{
+    dynbi_deleting *first = db->deleting;
+    DYNBI_ASSERT(db->deleting_count > 0);
+    dynbi_free(&db->allocator, first->settings, first->settings_size);
+    --db->deleting_count;
+    memmove(first, first + 1, db->deleting_count * sizeof *first);
 }
 
 /* --- pages and space --- */
@@ -12421,6 +12516,7 @@ static void dynbi_store_set_table(dynb *db, dynbi_staged *staged)
         table->job_count = old.job_count;
         table->is_dropped = old.is_dropped;
         table->is_damaged = old.is_damaged;
+        table->changed_at_ms = old.changed_at_ms;
         table->fold_key = old.fold_key;
         table->fold_lsn = old.fold_lsn;
         table->fold_older_lsn = old.fold_older_lsn;
@@ -13280,6 +13376,9 @@ static void dynbi_store_free(dynb *db)
 {
     uint32_t i;
     dynbi_store_drop_opened(db);
+    while (db->deleting_count)
+        dynbi_store_end_deleting(db);
+    dynbi_free(&db->allocator, db->deleting, db->deleting_capacity * sizeof(dynbi_deleting));
     for (i = 0; i < db->op_count; ++i)
         dynbi_staged_free(db, &db->ops[i]);
     for (i = 0; i < db->table_count; ++i)
@@ -13465,8 +13564,185 @@ static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **n
     return dynbi_name_check(*name, *length, "tableName", err);
 }
 
+/* --- states ---
+ *
+ * What is shown as CREATING, UPDATING or DELETING follows from recorded times
+ * and the clock: nothing runs in the background, and without the delays in the
+ * configuration the clock is not even looked at. */
+
+#define DYNBI_TABLES_MAX 2500u
+#define DYNBI_BUSY_MAX 500u
+#define DYNBI_RESTORES_MAX 50u
+
+static int dynbi_is_recent(const dynb *db, uint64_t since_ms, uint64_t delay_ms)
+{
+    return delay_ms && since_ms + delay_ms > dynbi_store_now(db);
+}
+
+static dynb_table_status dynbi_table_state(const dynb *db, const dynbi_table *table)
+{
+    const uint64_t delay_ms = db->config.control_plane_delay_ms;
+    if (dynbi_is_recent(db, table->created_at_ms, delay_ms))
+        return DYNB_TABLE_CREATING;
+    return dynbi_is_recent(db, table->changed_at_ms, delay_ms) ? DYNB_TABLE_UPDATING
+                                                               : DYNB_TABLE_ACTIVE;
+}
+
+static int dynbi_table_is_restoring(const dynb *db, const dynbi_table *table)
+{
+    return table->restored_from && dynbi_table_state(db, table) == DYNB_TABLE_CREATING;
+}
+
+/* Forgets what was deleted long enough ago; how many are left. */
+static uint32_t dynbi_deleting_count(dynb *db)
+{
+    while (db->deleting_count && !dynbi_is_recent(db, db->deleting[0].deleted_at_ms,
+                                                  db->config.control_plane_delay_ms))
+        dynbi_store_end_deleting(db);
+    return db->deleting_count;
+}
+
+/* The table of that name that is DELETING; NULL: none. */
+static const dynbi_deleting *dynbi_deleting_find(dynb *db, const char *name, size_t length)
+{
+    uint32_t i, count = dynbi_deleting_count(db);
+    for (i = 0; i < count; ++i) {
+        const dynbi_deleting *deleting = &db->deleting[i];
+        dynb_table_description table;
+        uint64_t id;
+        if (dynbi_settings_read(deleting->settings, deleting->settings_size, &id, &table, NULL,
+                                NULL) == DYNB_OK &&
+            dynbi_part_is(name, length, table.table_name))
+            return deleting;
+    }
+    return NULL;
+}
+
+/* Prepares what a table to be deleted leaves behind, and room for it. */
+static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_deleting *out,
+                                      dynb_error *err)
+{
+    memset(out, 0, sizeof *out);
+    if (!db->config.control_plane_delay_ms)
+        return DYNB_OK;
+    if (db->deleting_count == db->deleting_capacity) {
+        uint32_t capacity = db->deleting_capacity ? db->deleting_capacity * 2 : 8;
+        void *list = dynbi_resize(&db->allocator, db->deleting,
+                                  db->deleting_capacity * sizeof *out, capacity * sizeof *out);
+        if (!list)
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table being deleted");
+        db->deleting = (dynbi_deleting *)list;
+        db->deleting_capacity = capacity;
+    }
+    out->settings = (uint8_t *)dynbi_allocate(&db->allocator, table->settings_size);
+    if (!out->settings)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table being deleted");
+    memcpy(out->settings, table->settings, table->settings_size);
+    out->settings_size = table->settings_size;
+    out->item_count = table->item_count;
+    out->size_bytes = table->size_bytes;
+    out->deleted_at_ms = dynbi_store_now(db);
+    return DYNB_OK;
+}
+
+/* How many restores are under way; *busy_count: tables that are not ACTIVE. */
+static uint32_t dynbi_count_restores(dynb *db, uint32_t *busy_count)
+{
+    uint32_t i, restores = 0;
+    *busy_count = 0;
+    if (!db->config.control_plane_delay_ms)
+        return 0;
+    for (i = 0; i < db->live_count; ++i) {
+        *busy_count += dynbi_table_state(db, db->tables[i]) != DYNB_TABLE_ACTIVE;
+        restores += dynbi_table_is_restoring(db, db->tables[i]) != 0;
+    }
+    *busy_count += dynbi_deleting_count(db);
+    return restores;
+}
+
+/* So many more table operations, and restores, are allowed at this time. */
+static dynb_rc dynbi_busy_check(dynb *db, uint32_t more, uint32_t more_restores, dynb_error *err)
+{
+    uint32_t busy_count;
+    uint32_t restores = dynbi_count_restores(db, &busy_count);
+    if (more_restores && (uint64_t)restores + more_restores > DYNBI_RESTORES_MAX)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: Only 50 restore operations can be done "
+                          "simultaneously");
+    if ((uint64_t)busy_count + more > DYNBI_BUSY_MAX)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Too many operations for a given subscriber.");
+    return DYNB_OK;
+}
+
+/* So many more tables are allowed. */
+static dynb_rc dynbi_tables_check(const dynb *db, uint32_t more, dynb_error *err)
+{
+    if ((uint64_t)db->live_count + more > DYNBI_TABLES_MAX)
+        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                          "Subscriber limit exceeded: there are %u tables already",
+                          (uint64_t)DYNBI_TABLES_MAX);
+    return DYNB_OK;
+}
+
+/* A table that is not ACTIVE cannot be changed. A restored one is not even
+ * there for most operations; is_delete: but for DeleteTable. */
+static dynb_rc dynbi_table_check_idle(const dynb *db, const dynbi_table *table, int is_delete,
+                                      dynb_error *err)
+{
+    const dynb_table_status state = dynbi_table_state(db, table);
+    if (state == DYNB_TABLE_CREATING && table->restored_from && !is_delete)
+        return dynbi_fail(err, DYNB_RESOURCE_NOT_FOUND,
+                          "Requested resource not found: Table: %s not found", table->name);
+    if (state == DYNB_TABLE_CREATING)
+        return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                          "Attempt to change a resource which is still in use: Table is being "
+                          "%s: %s",
+                          table->restored_from ? "used" : "created", table->name);
+    if (state == DYNB_TABLE_UPDATING)
+        return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                          "Attempt to change a resource which is still in use: Table: %s is in "
+                          "the process of being updated.",
+                          table->name);
+    return DYNB_OK;
+}
+
+/* Is the name free for a table to be created? */
+static dynb_rc dynbi_table_check_name(dynb *db, const char *name, dynb_error *err)
+{
+    const size_t length = dynbi_length(name);
+    const dynbi_table *table = dynbi_store_find_table(db, name, length);
+    if (table && dynbi_table_state(db, table) == DYNB_TABLE_CREATING)
+        return dynbi_table_check_idle(db, table, 1, err);
+    if (table)
+        return dynbi_fail(err, DYNB_RESOURCE_IN_USE, "Table already exists: %s", name);
+    if (dynbi_deleting_find(db, name, length))
+        return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                          "Attempt to change a resource which is still in use: Table is being "
+                          "deleted: %s",
+                          name);
+    return DYNB_OK;
+}
+
+/* Can the table be backed up yet? For half of its being CREATED backups do not
+ * know it, and as long again after it backups are being enabled. */
+static dynb_rc dynbi_table_check_backups(const dynb *db, const dynbi_table *table,
+                                         dynb_error *err)
+{
+    const uint64_t delay_ms = db->config.control_plane_delay_ms;
+    if (dynbi_is_recent(db, table->created_at_ms, delay_ms / 2) ||
+        dynbi_table_is_restoring(db, table))
+        return dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", table->name);
+    if (dynbi_is_recent(db, table->created_at_ms, delay_ms + delay_ms / 2))
+        return dynbi_fail(err, DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE,
+                          "Backups are being enabled for the table: %s. Please retry later",
+                          table->name);
+    return DYNB_OK;
+}
+
 /* Finds a live table by name or ARN; code chooses how AWS says that it is not
- * there: RESOURCE_NOT_FOUND, TABLE_NOT_FOUND, or DYNB_OK for the data plane. */
+ * there: RESOURCE_NOT_FOUND, TABLE_NOT_FOUND, or DYNB_OK for the data plane,
+ * for which a table that is CREATING is not there. */
 static dynb_rc dynbi_table_find(const dynb *db, const char *text, dynb_rc code,
                                 dynbi_table **out, dynb_error *err)
 {
@@ -13480,6 +13756,8 @@ static dynb_rc dynbi_table_find(const dynb *db, const char *text, dynb_rc code,
     if (rc != DYNB_OK)
         return rc;
     *out = dynbi_store_find_table(db, name, length);
+    if (*out && code == DYNB_OK && dynbi_table_state(db, *out) == DYNB_TABLE_CREATING)
+        *out = NULL;
     if (*out)
         return DYNB_OK;
     if (code == DYNB_RESOURCE_NOT_FOUND)
@@ -13568,10 +13846,11 @@ static dynb_rc dynbi_settings_make(dynbi_buffer *to, uint64_t id,
     return dynbi_tags_code(to, tags, tag_count, err);
 }
 
-/* The room a description takes in a result. */
+/* The room a description takes in a result; twice the settings, which may hold
+ * the ARN that another is made of. */
 static size_t dynbi_describe_room(size_t settings_size, size_t name_length)
 {
-    return settings_size + 3 * (name_length + DYNBI_ARN_ROOM) + 64;
+    return 2 * settings_size + 3 * (name_length + DYNBI_ARN_ROOM) + 64;
 }
 
 /* Fills a description; texts go to the result, where the room was reserved. */
@@ -13595,6 +13874,7 @@ static dynb_rc dynbi_describe(const dynb *db, const uint8_t *settings, size_t se
         out->stream_arn = dynbi_result_text(result, arn, length);
     }
     out->status = DYNB_TABLE_ACTIVE;
+    out->restore_source_backup_arn = NULL; /* recorded, but shown only while restoring */
     return DYNB_OK;
 }
 
@@ -13674,6 +13954,23 @@ static void dynbi_describe_indexes(const dynb *db, const dynbi_index *indexes, u
     }
 }
 
+/* Adds what is shown of a restore of a backup, or of a table to a time, whose ARN
+ * that is; the room was reserved. */
+static void dynbi_describe_restore(const char *source_arn, uint64_t restored_at_ms,
+                                   dynb_table_description *out, dynb_result *result)
+{
+    size_t table_arn_length = 0; /* what stands before the backup's own part */
+    while (source_arn[table_arn_length] &&
+           !dynbi_text_starts(source_arn + table_arn_length, "/backup/"))
+        ++table_arn_length;
+    out->restoring = 1;
+    if (source_arn[table_arn_length])
+        out->restore_source_backup_arn = dynbi_result_text(result, source_arn,
+                                                           dynbi_length(source_arn));
+    out->restore_source_table_arn = dynbi_result_text(result, source_arn, table_arn_length);
+    out->restored_at_ms = restored_at_ms;
+}
+
 /* Describes a table as it is in memory. out NULL: nothing to do. */
 static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
                                     dynb_table_description *out, dynb_result *result,
@@ -13692,7 +13989,55 @@ static dynb_rc dynbi_table_describe(const dynb *db, const dynbi_table *table,
     dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
+    out->status = dynbi_table_state(db, table);
+    if (dynbi_table_is_restoring(db, table))
+        dynbi_describe_restore(table->restored_from, table->created_at_ms, out, result);
     return DYNB_OK;
+}
+
+/* Describes a table that is being deleted. */
+static dynb_rc dynbi_deleting_describe(const dynb *db, const dynbi_deleting *deleting,
+                                       size_t name_length, dynb_table_description *out,
+                                       dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return DYNB_OK;
+    rc = dynbi_result_reserve(result, &db->memory.outer,
+                              dynbi_describe_room(deleting->settings_size, name_length), err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, deleting->settings, deleting->settings_size, out, result, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->item_count = deleting->item_count;
+    out->size_bytes = deleting->size_bytes;
+    out->status = DYNB_TABLE_DELETING;
+    return DYNB_OK;
+}
+
+/* Describes a table by name or ARN, one being deleted too; *is_deleting. */
+static dynb_rc dynbi_table_show(dynb *db, const char *text, int *is_deleting,
+                                dynb_table_description *out, dynb_result *result,
+                                dynb_error *err)
+{
+    const dynbi_deleting *deleting = NULL;
+    const char *name = NULL;
+    size_t length = 0;
+    dynbi_table *table;
+    dynb_rc rc = DYNB_OK;
+    *is_deleting = 0;
+    if (text && db->deleting_count)
+        rc = dynbi_table_name(db, text, &name, &length, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (name && !dynbi_store_find_table(db, name, length))
+        deleting = dynbi_deleting_find(db, name, length);
+    if (deleting) {
+        *is_deleting = 1;
+        return dynbi_deleting_describe(db, deleting, length, out, result, err);
+    }
+    rc = dynbi_table_find(db, text, DYNB_RESOURCE_NOT_FOUND, &table, err);
+    return rc == DYNB_OK ? dynbi_table_describe(db, table, out, result, err) : rc;
 }
 
 static dynb_rc dynbi_throughput_check(const dynb_table_settings *settings, dynb_error *err)
@@ -14299,12 +14644,13 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
         rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
         return rc;
-    if (dynbi_store_find_table(db, input->table_name, length))
-        return dynbi_fail(err, DYNB_RESOURCE_IN_USE, "Table already exists: %s",
-                          input->table_name);
-    if (db->live_count >= 2500)
-        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                          "Subscriber limit exceeded: there are 2500 tables already");
+    rc = dynbi_table_check_name(db, input->table_name, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_tables_check(db, 1, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_busy_check(db, 1, 0, err);
+    if (rc != DYNB_OK)
+        return rc;
     memset(&table, 0, sizeof table);
     memset(&snapshot, 0, sizeof snapshot);
     table.table_name = input->table_name;
@@ -14644,6 +14990,10 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_RESOURCE_NOT_FOUND, &found, err);
     if (rc == DYNB_OK)
+        rc = dynbi_table_check_idle(db, found, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_busy_check(db, 1, 0, err);
+    if (rc == DYNB_OK)
         rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc == DYNB_OK && (input->change & DYNB_CHANGE_STREAM))
         rc = dynbi_stream_check(found, &table.settings, from, err);
@@ -14685,6 +15035,8 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     if (rc == DYNB_OK)
         rc = dynbi_table_change_all(db, found, &table, NULL, 0, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
+    if (rc == DYNB_OK && db->config.control_plane_delay_ms)
+        found->changed_at_ms = dynbi_store_now(db);
     if (rc == DYNB_OK)
         rc = dynbi_table_describe(db, found, out, result, err);
     if (rc == DYNB_OK && out && (input->change & DYNB_CHANGE_INDEXES))
@@ -14702,6 +15054,10 @@ static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table 
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
     *out = found;
     if (rc == DYNB_OK)
+        rc = dynbi_table_check_idle(db, found, 1, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_busy_check(db, 1, 0, err);
+    if (rc == DYNB_OK)
         rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc != DYNB_OK)
         return rc;
@@ -14717,6 +15073,7 @@ static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table 
 static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_description *out,
                                       dynb_result *result, dynb_error *err)
 {
+    dynbi_deleting deleting;
     dynbi_change change;
     dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
@@ -14727,9 +15084,15 @@ static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_d
     change.key = db->key.bytes;
     change.key_size = (uint32_t)db->key.used_bytes;
     change.is_tombstone = 1;
-    rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+    rc = dynbi_deleting_prepare(db, table, &deleting, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
+    if (rc == DYNB_OK && deleting.settings)
+        db->deleting[db->deleting_count++] = deleting;
+    else
+        dynbi_free(&db->allocator, deleting.settings, deleting.settings_size);
     if (out)
         out->status = DYNB_TABLE_DELETING;
     return rc;
@@ -14742,6 +15105,10 @@ static dynb_rc dynbi_table_set_ttl(dynb *db, const char *name, const char *attri
     dynbi_table *found;
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_check_idle(db, found, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_busy_check(db, 1, 0, err);
     if (rc == DYNB_OK)
         rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc != DYNB_OK)
@@ -14785,6 +15152,7 @@ static dynb_rc dynbi_tags_read(const dynbi_table *table, dynb_tag *to, uint32_t 
 static dynb_rc dynbi_tags_find(dynb *db, const char *arn, dynbi_table **out, dynb_error *err)
 {
     const char *at = arn;
+    dynb_rc rc;
     *out = NULL;
     while (arn && *at && !dynbi_text_starts(at, "/backup/"))
         ++at;
@@ -14793,7 +15161,10 @@ static dynb_rc dynbi_tags_find(dynb *db, const char *arn, dynbi_table **out, dyn
                           "One or more parameter values were invalid: Provided Arn is not a "
                           "DynamoDB resource arn: %s",
                           arn);
-    return dynbi_table_find(db, arn, DYNB_RESOURCE_NOT_FOUND, out, err);
+    rc = dynbi_table_find(db, arn, DYNB_RESOURCE_NOT_FOUND, out, err);
+    if (rc == DYNB_OK && dynbi_table_is_restoring(db, *out))
+        rc = dynbi_table_check_idle(db, *out, 0, err);
+    return rc;
 }
 
 /* Adds tags, or takes the keys away. */
@@ -16027,6 +16398,8 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
+    if (dynbi_is_recent(db, out->created_at_ms, db->config.backup_delay_ms))
+        out->status = DYNB_BACKUP_CREATING;
     rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
@@ -16071,27 +16444,33 @@ static dynb_rc dynbi_backup_describe(dynb *db, const char *arn, dynbi_record *re
 
 /* --- creating backups --- */
 
-/* A token bucket of one second's worth. */
+/* Takes `count` requests out of an operation's bucket, which holds one second's
+ * worth. */
+static dynb_rc dynbi_bucket_take(dynb *db, dynb_operation operation, uint64_t rate,
+                                 uint32_t count, dynb_error *err)
+{
+    dynbi_bucket *bucket = &db->bucket[operation];
+    const uint64_t now = dynbi_store_now(db);
+    uint64_t earned = now > bucket->filled_at_ms ? now - bucket->filled_at_ms : 0, needed;
+    if (bucket->filled_at_ms == 0 || earned > 1000)
+        earned = 1000;
+    bucket->tokens += earned * rate;
+    if (bucket->tokens > rate * 1000)
+        bucket->tokens = rate * 1000;
+    bucket->filled_at_ms = now;
+    needed = (count < rate ? count : rate) * 1000; /* a set may be larger than the rate */
+    if (bucket->tokens < needed)
+        return dynbi_fail(err, DYNB_THROTTLING, "Rate exceeded");
+    bucket->tokens -= needed;
+    return DYNB_OK;
+}
+
 static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
 {
-    uint64_t rate = db->config.create_backup_per_second;
-    uint64_t now, earned, needed;
+    const uint32_t rate = db->config.create_backup_per_second;
     if (rate == DYNB_UNLIMITED)
         return DYNB_OK;
-    rate = rate ? rate : 50;
-    now = dynbi_store_now(db);
-    earned = now > db->throttle_ms ? now - db->throttle_ms : 0;
-    if (db->throttle_ms == 0 || earned > 1000)
-        earned = 1000;
-    db->throttle_tokens += earned * rate; /* in thousandths of a request */
-    if (db->throttle_tokens > rate * 1000)
-        db->throttle_tokens = rate * 1000;
-    db->throttle_ms = now;
-    needed = (count < rate ? count : rate) * 1000; /* a set may be larger than the rate */
-    if (db->throttle_tokens < needed)
-        return dynbi_fail(err, DYNB_THROTTLING, "Rate exceeded");
-    db->throttle_tokens -= needed;
-    return DYNB_OK;
+    return dynbi_bucket_take(db, DYNB_OP_CREATE_BACKUP, rate ? rate : 50, count, err);
 }
 
 /* The oldest generation that holds changes, or NULL. */
@@ -16204,6 +16583,8 @@ static dynb_rc dynbi_backup_tables(dynb *db, const char *const *names, uint32_t 
     uint32_t i, j;
     for (i = 0; i < count; ++i) {
         dynb_rc rc = dynbi_table_find(db, names[i], DYNB_TABLE_NOT_FOUND, &tables[i], err);
+        if (rc == DYNB_OK)
+            rc = dynbi_table_check_backups(db, tables[i], err);
         if (rc != DYNB_OK)
             return rc;
         for (j = 0; j < i; ++j) {
@@ -16601,6 +16982,27 @@ static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
 
 /* --- deleting and restoring --- */
 
+/* What a backup is known by, whatever the region: the ARN from its table on. */
+static const char *dynbi_backup_tail(const char *arn)
+{
+    while (*arn && !dynbi_text_starts(arn, ":table/"))
+        ++arn;
+    return arn;
+}
+
+/* Nonzero: a table is being restored from the backup. */
+static int dynbi_backup_is_restoring(const dynb *db, const char *arn)
+{
+    uint32_t i;
+    for (i = 0; db->config.control_plane_delay_ms && i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        if (dynbi_table_is_restoring(db, table) &&
+            dynbi_text_equal(dynbi_backup_tail(table->restored_from), dynbi_backup_tail(arn)))
+            return 1;
+    }
+    return 0;
+}
+
 static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_description *out,
                                    dynb_result *result, dynb_error *err)
 {
@@ -16616,6 +17018,9 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
         result = &own_result;
     }
     rc = dynbi_backup_describe(db, arn, &record, out, result, err);
+    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, arn))
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being used to restore table: %s",
+                        arn);
     if (rc == DYNB_OK && out->type == DYNB_BACKUP_SYSTEM) {
         dynbi_time_text(out->expires_at_ms, expiry);
         rc = dynbi_fail(err, DYNB_VALIDATION,
@@ -16899,9 +17304,11 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
 /* --- restoring --- */
 
 /* What a restore takes over of the source's settings, and what not. */
-static void dynbi_restore_settings(dynb_table_description *table, const char *name)
+static void dynbi_restore_settings(dynb_table_description *table, const char *name,
+                                   const char *backup_arn)
 {
     table->table_name = name;
+    table->restore_source_backup_arn = backup_arn;
     table->settings.stream_view = DYNB_STREAM_OFF;
     table->stream_label = NULL;
     table->ttl_attribute = NULL;
@@ -16919,11 +17326,25 @@ static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t inde
     dynb_table_description table = backup->source;
     char uuid[DYNBI_UUID_SIZE], label[32];
     dynb_rc rc;
-    dynbi_restore_settings(&table, name);
+    dynbi_restore_settings(&table, name, backup->backup_arn);
     dynbi_table_baptize(db, &table, uuid, label);
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
                              NULL, 0, err);
     return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
+}
+
+/* The target must not be there, not even as one that is coming or going. */
+static dynb_rc dynbi_restore_check_target(dynb *db, const char *name, dynb_error *err)
+{
+    const size_t length = dynbi_length(name);
+    const dynbi_table *table = dynbi_store_find_table(db, name, length);
+    if (table && dynbi_table_is_restoring(db, table))
+        return dynbi_fail(err, DYNB_TABLE_IN_USE,
+                          "Table: %s is already being restored from backup: %s", name,
+                          table->restored_from);
+    if (table || dynbi_deleting_find(db, name, length))
+        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    return DYNB_OK;
 }
 
 /* Checks one restore and adds it; *room grows by what its description takes. */
@@ -16957,8 +17378,11 @@ static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint
     if (rc == DYNB_OK)
         rc = dynbi_restore_indexes(db, &input->overrides, backup.source.settings.billing_mode,
                                    &snapshot, err);
-    if (rc == DYNB_OK && dynbi_store_find_table(db, name, dynbi_length(name)))
-        rc = dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_check_target(db, name, err);
+    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, input->backup_arn))
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
+                        "Backup is being used to restore another table: %s", input->backup_arn);
     if (rc == DYNB_OK)
         *room += dynbi_describe_room((size_t)record.settings_size + 512 + 2048,
                                      dynbi_length(name)) +
@@ -16981,25 +17405,20 @@ static dynb_rc dynbi_restore_describe(const dynb *db, const dynb_restore_input *
     const char *name = input->target_table_name, *arn = input->backup_arn;
     const dynbi_table *table = dynbi_store_find_table(db, name, dynbi_length(name));
     dynb_rc rc = dynbi_describe(db, table->settings, table->settings_size, out, result, err);
-    size_t table_arn_length = 0; /* what stands before the backup's own part */
-    while (!dynbi_text_starts(arn + table_arn_length, "/backup/"))
-        ++table_arn_length;
     dynbi_describe_indexes(db, table->indexes, table->index_count, out, result);
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     out->status = DYNB_TABLE_CREATING;
-    out->restoring = 1;
-    out->restore_source_backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
-    out->restore_source_table_arn = dynbi_result_text(result, arn, table_arn_length);
-    out->restored_at_ms = db->log.tail.time_ms;
+    dynbi_describe_restore(arn, db->log.tail.time_ms, out, result);
     return rc;
 }
 
 /* Targets are new, and each is named once. */
-static dynb_rc dynbi_restore_check(const dynb *db, const dynb_restore_input *inputs,
-                                   uint32_t count, dynb_error *err)
+static dynb_rc dynbi_restore_check(dynb *db, const dynb_restore_input *inputs, uint32_t count,
+                                   dynb_error *err)
 {
     uint32_t i, j;
+    dynb_rc rc = dynbi_tables_check(db, count, err);
     for (i = 1; i < count; ++i) {
         for (j = 0; j < i; ++j) {
             if (dynbi_text_equal(inputs[i].target_table_name, inputs[j].target_table_name))
@@ -17007,10 +17426,7 @@ static dynb_rc dynbi_restore_check(const dynb *db, const dynb_restore_input *inp
                                   inputs[i].target_table_name);
         }
     }
-    if (db->live_count + (uint64_t)count > 2500)
-        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                          "Subscriber limit exceeded: there are 2500 tables already");
-    return DYNB_OK;
+    return rc == DYNB_OK ? dynbi_busy_check(db, count, count, err) : rc;
 }
 
 static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, uint32_t count,
@@ -17370,6 +17786,8 @@ static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuou
     dynbi_table *found;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
     if (rc == DYNB_OK)
+        rc = dynbi_table_check_backups(db, found, err);
+    if (rc == DYNB_OK)
         rc = dynbi_history_settings(found, &table, err);
     if (rc != DYNB_OK)
         return rc;
@@ -17394,6 +17812,8 @@ static dynb_rc dynbi_history_update(dynb *db, const dynb_update_continuous_backu
     dynbi_table *found;
     uint64_t now_ms, from;
     dynb_rc rc = dynbi_table_find(db, input->table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_check_backups(db, found, err);
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(found, &table, err);
     if (rc == DYNB_OK)
@@ -17465,8 +17885,13 @@ static dynb_rc dynbi_history_delete_table(dynb *db, const char *name, dynb_table
                                           dynb_result *result, dynb_error *err)
 {
     dynbi_table *table;
-    int has_history;
-    dynb_rc rc = dynbi_table_delete_begin(db, name, &table, err);
+    int has_history, is_deleting = 0;
+    dynb_rc rc = DYNB_OK;
+    if (db->deleting_count) /* deleting it again is no error */
+        rc = dynbi_table_show(db, name, &is_deleting, out, result, err);
+    if (rc != DYNB_OK || is_deleting)
+        return rc;
+    rc = dynbi_table_delete_begin(db, name, &table, err);
     if (rc != DYNB_OK)
         return rc;
     has_history = table->recovery_days != 0;
@@ -20043,6 +20468,7 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
 {
     dynb *db = rebuild->db;
     dynbi_snapshot *snapshot = &rebuild->snapshot, *past = &rebuild->base.snapshot;
+    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     char uuid[DYNBI_UUID_SIZE], label[32];
     uint32_t set;
     dynb_rc rc = DYNB_OK;
@@ -20060,7 +20486,8 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
     }
-    dynbi_restore_settings(table, name);
+    (void)dynbi_table_arn(db, rebuild->source->name, arn, sizeof arn);
+    dynbi_restore_settings(table, name, arn);
     dynbi_table_baptize(db, table, uuid, label);
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
                              err);
@@ -20122,14 +20549,12 @@ static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
     return dynbi_restore_indexes(db, with, table->settings.billing_mode, snapshot, err);
 }
 
-static dynb_rc dynbi_rebuild_check_target(const dynb *db, const char *name, dynb_error *err)
+static dynb_rc dynbi_rebuild_check_target(dynb *db, const char *name, dynb_error *err)
 {
-    if (dynbi_store_find_table(db, name, dynbi_length(name)))
-        return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
-    if (db->live_count >= 2500)
-        return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
-                          "Subscriber limit exceeded: there are 2500 tables already");
-    return DYNB_OK;
+    dynb_rc rc = dynbi_restore_check_target(db, name, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_tables_check(db, 1, err);
+    return rc == DYNB_OK ? dynbi_busy_check(db, 1, 1, err) : rc;
 }
 
 /* Contract 1.6: the source, recovery, the time, overrides, the target, in this
@@ -20185,7 +20610,6 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
     char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const dynbi_table *made, *source = rebuild->source;
     dynb *db = rebuild->db;
-    size_t length;
     dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
     if (rc == DYNB_OK && source->is_dropped)
         rc = dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", source->name);
@@ -20206,15 +20630,13 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
     if (rc != DYNB_OK || !out)
         return rc;
     made = dynbi_store_find_table(db, name, dynbi_length(name));
-    length = dynbi_table_arn(db, source->name, arn, sizeof arn);
+    (void)dynbi_table_arn(db, source->name, arn, sizeof arn);
     rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
     dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
     out->item_count = made->item_count;
     out->size_bytes = made->size_bytes;
     out->status = DYNB_TABLE_CREATING;
-    out->restoring = 1;
-    out->restore_source_table_arn = dynbi_result_text(result, arn, length);
-    out->restored_at_ms = rebuild->time_ms;
+    dynbi_describe_restore(arn, rebuild->time_ms, out, result);
     return rc;
 }
 
@@ -20971,6 +21393,42 @@ static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
     return DYNB_OK;
 }
 
+/* Requests a second that an operation may have; DYNB_UNLIMITED: any. (That of
+ * CreateBackup is looked at when its tables are known.) */
+static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operation)
+{
+    uint32_t rate = operation == DYNB_OP_DESCRIBE_BACKUP ? config->describe_backup_per_second
+                    : operation == DYNB_OP_LIST_BACKUPS  ? config->list_backups_per_second
+                    : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
+                    : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
+                        ? config->restore_table_per_second
+                    : operation == DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS
+                        ? config->describe_continuous_backups_per_second
+                        : 0;
+    return rate ? rate : DYNB_UNLIMITED;
+}
+
+/* Starts a call that is an operation of the service: it may be throttled, or
+ * told to fail. */
+static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *err)
+{
+    uint32_t rate;
+    dynb_rc rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rate = dynbi_api_rate(&db->config, operation);
+    if (db->fail_count[operation]) {
+        --db->fail_count[operation];
+        rc = dynbi_fail(err, db->fail_code[operation], "%s",
+                        dynb_rc_text(db->fail_code[operation]));
+    } else if (rate != DYNB_UNLIMITED) {
+        rc = dynbi_bucket_take(db, operation, rate, 1, err);
+    }
+    if (rc != DYNB_OK)
+        dynbi_unlock(db);
+    return rc;
+}
+
 /* ... and ends here. The builder thread is woken without the lock, or it would
  * only wake to wait for it. */
 static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
@@ -21329,7 +21787,7 @@ DYNB_API dynb_rc dynb_create_table(dynb *db, const dynb_create_table_input *inpu
         memset(out, 0, sizeof *out);
     if (!input)
         return dynbi_api_null(err, "input");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_CREATE_TABLE, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21348,19 +21806,17 @@ DYNB_API dynb_rc dynb_create_table(dynb *db, const dynb_create_table_input *inpu
 DYNB_API dynb_rc dynb_describe_table(dynb *db, const char *table, dynb_table_description *out,
                                      dynb_result *result, dynb_error *err)
 {
-    dynbi_table *found;
+    int is_deleting;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
     if (!result)
         return dynbi_api_null(err, "result");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_TABLE, err);
     if (rc != DYNB_OK)
         return rc;
-    rc = dynbi_table_find(db, table, DYNB_RESOURCE_NOT_FOUND, &found, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_describe(db, found, out, result, err);
+    rc = dynbi_table_show(db, table, &is_deleting, out, result, err);
     return dynbi_api_leave(db, rc);
 }
 
@@ -21381,7 +21837,7 @@ DYNB_API dynb_rc dynb_list_tables(dynb *db, const char *start_after, uint32_t li
                           "1 validation error detected: Value '%u' at 'limit' failed to satisfy "
                           "constraint: Member must have value less than or equal to 100",
                           (uint64_t)limit);
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_LIST_TABLES, err);
     if (rc != DYNB_OK)
         return rc;
     if (start_after)
@@ -21424,7 +21880,7 @@ DYNB_API dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *inpu
         memset(out, 0, sizeof *out);
     if (!input)
         return dynbi_api_null(err, "input");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_UPDATE_TABLE, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21448,7 +21904,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_DELETE_TABLE, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21465,7 +21921,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
 DYNB_API dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
                                           const char *attribute_name, dynb_error *err)
 {
-    dynb_rc rc = dynbi_api_enter(db, err);
+    dynb_rc rc = dynbi_api_begin(db, DYNB_OP_UPDATE_TIME_TO_LIVE, err);
     if (rc != DYNB_OK)
         return rc;
     if (attribute_name &&
@@ -21491,7 +21947,7 @@ DYNB_API dynb_rc dynb_tag_resource(dynb *db, const char *resource_arn, const dyn
     dynb_rc rc;
     if (!tags)
         return dynbi_api_null(err, "tags");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_TAG_RESOURCE, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_tags_check(tags, tag_count, err);
@@ -21514,7 +21970,7 @@ DYNB_API dynb_rc dynb_untag_resource(dynb *db, const char *resource_arn, const c
         if (!keys[i])
             return dynbi_api_null(err, "a key");
     }
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_UNTAG_RESOURCE, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -21532,7 +21988,7 @@ DYNB_API dynb_rc dynb_list_tags_of_resource(dynb *db, const char *resource_arn,
         return dynbi_api_null(err, !tags ? "tags" : !tag_count ? "tag_count" : "result");
     *tags = NULL;
     *tag_count = 0;
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_LIST_TAGS_OF_RESOURCE, err);
     if (rc != DYNB_OK)
         return rc;
     return dynbi_api_leave(db, dynbi_tags_list(db, resource_arn, tags, tag_count, result, err));
@@ -21561,7 +22017,7 @@ static dynb_rc dynbi_api_write(dynb *db, const dynb_write *write,
     dynb_rc rc;
     if (old)
         memset(old, 0, sizeof *old);
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, write->is_delete ? DYNB_OP_DELETE_ITEM : DYNB_OP_PUT_ITEM, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_options(options, old, result, err);
@@ -21608,7 +22064,7 @@ DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item
     memset(out, 0, sizeof *out);
     if (!source || !result || !key.bytes)
         return dynbi_api_null(err, !source ? "source" : !result ? "result" : "key.bytes");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_GET_ITEM, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -21633,7 +22089,7 @@ DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t w
     dynb_rc rc;
     if (!writes)
         return dynbi_api_null(err, "writes");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_BATCH_WRITE_ITEM, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_options(options, db, NULL, err);
@@ -21663,7 +22119,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
     memset(out, 0, sizeof *out);
     if (!input || !result)
         return dynbi_api_null(err, !input ? "input" : "result");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_QUERY, err);
     if (rc != DYNB_OK)
         return rc;
     if ((unsigned)input->condition > DYNB_SORT_BEGINS_WITH)
@@ -21686,7 +22142,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
     memset(out, 0, sizeof *out);
     if (!input || !result)
         return dynbi_api_null(err, !input ? "input" : "result");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_SCAN, err);
     if (rc != DYNB_OK)
         return rc;
     if (input->total_segments > 1000000)
@@ -21747,7 +22203,7 @@ DYNB_API dynb_rc dynb_create_backups(dynb *db, const char *const *tables, uint32
     }
     if (!backup_name)
         return dynbi_api_null(err, "backup_name");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_CREATE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21783,7 +22239,7 @@ DYNB_API dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
     memset(out, 0, sizeof *out);
     if (!result)
         return dynbi_api_null(err, "result");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -21807,7 +22263,7 @@ DYNB_API dynb_rc dynb_list_backups(dynb *db, const dynb_list_backups_input *inpu
     memset(&none, 0, sizeof none);
     if (!input)
         input = &none;
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_LIST_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     if (input->limit > DYNB_BACKUPS_PAGE_MAX)
@@ -21835,7 +22291,7 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_DELETE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21876,7 +22332,7 @@ DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_i
         if (!inputs[i].target_table_name)
             return dynbi_api_null(err, "input.target_table_name");
     }
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_RESTORE_TABLE_FROM_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -21908,7 +22364,7 @@ DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
@@ -21944,7 +22400,7 @@ DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
         memset(out, 0, sizeof *out);
     if (!input)
         return dynbi_api_null(err, "input");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_UPDATE_CONTINUOUS_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_period(input, err);
@@ -22000,7 +22456,7 @@ DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
         memset(out, 0, sizeof *out);
     if (!input || !input->target_table_name)
         return dynbi_api_null(err, !input ? "input" : "input.target_table_name");
-    rc = dynbi_api_enter(db, err);
+    rc = dynbi_api_begin(db, DYNB_OP_RESTORE_TABLE_TO_POINT_IN_TIME, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -22055,6 +22511,25 @@ DYNB_API dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
     return dynbi_api_leave(db, rc);
 }
 
+/* --- failures on demand --- */
+
+DYNB_API dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation operation, dynb_rc code,
+                                      uint32_t call_count, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if ((unsigned)operation >= DYNB_OPERATION_COUNT)
+        rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "operation is not one of DYNB_OP_*");
+    else if ((unsigned)code >= DYNB_ERROR_COUNT || (code == DYNB_OK && call_count))
+        rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "code is not an error");
+    if (rc == DYNB_OK) {
+        db->fail_code[operation] = code;
+        db->fail_count[operation] = call_count;
+    }
+    return dynbi_api_leave(db, rc);
+}
+
 /* --- looking inside --- */
 
 DYNB_API dynb_rc dynb_inspect_log(dynb *db,
@@ -22096,6 +22571,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_BUILD_ORDINAL
 #undef DYNBI_BUILD_ROOM
 #undef DYNBI_BUILD_START
+#undef DYNBI_BUSY_MAX
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
@@ -22146,6 +22622,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PREFIX_STEP
 #undef DYNBI_RAM_BLOCKS
 #undef DYNBI_RAM_BLOCK_BYTES
+#undef DYNBI_RESTORES_MAX
 #undef DYNBI_RUNS_MANY
 #undef DYNBI_RUNS_MAX
 #undef DYNBI_SEGMENT_HEAD_BYTES
@@ -22157,6 +22634,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUPERBLOCK_TEXT
 #undef DYNBI_SWEEP_DELETES
 #undef DYNBI_SWEEP_LOOKS
+#undef DYNBI_TABLES_MAX
 #undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX

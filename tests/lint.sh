@@ -299,7 +299,7 @@ public_functions_are_documented()
 error_codes_are_tested()
 {
     cat tests/*.c >"$tmp/tests.c"
-    awk '/^    X\([A-Z_]+,/ { sub(/^    X\(/, ""); sub(/,.*/, ""); print }' $header |
+    awk '/^    X\([A-Z_]+, "[A-Za-z]*",/ { sub(/^    X\(/, ""); sub(/,.*/, ""); print }' $header |
         while read -r code; do
             grep -qw "DYNB_$code" "$tmp/tests.c" || echo "no test names DYNB_$code"
         done
