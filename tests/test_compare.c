@@ -649,7 +649,7 @@ static void test_cost(void)
         CHECK(reads <= 12 + 4 + 10 * 8);
         table = table_of(&s, "Cost");
         CHECK_INT(table->sets[0].count, 2);
-        MUST(dynbi_tidy_start(&s.db->worker->job[1], table, 0, 2, &kit_err));
+        MUST(dynbi_tidy_start(&s.db->worker->job[1], table, 0, 0, 2, &kit_err));
         while (s.db->worker->job[1].kind && pending)
             MUST(dynb_work(s.db, 1 << 20, &pending, &kit_err));
         CHECK_INT(table_of(&s, "Cost")->sets[0].count, 1);
