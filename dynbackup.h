@@ -43,13 +43,14 @@
  *
  * SECONDARY INDEXES
  *
- *   dynb_create_table takes up to 20 global and 5 local indexes, dynb_update_table
- *   adds and removes global ones while the table is in use. Name one in a
- *   dynb_query_input or dynb_scan_input to read it. Every write keeps them, in
- *   the log record of the item; for that it reads the item that it replaces, so
- *   a put into a table with indexes costs a get and a put for each index whose
- *   entry changes. A backup holds the indexes that are ACTIVE at its marker; a
- *   restore brings them back, or those of dynb_restore_overrides.
+ *   dynb_create_table takes up to 20 global and 5 local indexes;
+ *   dynb_update_table adds and removes global ones while the table is in use.
+ *   Name one in a dynb_query_input or dynb_scan_input to read it. Every write
+ *   keeps them, in the log record of the item; for that it reads the item that
+ *   it replaces, so a put into a table with indexes costs a get, and a put for
+ *   each index whose entry changes. A backup holds the indexes that are ACTIVE
+ *   at its marker; a restore brings them back, or those that
+ *   dynb_restore_overrides names.
  *
  * MEMORY AND LIFETIMES
  *
