@@ -43,13 +43,14 @@
  *
  * SECONDARY INDEXES
  *
- *   dynb_create_table takes up to 20 global and 5 local indexes, dynb_update_table
- *   adds and removes global ones while the table is in use. Name one in a
- *   dynb_query_input or dynb_scan_input to read it. Every write keeps them, in
- *   the log record of the item; for that it reads the item that it replaces, so
- *   a put into a table with indexes costs a get and a put for each index whose
- *   entry changes. A backup holds the indexes that are ACTIVE at its marker; a
- *   restore brings them back, or those of dynb_restore_overrides.
+ *   dynb_create_table takes up to 20 global and 5 local indexes;
+ *   dynb_update_table adds and removes global ones while the table is in use.
+ *   Name one in a dynb_query_input or dynb_scan_input to read it. Every write
+ *   keeps them, in the log record of the item; for that it reads the item that
+ *   it replaces, so a put into a table with indexes costs a get, and a put for
+ *   each index whose entry changes. A backup holds the indexes that are ACTIVE
+ *   at its marker; a restore brings them back, or those that
+ *   dynb_restore_overrides names.
  *
  * MEMORY AND LIFETIMES
  *
@@ -404,8 +405,9 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_sync(dynb *db, dynb_error *err);
 
 /* Builds backups and tidies, for about `budget_bytes` of reading and writing.
  * pending: NULL or set to nonzero while work is left.
- * After: pending zero means that every backup is AVAILABLE, the counts of
- *   tables are exact and memory holds few changes.
+ * After: pending zero means that every backup is AVAILABLE, every index ACTIVE
+ *   (unless space lacks), the counts of tables and indexes are exact and memory
+ *   holds few changes.
  * Returns: NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
  * Cost: bounded by the budget, and one sync or two. Threads: any. Source:
  * ours. */
@@ -19928,7 +19930,6 @@ static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table
     dynbi_job *job = &worker->job[1];
     uint32_t set, first, length;
     uint64_t items, bytes;
-    int may_fold;
     dynb_rc rc;
     for (set = 0; is_idle && table->has_uncounted && set <= table->index_count; ++set) {
         const dynbi_index *index = set ? &table->indexes[set - 1] : NULL;
@@ -19941,10 +19942,12 @@ static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table
             dynbi_count_end(worker);
         return rc;
     }
-    /* a restored table that was not written since shares all its runs: folding
-     * them would copy it */
-    may_fold = may_tidy && table->folded_lsn >= dynbi_table_lsn(table);
-    for (set = 0; may_fold && set <= table->index_count; ++set) {
+    for (set = 0; may_tidy && set <= table->index_count; ++set) {
+        /* a restored table that was not written since shares all its runs, but
+         * those of indexes added later: folding them would copy it */
+        if (table->folded_lsn < dynbi_table_lsn(table) &&
+            (!set || table->indexes[set - 1].id <= DYNBI_INDEXES_MAX))
+            continue;
         if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length) ||
             !dynbi_tidy_fits(worker->db, table, set, first, length))
             continue;
@@ -19991,6 +19994,21 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
     return rc;
 }
 
+/* Ends work in the background whose table or index is gone: the pages it reads
+ * may soon be given out again. */
+static void dynbi_worker_give_up(dynbi_worker *worker)
+{
+    dynbi_job *job = &worker->job[1];
+    const dynbi_count *count = &worker->count;
+    if (job->kind && (job->table->is_dropped ||
+                      dynbi_table_find_set(job->table, job->set_id) > job->table->index_count))
+        dynbi_job_end(job);
+    if (count->is_active && count->table &&
+        (count->table->is_dropped ||
+         dynbi_table_find_set(count->table, count->set_id) > count->table->index_count))
+        dynbi_count_end(worker);
+}
+
 #define DYNBI_RUNS_MANY 12u /* from here on tidying takes turns with urgent work */
 
 /* One step, with the lock held at both ends. *has_worked zero: there was
@@ -20002,6 +20020,7 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
     dynbi_job *urgent = &worker->job[0], *background = &worker->job[1];
     dynb_rc rc = DYNB_OK;
     *has_worked = 1;
+    dynbi_worker_give_up(worker);
     if (!urgent->kind)
         rc = dynbi_worker_start_urgent(worker, is_idle, err);
     if (rc == DYNB_OK && worker->most_runs > DYNBI_RUNS_MANY) {

@@ -1644,6 +1644,7 @@ static void print_backup(const dynb_backup_description *b)
     printf("bytes         %s\n", grouped(number, b->size_bytes));
     printf("of table      %s\ntable id      %s\n", b->source.table_name, b->source.table_id);
     print_keys(&b->source);
+    print_indexes(&b->source);
     printf("items         %s\n", grouped(number, b->source.item_count));
     print_settings(&b->source.settings);
     if (b->source.ttl_attribute)

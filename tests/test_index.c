@@ -538,6 +538,63 @@ static void test_give_up(void)
     store_end(&s);
 }
 
+/* A restored table shares its runs, which are left alone; the pieces of an index
+ * added to it are folded together all the same. */
+static void test_online_restored(void)
+{
+    dynb_index late = make_index("by-v", "v", DYNB_N, NULL, DYNB_TYPE_NONE);
+    dynb_restore_input back;
+    char arn[DYNB_ARN_MAX + 1];
+    dynbi_table *table;
+    store s;
+    store_begin(&s);
+    s.config.memory_bytes = 73728;
+    store_open(&s);
+    MUST(kit_create_table(s.db, "Source", NULL));
+    fill(&s, "Source", 'a', 4000, 3, 20);
+    back_up(&s, "Source", arn);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    memset(&back, 0, sizeof back);
+    back.target_table_name = "Things";
+    back.backup_arn = arn;
+    MUST(dynb_restore_table_from_backup(s.db, &back, NULL, NULL, &kit_err));
+    MUST(change_index(&s, DYNB_CREATE_INDEX, &late));
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    COMPARE(&s, "Things", 1);
+    table = table_of(&s, "Things");
+    CHECK(table->indexes[0].runs.count < 3);
+    CHECK(table->folded_lsn < table->id); /* nothing of its own was folded */
+    store_crash(&s);
+    COMPARE(&s, "Things", 1);
+    store_end(&s);
+}
+
+/* The table, or the index, goes away while it is being worked on. */
+static void test_gone(void)
+{
+    dynb_index index = make_index("by-owner", "owner", DYNB_S, NULL, DYNB_TYPE_NONE);
+    dynb_index late = make_index("by-v", "v", DYNB_N, NULL, DYNB_TYPE_NONE);
+    int pending, i, round;
+    store s;
+    for (round = 0; round < 12; ++round) {
+        open_with_one(&s, &index);
+        fill(&s, "Things", 'a', 500, 3, 60);
+        MUST(change_index(&s, DYNB_CREATE_INDEX, &late));
+        for (i = 0; i < 4 * round; ++i)
+            MUST(dynb_work(s.db, 3000, &pending, &kit_err));
+        if (round % 2)
+            MUST(change_index(&s, DYNB_DELETE_INDEX, &late));
+        else
+            MUST(dynb_delete_table(s.db, "Things", NULL, NULL, &kit_err));
+        MUST(kit_create_table(s.db, "Other", NULL));
+        fill(&s, "Other", 'b', 700, 3, 60);
+        MUST(dynb_wait_idle(s.db, &kit_err));
+        EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+        EXPECT(dynb_scrub(s.db, &kit_err), DYNB_OK);
+        store_end(&s);
+    }
+}
+
 static void test_update_messages(void)
 {
     dynb_index index = make_index("by-owner", "owner", DYNB_S, NULL, DYNB_TYPE_NONE);
@@ -1133,6 +1190,8 @@ int main(void)
     test_read_messages();
     test_online();
     test_give_up();
+    test_online_restored();
+    test_gone();
     test_update_messages();
     test_memory_limit();
     test_restore_messages();

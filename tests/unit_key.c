@@ -482,6 +482,44 @@ static void test_four(void)
     dynbi_buffer_free(&stored);
 }
 
+/* A partition key behind an index's own keys is as long as elsewhere. */
+static void test_late_partition(void)
+{
+    static const char *const names[3] = {"own", "sort", "Id"};
+    char text[DYNB_PARTITION_KEY_MAX_BYTES + 1];
+    dynbi_schema s;
+    dynbi_buffer key = new_buffer();
+    size_t length;
+    uint32_t i;
+    memset(&s, 0, sizeof s);
+    memset(text, 'x', sizeof text);
+    s.part_count = 3;
+    for (i = 0; i < 3; ++i) {
+        s.part[i].name = names[i];
+        s.part[i].name_length = (uint32_t)strlen(names[i]);
+        s.part[i].type = DYNB_S;
+    }
+    for (i = 0; i < 4; ++i) { /* with the mark and without, at the limit and above */
+        s.part[2].is_partition = (uint8_t)(i / 2);
+        length = (i / 2 ? DYNB_PARTITION_KEY_MAX_BYTES : DYNB_SORT_KEY_MAX_BYTES) + i % 2;
+        dynb_builder_begin(&builder);
+        dynb_add_string(&builder, "own", "o", 1);
+        dynb_add_string(&builder, "sort", "s", 1);
+        dynb_add_string(&builder, "Id", text, length);
+        key.used_bytes = 0;
+        CHECK_INT(dynbi_key_encode(&s, finish(), 0, &key, &err), i % 2 ? DYNB_VALIDATION : DYNB_OK);
+        if (i % 2) {
+            CHECK(strstr(err.message, i / 2 ? "limit of2048 bytes" : "size limit of 1024 bytes"));
+        } else {
+            CHECK_INT(dynbi_key_check(&s, key.bytes, key.used_bytes), DYNB_OK);
+            s.part[2].is_partition = 0;
+            CHECK_INT(dynbi_key_check(&s, key.bytes, key.used_bytes),
+                      i / 2 ? DYNB_CORRUPT : DYNB_OK);
+        }
+    }
+    dynbi_buffer_free(&key);
+}
+
 int main(void)
 {
     check_random random = {check_seed("unit_key")};
@@ -491,6 +529,7 @@ int main(void)
     test_limits();
     test_stored();
     test_four();
+    test_late_partition();
     test_random(&random);
     dynb_builder_free(&builder);
     return check_report("unit_key");
