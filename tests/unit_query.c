@@ -77,12 +77,14 @@ static void test_full_keys(void)
     dynb_query_input query;
     dynb_page page;
     dynb_builder partition;
+    dynbi_place place;
     size_t length;
     uint32_t asked[130];
     memset(text, 'k', sizeof text);
     store_begin(&s);
     store_open(&s);
     MUST(kit_create_table(s.db, "Table", NULL));
+    place = dynbi_place_of(table_of(&s, "Table"));
     memset(&partition, 0, sizeof partition);
     for (length = 62; length < 130; ++length) {
         dynb_rc rc = DYNB_NO_MEMORY;
@@ -93,7 +95,7 @@ static void test_full_keys(void)
         for (n = 1; rc == DYNB_NO_MEMORY && n < 30; ++n) {
             s.memory.call_count = 0;
             s.memory.fail_at = n;
-            rc = dynbi_table_query(s.db, &query, &page, &s.result, &kit_err);
+            rc = dynbi_table_query(s.db, &place, &query, &page, &s.result, &kit_err);
             CHECK(rc == DYNB_OK || (rc == DYNB_NO_MEMORY && kit_err.code == rc));
         }
         s.memory.fail_at = 0;
