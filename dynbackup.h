@@ -14164,8 +14164,10 @@ static dynb_rc dynbi_difference_resume(dynb *db, const dynbi_place *place, dynb_
     rc = dynb_item_check(start_after, err);
     if (rc == DYNB_OK)
         rc = dynbi_key_encode(&place->table->schema, start_after, 1, &db->key, err);
-    if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, "", 1))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    if (rc == DYNB_OK) { /* encoding reserves more than a key takes */
+        DYNBI_ASSERT(db->key.used_bytes < db->key.capacity_bytes);
+        db->key.bytes[db->key.used_bytes++] = 0;
+    }
     return rc;
 }
 
