@@ -15389,7 +15389,7 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
     dynb_backup_description details;
     dynbi_change change;
     const uint8_t weight = 0;
-    uint8_t at[9];
+    uint8_t at[9 + 2 + DYNB_NAME_MAX + DYNBI_BACKUP_ID_SIZE];
     dynb_rc rc;
     memset(&details, 0, sizeof details);
     memset(&change, 0, sizeof change);
@@ -15403,12 +15403,10 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
         return rc;
     at[0] = 'X'; /* the backup's key stands in db->key */
     dynbi_store64_be(at + 1, details.expires_at_ms);
-    db->value.used_bytes = 0;
-    if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
-        !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    change.key = db->value.bytes;
-    change.key_size = (uint32_t)db->value.used_bytes;
+    DYNBI_ASSERT(db->key.used_bytes <= sizeof at - 9);
+    memcpy(at + 9, db->key.bytes, db->key.used_bytes);
+    change.key = at;
+    change.key_size = 9 + (uint32_t)db->key.used_bytes;
     change.value = &weight;
     change.value_size = 1;
     rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
