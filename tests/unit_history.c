@@ -123,8 +123,11 @@ static void begin_past(store *s, uint64_t times[PUTS])
 {
     uint32_t i;
     store_begin(s);
+    s->config.log_segment_bytes = 2048;
     store_open(s);
     MUST(kit_create_table(s->db, "Past", NULL));
+    fill(s, "Past", 'n', 40, 1, 100); /* so that the base is not at the start of the log */
+    fold_run(s, "Past");
     MUST(switch_recovery(s, "Past", 35));
     for (i = 0; i < PUTS; ++i) {
         char id[8];
@@ -137,7 +140,7 @@ static void begin_past(store *s, uint64_t times[PUTS])
     }
     s->clock.now_ms += 1000;
     CHECK_INT(count_records(s, 'P'), 1);
-    CHECK_INT(table_of(s, "Past")->sets[0].count, 1);
+    CHECK_INT(table_of(s, "Past")->sets[0].count, 2);
 }
 
 /* The state after put number `last` is what is restored. */
@@ -281,6 +284,7 @@ static void test_note_memory(void)
         dynbi_buffer_free(&s.db->value);
         forget_reads(&s);
         s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
         s.memory.fail_at = n;
         rc = dynbi_history_note(s.db, table_of(&s, "Past"), &kit_err);
         s.memory.fail_at = 0;
@@ -289,8 +293,8 @@ static void test_note_memory(void)
         CHECK_INT(s.db->op_count, rc == DYNB_OK);
     }
     CHECK_INT(rc, DYNB_OK);
-    CHECK_INT(lacked_record, 1);
-    CHECK_INT(lacked_sources, 1);
+    CHECK(lacked_record >= 1);
+    CHECK(lacked_sources >= 1);
     CHECK_INT(count_records(&s, 'P'), 0);
     MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
     CHECK_INT(count_records(&s, 'P'), 1);
@@ -333,6 +337,7 @@ static void test_keep_log(void)
         dynbi_buffer_free(&s.db->value);
         forget_reads(&s);
         s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
         s.memory.fail_at = n;
         rc = dynbi_history_keep_log(s.db, &mark, &kit_err);
         s.memory.fail_at = 0;
@@ -383,6 +388,7 @@ static void test_last_backup(void)
         dynbi_buffer_free(&s.db->key);
         forget_reads(&s);
         s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
         s.memory.fail_at = n;
         rc = dynbi_history_delete_table(s.db, "Past", NULL, NULL, &kit_err);
         s.memory.fail_at = 0;
@@ -400,8 +406,8 @@ static void test_last_backup(void)
     CHECK_INT(find_record(&s, 'X', 0, &record), 1);
     CHECK_INT(record.key_size, 9 + backup.key_size); /* when, and what */
     CHECK(memcmp(record.key + 9, backup.key, backup.key_size) == 0);
-    CHECK_INT(dynbi_load64_be(record.key + 1), s.db->sweep_due_ms);
-    s.clock.now_ms = s.db->sweep_due_ms + 1;
+    s.clock.now_ms = dynbi_load64_be(record.key + 1) + 1;
+    CHECK(s.db->sweep_due_ms && s.db->sweep_due_ms < s.clock.now_ms);
     MUST(dynb_wait_idle(s.db, &kit_err));
     CHECK_INT(count_records(&s, 'B') + count_records(&s, 'X') + count_records(&s, 'P'), 0);
     store_end(&s);
@@ -528,6 +534,7 @@ static void test_sweep_memory(void)
         dynbi_buffer_free(&sweep->at);
         forget_reads(&s);
         s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
         s.memory.fail_at = n;
         rc = dynbi_sweep_step(s.db, sweep, &kit_err);
         s.memory.fail_at = 0;
@@ -558,7 +565,7 @@ typedef struct bad_record {
 static const bad_record bad_records[] = {
     {"X\0\0", 3, "\0", 1},                                  /* ends before what expires */
     {"P\1\2", 3, "\0", 1},                                  /* whose base? */
-    {"L\1\2", 3, "\0\5\1", 3},                              /* of which position? */
+    {"L\0", 2, "\0\5\1", 3},                                /* of which position? */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5", 2},                    /* how many pages? */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5\1\1", 4},                /* too much */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\x80\x80\x80\x80\x10\1", 7}, /* page 2^32 */
@@ -667,7 +674,7 @@ static void test_bad_segments(void)
         CHECK_INT(report.problems_count, 1);
         CHECK_INT(all.count, 1);
         CHECK_TEXT(all.where, "the history, key L0000000000000001");
-        CHECK_TEXT(all.message, "its record is damaged");
+        CHECK(strncmp(all.message, "its record is damaged", 21) == 0);
         job = &s.db->worker->job[0];
         MUST(dynbi_checkpoint_start(job, &kit_err));
         while (job->kind)
@@ -703,6 +710,22 @@ static void test_no_base(void)
     store_end(&s);
 }
 
+static const char kept_log[] = "the log kept for table Past is damaged after change ";
+
+/* What the record of a base says; its runs are freed by the caller. */
+static dynbi_base read_base(store *s, const found_record *record)
+{
+    dynbi_base base;
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = record->key;
+    change.key_size = record->key_size;
+    change.value = record->value;
+    change.value_size = record->value_size;
+    MUST(dynbi_base_read(&s->db->allocator, &change, &base, &kit_err));
+    return base;
+}
+
 /* What a base may not say. */
 static void spoil_base(dynbi_base *base, uint32_t how)
 {
@@ -723,11 +746,13 @@ static void spoil_base(dynbi_base *base, uint32_t how)
     case 13: base->segment.page_count = 0xffffffffu; break;
     case 14: base->segment.first_pos += 512; break;
     case 15: base->segment.first_pos = ~(uint64_t)0 - 511; break;
-    default: base->mark.pos += 1; break;
+    case 16: base->mark.pos += 1; break;
+    case 17: base->mark.pos = base->segment.first_pos - 8; break;
+    default: base->mark.pos = 8; break;
     }
 }
 
-#define SPOILS 17u
+#define SPOILS 19u
 
 /* Bases that lead elsewhere than to the log they name, whatever they say. */
 static void test_bad_bases(void)
@@ -740,16 +765,9 @@ static void test_bad_bases(void)
     MUST(dynb_wait_idle(s.db, &kit_err));
     CHECK_INT(find_record(&s, 'P', 0, &record), 1);
     for (how = 0; how < SPOILS; ++how) {
-        dynbi_base base;
-        dynbi_change change;
+        dynbi_base base = read_base(&s, &record);
         dynbi_coder coder;
         dynb_rc rc;
-        memset(&change, 0, sizeof change);
-        change.key = record.key;
-        change.key_size = record.key_size;
-        change.value = record.value;
-        change.value_size = record.value_size;
-        MUST(dynbi_base_read(&s.db->allocator, &change, &base, &kit_err));
         spoil_base(&base, how);
         dynbi_history_record(s.db, &coder);
         dynbi_code_place(&coder, &base);
@@ -760,24 +778,32 @@ static void test_bad_bases(void)
         if (rc != DYNB_CORRUPT)
             printf("    a base spoilt in way %u: %s\n", (unsigned)how, kit_code_name(rc));
         CHECK_INT(rc, DYNB_CORRUPT);
-        CHECK(strncmp(kit_err.message, "the log kept for table Past is damaged after change ",
-                      52) == 0);
-        expect_nothing_made(&s, 1);
+        CHECK(strncmp(kit_err.message, kept_log, strlen(kept_log)) == 0);
+        if (rc == DYNB_OK)
+            MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
+        else
+            expect_nothing_made(&s, 1);
+        CHECK_INT(s.device.broken_promise_count, 0);
     }
     abandon(&s);
 }
 
-/* Every byte of the kept log changed in turn: said, or not needed. */
+/* Bytes of the kept log changed in turn: said, or not needed. */
 static void test_damaged_log(void)
 {
     store s;
-    uint64_t times[PUTS], at, from, to;
+    uint64_t times[PUTS], at, end;
     uint32_t corrupt = 0;
+    found_record record;
+    dynbi_base base;
     begin_past(&s, times);
     MUST(dynb_wait_idle(s.db, &kit_err));
-    from = (uint64_t)s.db->log.segments[0].page * 512;
-    to = from + (s.db->log.tail.pos - s.db->log.segments[0].first_pos);
-    for (at = from; at < to; at += 3) {
+    CHECK_INT(find_record(&s, 'P', 0, &record), 1);
+    base = read_base(&s, &record);
+    dynbi_snapshot_free(&s.db->allocator, &base.snapshot);
+    at = (uint64_t)base.segment.page * 512;
+    end = at + base.segment.page_count * 512u;
+    for (; at < end; at += 5) {
         dynb_rc rc;
         s.device.current[at] ^= 0x10;
         rc = restore_at(&s, "Past", "Then", times[2]);
@@ -785,8 +811,7 @@ static void test_damaged_log(void)
         CHECK(rc == DYNB_OK || rc == DYNB_CORRUPT);
         if (rc == DYNB_CORRUPT) {
             ++corrupt;
-            CHECK(strncmp(kit_err.message, "the log kept for table Past is damaged after change ",
-                          52) == 0);
+            CHECK(strncmp(kit_err.message, kept_log, strlen(kept_log)) == 0);
             expect_nothing_made(&s, 1);
         } else {
             CHECK_INT(kit_get(s.db, "Then", "a2"), 2);
@@ -853,8 +878,8 @@ static void test_no_space(void)
     EXPECT(restore_at(&s, "Past", "Then", times[2]), DYNB_NO_SPACE);
     expect_nothing_made(&s, 1);
     CHECK(dynbi_pages_free_count(&s.db->pages) >= free_count);
-    MUST(kit_put(s.db, "Past", "b", 1)); /* it goes on */
-    CHECK_INT(kit_get(s.db, "Past", "b"), 1);
+    s.db->disk.device.resize_fn = fault_resize_device; /* with room it works */
+    expect_state(&s, times[2], 2);
     store_end(&s);
 }
 
