@@ -17299,7 +17299,8 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     scan->next = log->segments[0] = rebuild->base.segment;
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
     scan->any_chain = 0;
-    is_end = !is_good;
+    is_end = !is_good || scan->at.pos < log->segments[0].first_pos ||
+             scan->at.pos > scan->end_pos; /* a base may say anything */
     while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
         rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
         if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)
