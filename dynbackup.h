@@ -17289,7 +17289,7 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
     scan->end_pos = db->log.tail.pos;
     scan->verify = scan->follow = scan->any_chain = 1;
-    if (scan->at.pos == scan->end_pos)
+    if (scan->at.pos == scan->end_pos && scan->at.lsn == db->log.tail.lsn)
         return DYNB_OK;
     rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
     if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
@@ -17300,7 +17300,7 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
     scan->any_chain = 0;
     is_end = !is_good || scan->at.pos < log->segments[0].first_pos ||
-             scan->at.pos > scan->end_pos; /* a base may say anything */
+             scan->at.pos >= scan->end_pos; /* a base may say anything */
     while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
         rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
         if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)

@@ -734,7 +734,7 @@ static dynbi_base read_base(store *s, const found_record *record)
 }
 
 /* What a base may not say. */
-static void spoil_base(dynbi_base *base, uint32_t how)
+static void spoil_base(dynbi_base *base, const dynbi_log_mark *tail, uint32_t how)
 {
     switch (how) {
     case 0: base->mark.pos += 8; break;
@@ -755,11 +755,12 @@ static void spoil_base(dynbi_base *base, uint32_t how)
     case 15: base->segment.first_pos = ~(uint64_t)0 - 511; break;
     case 16: base->mark.pos += 1; break;
     case 17: base->mark.pos = base->segment.first_pos - 8; break;
-    default: base->mark.pos = 8; break;
+    case 18: base->mark.pos = 8; break;
+    default: base->mark.pos = tail->pos; break;
     }
 }
 
-#define SPOILS 19u
+#define SPOILS 20u
 
 /* Bases that lead elsewhere than to the log they name, whatever they say. */
 static void test_bad_bases(void)
@@ -775,7 +776,7 @@ static void test_bad_bases(void)
         dynbi_base base = read_base(&s, &record);
         dynbi_coder coder;
         dynb_rc rc;
-        spoil_base(&base, how);
+        spoil_base(&base, &s.db->log.tail, how);
         dynbi_history_record(s.db, &coder);
         dynbi_code_place(&coder, &base);
         dynbi_code_snapshot(&coder, NULL, &base.snapshot);
