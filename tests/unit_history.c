@@ -577,8 +577,8 @@ static const bad_record bad_records[] = {
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5\1\1", 4},                /* too much */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\x80\x80\x80\x80\x10\1", 7}, /* page 2^32 */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5\x80\x80\x80\x80\x10", 7}, /* as many pages */
-    {"BPast\0 20261122000000-12345678", 6 + DYNBI_BACKUP_ID_SIZE, "\0\x7f", 2},
-    {"BPast\0 20261122000000-12345678", 6 + DYNBI_BACKUP_ID_SIZE, "\0\0\0", 3},
+    {"BPast\0" "20261122000000-12345678", 6 + DYNBI_BACKUP_ID_SIZE, "\0\x7f", 2},
+    {"BPast\0" "20261122000000-12345678", 6 + DYNBI_BACKUP_ID_SIZE, "\0\0\0", 3},
 };
 
 /* The sweep says so, deletes nothing, and begins again each time. */
