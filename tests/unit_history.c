@@ -514,6 +514,42 @@ static void test_sweep_backups(void)
     store_end(&s);
 }
 
+/* Rules of several tables, each with its own count; the live tables do not stand
+ * in the order of their ids. */
+static void test_sweep_rules(void)
+{
+    static const char *const names[] = {"Three", "One", "Two", "Four"};
+    static const uint32_t keep[] = {3, 1, 2, 4};
+    store s;
+    dynb_backup_retention rule;
+    dynb_list_backups_input input;
+    dynb_backup_list list;
+    char arn[DYNB_ARN_MAX + 1];
+    uint32_t k, i;
+    store_begin(&s);
+    store_open(&s);
+    for (k = 0; k < 4; ++k)
+        MUST(kit_create_table(s.db, names[k], NULL));
+    MUST(dynb_delete_table(s.db, "Three", NULL, NULL, &kit_err));
+    MUST(kit_create_table(s.db, "Three", NULL));
+    memset(&rule, 0, sizeof rule);
+    for (k = 0; k < 4; ++k) {
+        rule.keep_last = keep[k];
+        MUST(dynb_update_backup_retention(s.db, names[k], &rule, &kit_err));
+        for (i = 0; i < 5; ++i)
+            back_up(&s, names[k], arn);
+    }
+    CHECK_INT(count_records(&s, 'B'), 4 * 5);
+    sweep_now(&s);
+    memset(&input, 0, sizeof input);
+    for (k = 0; k < 4; ++k) {
+        input.table = names[k];
+        MUST(dynb_list_backups(s.db, &input, &list, &s.result, &kit_err));
+        CHECK_INT(list.count, keep[k]);
+    }
+    store_end(&s);
+}
+
 /* Each allocation of a sweep fails once: it begins again, and comes to its end. */
 static void test_sweep_memory(void)
 {
@@ -902,6 +938,7 @@ int main(void)
     test_last_backup();
     test_sweep_bases();
     test_sweep_backups();
+    test_sweep_rules();
     test_sweep_memory();
     test_sweep_damage();
     test_cut_base();
