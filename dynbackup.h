@@ -16162,8 +16162,10 @@ static dynb_rc dynbi_difference_resume(dynb *db, const dynbi_place *place, dynb_
     rc = dynb_item_check(start_after, err);
     if (rc == DYNB_OK)
         rc = dynbi_key_encode(&place->table->schema, start_after, 1, &db->key, err);
-    if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, "", 1))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    if (rc == DYNB_OK) { /* encoding reserves more than a key takes */
+        DYNBI_ASSERT(db->key.used_bytes < db->key.capacity_bytes);
+        db->key.bytes[db->key.used_bytes++] = 0;
+    }
     return rc;
 }
 
@@ -17855,7 +17857,7 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
     dynb_backup_description details;
     dynbi_change change;
     const uint8_t weight = 0;
-    uint8_t at[9];
+    uint8_t at[9 + 2 + DYNB_NAME_MAX + DYNBI_BACKUP_ID_SIZE];
     dynb_rc rc;
     memset(&details, 0, sizeof details);
     memset(&change, 0, sizeof change);
@@ -17869,12 +17871,10 @@ static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dyn
         return rc;
     at[0] = 'X'; /* the backup's key stands in db->key */
     dynbi_store64_be(at + 1, details.expires_at_ms);
-    db->value.used_bytes = 0;
-    if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
-        !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    change.key = db->value.bytes;
-    change.key_size = (uint32_t)db->value.used_bytes;
+    DYNBI_ASSERT(db->key.used_bytes <= sizeof at - 9);
+    memcpy(at + 9, db->key.bytes, db->key.used_bytes);
+    change.key = at;
+    change.key_size = 9 + (uint32_t)db->key.used_bytes;
     change.value = &weight;
     change.value_size = 1;
     rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
@@ -20259,7 +20259,7 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
     dynb_rc rc;
     if (table->folded_time_ms > rebuild->time_ms) {
         rc = dynbi_base_find(db, table, rebuild->time_ms, 0, base, &is_there, err);
-        if (rc == DYNB_OK && !is_there)
+        if (rc == DYNB_OK && (!is_there || base->end_pos <= base->mark.pos))
             rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
         return rc;
     }
@@ -20448,7 +20448,8 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     scan->any_chain = 1;
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
     scan->any_chain = 0;
-    is_end = !is_good;
+    is_end = !is_good || scan->at.pos < log->segments[0].first_pos ||
+             scan->at.pos >= scan->end_pos; /* a base may say anything */
     while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
         rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
         if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)
