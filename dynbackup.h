@@ -28,6 +28,9 @@
  * changes up to the marker into immutable trees, and costs what changed.
  * A restore is a new table that shares the backup's trees, so it is instant.
  *
+ * With point-in-time recovery on, any millisecond of a table's last 1 to 35
+ * days can be restored the same way: an older snapshot, and the log from there.
+ *
  * STEP BY STEP
  *
  *   1. dynb_open: a path gives a file, NULL gives memory, dynb_config.device
@@ -39,7 +42,10 @@
  *   5. Without threads call dynb_work now and then: it builds backups and
  *      keeps the store tidy in steps of the size you choose. Every write does
  *      a little of it too. With DYNBACKUP_PTHREADS a thread does it.
- *   6. dynb_close.
+ *   6. dynb_update_continuous_backups switches point-in-time recovery on for a
+ *      table, dynb_restore_table_to_point_in_time brings its past back,
+ *      dynb_update_backup_retention says which backups stay.
+ *   7. dynb_close.
  *
  * MEMORY AND LIFETIMES
  *
@@ -10476,9 +10482,14 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
-static int dynbi_retention_is_set(const dynb_backup_retention *rule)
+static void dynbi_table_take_recovery(dynbi_table *table, const dynb_table_description *settings)
 {
-    return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
+    const dynb_backup_retention *rule = &settings->retention;
+    table->recovery_days = settings->recovery_period_days;
+    table->recovery_lsn = settings->recovery_lsn;
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
+    table->has_retention = rule->keep_last || rule->keep_hourly || rule->keep_daily ||
+                           rule->max_age_ms;
 }
 
 /* A table as its settings and snapshot describe it, not yet in the list. */
@@ -10529,10 +10540,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     memcpy(table->name, settings.table_name, length + 1);
     (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
                               NULL);
-    table->recovery_days = settings.recovery_period_days;
-    table->recovery_lsn = settings.recovery_lsn;
-    table->history_end_pos = DYNBI_POS_UNKNOWN;
-    table->has_retention = dynbi_retention_is_set(&settings.retention);
+    dynbi_table_take_recovery(table, &settings);
     for (i = 0; i < 2; ++i) {
         const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
         dynbi_key_part *part = &table->schema.part[table->schema.part_count];
@@ -10831,8 +10839,8 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
     return DYNB_OK;
 }
 
-/* Reads the op of a frame's payload that starts at *at, but for its table, whose
- * number is *id; *at moves on. Zero: it is malformed. */
+/* Reads the op of a frame's payload that starts at *from, but for its table,
+ * whose number is *id; *from moves on. Zero: it is malformed. */
 static int dynbi_op_read(const uint8_t *payload, const uint8_t **from, const uint8_t *end,
                          dynbi_op *op, uint64_t *id)
 {
@@ -13224,6 +13232,7 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  *                   one log record with the table and the backups it completes
  *     tidy          neighbouring runs -> one run, published the same way
  *     count         how many items a run added, by looking into older runs
+ *     sweep         what has had its time goes: see history, further down
  *     checkpoint    the catalog's own run; superblock; log trimmed; marking
  *
  * Two folds can be open at a time: an urgent one (run, checkpoint) and, set
@@ -13236,7 +13245,8 @@ static dynb_rc dynbi_table_scan(dynb *db, const dynb_scan_input *input, dynb_pag
  * What a failed step made is forgotten; the next marking frees its pages.
  *
  * Needs: all above   Used by: API
- * Exports: dynbi_backup_*, dynbi_worker_*, dynbi_audit_*, dynbi_inspect_*
+ * Exports: dynbi_backup_*, dynbi_history_*, dynbi_retention_*, dynbi_sweep_*,
+ *   dynbi_worker_*, dynbi_rebuild_*, dynbi_audit_*, dynbi_inspect_*
  * On error: a failed backup operation changes nothing; a failed step of the
  *   worker is reported by whoever made it step, and can be tried again.
  * ======================================================================== */
@@ -14197,8 +14207,8 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
                            : dynbi_history_change(db, key, sizeof key, &db->value, err);
 }
 
-/* Puts the segments that a checkpoint leaves behind, those before first_pos, into
- * the catalog, if they are needed. */
+/* Puts the segments that a checkpoint leaves behind, those before first_pos,
+ * into the catalog, if they are needed. */
 static dynb_rc dynbi_history_keep_log(dynb *db, uint64_t first_pos, dynb_error *err)
 {
     uint32_t i, j = 0;
@@ -16395,8 +16405,8 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
     return dynbi_rebuild_check_target(db, input->target_table_name, err);
 }
 
-/* Makes the table of what was rebuilt, if all is still as it was: others may have
- * gone on meanwhile. */
+/* Makes the table of what was rebuilt, if all is still as it was: others may
+ * have gone on meanwhile. */
 static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild, const char *name,
                                      dynb_table_description *out, dynb_result *result,
                                      dynb_error *err)
