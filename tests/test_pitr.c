@@ -846,6 +846,79 @@ static void test_space(void)
     world_end(&w);
 }
 
+/* A window that slides over a table in use, beside another one's: what it needs
+ * is there, what it has left behind goes. */
+static void test_sliding_window(void)
+{
+    uint64_t used, least = 0, most = 0;
+    uint32_t day, i, j;
+    world w;
+    world_begin(&w, 262144, 512, 0);
+    w.config.log_segment_bytes = 4096;
+    world_open(&w);
+    make_tables(&w, 2);
+    MUST(switch_recovery(&w, "Noise", 1, 1));
+    for (day = 0; day < 12 && !check_failed_count; ++day) {
+        dynb_continuous_backups about;
+        for (i = 0; i < 400; ++i) {
+            w.clock.now_ms += DAY_MS / 400;
+            write_one(&w);
+            if (i % 100 == 50)
+                MUST(dynb_work(w.db, 100000, NULL, &kit_err));
+        }
+        if (day % 5 == 3)
+            world_reopen(&w);
+        MUST(dynb_wait_idle(w.db, &kit_err));
+        MUST(dynb_wait_idle(w.db, &kit_err));
+        used = used_bytes(&w);
+        most = used > most ? used : most;
+        least = day < 3 || used < least ? used : least;
+        about = look_up(&w, "Past");
+        for (j = 0; j < 12; ++j) {
+            uint64_t span = about.latest_restorable_ms - about.earliest_restorable_ms;
+            uint64_t time_ms = about.earliest_restorable_ms + span * j / 11;
+            CHECK(same_at(&w, time_ms));
+        }
+        MUST(restore_at(&w, "Noise", "Other", w.clock.now_ms - DAY_MS / 2));
+        MUST(dynb_delete_table(w.db, "Other", NULL, NULL, &kit_err));
+    }
+    printf("    a sliding window: from day 4 on %llu to %llu bytes in use\n",
+           (unsigned long long)least, (unsigned long long)most);
+    CHECK(most < 3 * least);
+    MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err)); /* its bases go, the other's stay */
+    MUST(dynb_wait_idle(w.db, &kit_err));
+    MUST(restore_at(&w, "Noise", "Other", w.clock.now_ms - DAY_MS / 2));
+    world_end(&w);
+}
+
+/* In the middle of whatever the worker does, a step at a time. */
+static void test_between_steps(void)
+{
+    uint32_t i, j;
+    int pending = 1;
+    world w;
+    world_begin(&w, 131072, 512, 1);
+    world_open(&w);
+    make_tables(&w, 0);
+    for (i = 0; i < 12 && !check_failed_count; ++i) {
+        for (j = 0; j < 30; ++j) {
+            w.clock.now_ms += 1;
+            write_one(&w);
+        }
+        for (j = 0, pending = 1; pending && j < 400; ++j) {
+            MUST(dynb_work(w.db, 1, &pending, &kit_err));
+            if (j % 3 == i % 3)
+                CHECK(same_at(&w, w.past.times_ms[check_below(&w.random, w.past.count)]));
+        }
+        if (i % 4 == 3) {
+            MUST(dynb_check(w.db, NULL, NULL, NULL, &kit_err));
+            world_kill(&w);
+        }
+    }
+    compare_past(&w, 0, 3);
+    world_end(&w);
+}
+
 /* A table that is written now and then keeps its own log, not that of others. */
 static void test_rare_writes(void)
 {
@@ -1271,6 +1344,8 @@ int main(void)
     test_retention();
     test_off_and_on();
     test_space();
+    test_sliding_window();
+    test_between_steps();
     test_rare_writes();
     test_histories(seed);
     test_cuts(seed);
