@@ -381,7 +381,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_sync(dynb *db, dynb_error *err);
 /* Builds backups and tidies, for about `budget_bytes` of reading and writing.
  * pending: NULL or set to nonzero while work is left.
  * After: pending zero means that every backup is AVAILABLE, the counts of
- *   tables are exact and memory holds few changes.
+ *   tables are exact, memory holds few changes, and expired backups, those no
+ *   rule wants, and history out of its window are gone.
  * Returns: NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
  * Cost: bounded by the budget, and one sync or two. Threads: any. Source:
  * ours. */

@@ -643,6 +643,66 @@ static void test_failures(void)
     world_end(&w);
 }
 
+/* --------------------------------------------------------------- damage -- */
+
+/* Bits flipped anywhere on the device: a restore gives the right state or says
+ * that something is damaged. */
+static void test_damage(uint64_t seed)
+{
+    world w;
+    uint8_t *bytes;
+    uint64_t size, n, reported = 0, right = 0;
+    uint32_t i;
+    world_begin(&w, 131072, 512, 1);
+    w.config.log_segment_bytes = 2048;
+    w.random.state = seed;
+    world_open(&w);
+    make_tables(&w, 0);
+    for (i = 0; i < 300; ++i) {
+        w.clock.now_ms += 1;
+        write_one(&w);
+        if (i % 60 == 0)
+            MUST(dynb_wait_idle(w.db, &kit_err));
+    }
+    MUST(dynb_close(w.db, &kit_err));
+    size = w.device.current_bytes;
+    bytes = (uint8_t *)fault_memory(NULL, size);
+    memcpy(bytes, w.device.current, (size_t)size);
+    for (n = 0; n < check_scaled(4000) && !check_failed_count; ++n) {
+        uint64_t time_ms = w.past.times_ms[check_below(&w.random, w.past.count)];
+        uint64_t place = check_below(&w.random, size);
+        dynb_rc rc;
+        bytes[place] ^= (uint8_t)(1u << (n % 8));
+        fault_start(&w.device, bytes, size, 0);
+        bytes[place] ^= (uint8_t)(1u << (n % 8));
+        w.callbacks = fault_device_of(&w.device);
+        rc = dynb_open(&w.db, NULL, &w.config, &kit_err);
+        if (rc != DYNB_OK) {
+            CHECK(rc == DYNB_CORRUPT);
+            ++reported;
+            continue;
+        }
+        rc = restore_at(&w, "Past", "Then", time_ms);
+        CHECK(rc == DYNB_OK || rc == DYNB_CORRUPT);
+        if (rc == DYNB_OK &&
+            !model_compare_scan(model_state_at(&w.past, w.past.count, time_ms), w.db, "Then", 0) &&
+            kit_err.code != DYNB_CORRUPT) {
+            printf("    bit %u of byte %llu, restored to %llu: %s\n", (unsigned)(n % 8),
+                   (unsigned long long)place, (unsigned long long)time_ms, model_difference);
+            CHECK(!"damage was not noticed");
+        }
+        reported += rc != DYNB_OK;
+        right += rc == DYNB_OK;
+        (void)dynb_close(w.db, NULL);
+    }
+    printf("    %llu bits flipped: %llu reported, %llu harmless\n", (unsigned long long)n,
+           (unsigned long long)reported, (unsigned long long)right);
+    fault_start(&w.device, bytes, size, 0);
+    free(bytes);
+    world_open(&w);
+    world_end(&w);
+}
+
 /* --------------------------------------------------------------- clocks -- */
 
 /* Contract 2.5; our own: a window in the store's time. */
@@ -1350,5 +1410,6 @@ int main(void)
     test_histories(seed);
     test_cuts(seed);
     test_failures();
+    test_damage(seed);
     return check_report("test_pitr");
 }
