@@ -14747,7 +14747,7 @@ static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
         rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
     if (rc != DYNB_OK) {
         sweep->phase = DYNBI_SWEEP_NONE;
-        db->sweep_is_due = 1;
+        db->sweep_is_due = rc != DYNB_CORRUPT; /* which is told once, and does not go away */
     }
     return rc;
 }
