@@ -945,7 +945,8 @@ static void test_sliding_window(void)
     printf("    a sliding window: from day 4 on %llu to %llu bytes in use\n",
            (unsigned long long)least, (unsigned long long)most);
     CHECK(most < 3 * least);
-    MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err)); /* its bases go, the other's stay */
+    /* its bases go, the other's stay */
+    MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err));
     MUST(dynb_wait_idle(w.db, &kit_err));
     MUST(restore_at(&w, "Noise", "Other", w.clock.now_ms - DAY_MS / 2));
     world_end(&w);
