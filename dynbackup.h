@@ -14806,6 +14806,8 @@ typedef struct dynbi_count {
     uint64_t byte_delta;
 } dynbi_count;
 
+#define DYNBI_COUNTED_RUNS 64u
+
 typedef struct dynbi_worker {
     dynb *db;
     dynb_allocator allocator; /* takes the lock where it is not held */
@@ -14817,6 +14819,8 @@ typedef struct dynbi_worker {
     dynbi_view mark_view;
     dynbi_merge mark;
     dynbi_count count;
+    dynbi_run counted[DYNBI_COUNTED_RUNS]; /* the last ones: other backups share them */
+    uint32_t counted_next;
     dynbi_sweep sweep;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
@@ -15591,7 +15595,20 @@ static void dynbi_count_collect(dynbi_worker *worker, dynbi_runs *runs)
     const dynb *db = worker->db;
     uint32_t i, j, k;
     dynbi_count_fill(&worker->count, runs);
+    if (worker->count.is_active) {
+        dynbi_run *kept = &worker->counted[worker->counted_next++ % DYNBI_COUNTED_RUNS];
+        *kept = worker->count.runs.run[0];
+        kept->is_counted = 1;
+        kept->item_delta = worker->count.item_delta;
+        kept->byte_delta = worker->count.byte_delta;
+    }
     for (i = 0; i < runs->count; ++i) {
+        for (j = 0; !runs->run[i].is_counted && j < DYNBI_COUNTED_RUNS; ++j) {
+            const dynbi_run *kept = &worker->counted[j];
+            if (kept->is_counted && dynbi_run_is(kept, &runs->run[i]) &&
+                kept->root.sum == runs->run[i].root.sum)
+                runs->run[i] = *kept;
+        }
         for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j) {
             const dynbi_runs *other = &db->tables[j]->sets[0];
             for (k = 0; k < other->count; ++k) {
@@ -18218,6 +18235,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
+#undef DYNBI_COUNTED_RUNS
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS
