@@ -28,6 +28,9 @@
  * changes up to the marker into immutable trees, and costs what changed.
  * A restore is a new table that shares the backup's trees, so it is instant.
  *
+ * With point-in-time recovery on, any millisecond of a table's last 1 to 35
+ * days can be restored the same way: an older snapshot, and the log from there.
+ *
  * STEP BY STEP
  *
  *   1. dynb_open: a path gives a file, NULL gives memory, dynb_config.device
@@ -39,7 +42,10 @@
  *   5. Without threads call dynb_work now and then: it builds backups and
  *      keeps the store tidy in steps of the size you choose. Every write does
  *      a little of it too. With DYNBACKUP_PTHREADS a thread does it.
- *   6. dynb_close.
+ *   6. dynb_update_continuous_backups switches point-in-time recovery on for a
+ *      table, dynb_restore_table_to_point_in_time brings its past back,
+ *      dynb_update_backup_retention says which backups stay.
+ *   7. dynb_close.
  *
  * SECONDARY INDEXES
  *
@@ -406,8 +412,9 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_sync(dynb *db, dynb_error *err);
 /* Builds backups and tidies, for about `budget_bytes` of reading and writing.
  * pending: NULL or set to nonzero while work is left.
  * After: pending zero means that every backup is AVAILABLE, every index ACTIVE
- *   (unless space lacks), the counts of tables and indexes are exact and memory
- *   holds few changes.
+ *   (unless space lacks), the counts of tables and indexes are exact, memory
+ *   holds few changes, and expired backups, those no rule wants, and history
+ *   out of its window are gone.
  * Returns: NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
  * Cost: bounded by the budget, and one sync or two. Threads: any. Source:
  * ours. */
@@ -11786,9 +11793,14 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
-static int dynbi_retention_is_set(const dynb_backup_retention *rule)
+static void dynbi_table_take_recovery(dynbi_table *table, const dynb_table_description *settings)
 {
-    return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
+    const dynb_backup_retention *rule = &settings->retention;
+    table->recovery_days = settings->recovery_period_days;
+    table->recovery_lsn = settings->recovery_lsn;
+    table->history_end_pos = DYNBI_POS_UNKNOWN;
+    table->has_retention = rule->keep_last || rule->keep_hourly || rule->keep_daily ||
+                           rule->max_age_ms;
 }
 
 /* Adds a part to a schema, unless it has it: key attributes of the table that
@@ -11884,10 +11896,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
                               NULL);
     table->created_at_ms = settings.created_at_ms;
     table->restored_from = settings.restore_source_backup_arn;
-    table->recovery_days = settings.recovery_period_days;
-    table->recovery_lsn = settings.recovery_lsn;
-    table->history_end_pos = DYNBI_POS_UNKNOWN;
-    table->has_retention = dynbi_retention_is_set(&settings.retention);
+    dynbi_table_take_recovery(table, &settings);
     if (!dynbi_key_type_is_good(&settings.partition_key) ||
         (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key))) {
         dynbi_table_free(db, table);
@@ -12213,9 +12222,9 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
     return DYNB_OK;
 }
 
-/* Reads the op of a frame's payload that starts at *at, but for its table, whose
- * number is *id, and its set, whose number is *set; *at moves on. Zero: it is
- * malformed. */
+/* Reads the op of a frame's payload that starts at *from, but for its table,
+ * whose number is *id, and its set, whose number is *set; *from moves on. Zero:
+ * it is malformed. */
 static int dynbi_op_read(const uint8_t *payload, const uint8_t **from, const uint8_t *end,
                          dynbi_op *op, uint64_t *id, uint64_t *set)
 {
@@ -16223,6 +16232,7 @@ static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
  *     fill          items -> entries of an index being created, sorted in
  *                   memory -> its new oldest run, as many as it takes
  *     count         how many items a run added, by looking into older runs
+ *     sweep         what has had its time goes: see history, further down
  *     checkpoint    the catalog's own run; superblock; log trimmed; marking
  *
  * Two folds can be open at a time: an urgent one (run, checkpoint) and, set
@@ -16235,7 +16245,8 @@ static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
  * What a failed step made is forgotten; the next marking frees its pages.
  *
  * Needs: all above   Used by: API
- * Exports: dynbi_backup_*, dynbi_worker_*, dynbi_audit_*, dynbi_inspect_*
+ * Exports: dynbi_backup_*, dynbi_history_*, dynbi_retention_*, dynbi_sweep_*,
+ *   dynbi_worker_*, dynbi_rebuild_*, dynbi_audit_*, dynbi_inspect_*
  * On error: a failed backup operation changes nothing; a failed step of the
  *   worker is reported by whoever made it step, and can be tried again.
  * ======================================================================== */
@@ -17733,8 +17744,8 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
                            : dynbi_history_change(db, key, sizeof key, &db->value, err);
 }
 
-/* Puts the segments that a checkpoint leaves behind, those before first_pos, into
- * the catalog, if they are needed. */
+/* Puts the segments that a checkpoint leaves behind, those before first_pos,
+ * into the catalog, if they are needed. */
 static dynb_rc dynbi_history_keep_log(dynb *db, uint64_t first_pos, dynb_error *err)
 {
     uint32_t i, j = 0;
@@ -18279,7 +18290,7 @@ static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
         rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
     if (rc != DYNB_OK) {
         sweep->phase = DYNBI_SWEEP_NONE;
-        db->sweep_is_due = 1;
+        db->sweep_is_due = rc != DYNB_CORRUPT; /* which is told once, and does not go away */
     }
     return rc;
 }
@@ -18390,6 +18401,8 @@ typedef struct dynbi_count {
     uint64_t byte_delta;
 } dynbi_count;
 
+#define DYNBI_COUNTED_RUNS 64u
+
 typedef struct dynbi_worker {
     dynb *db;
     dynb_allocator allocator; /* takes the lock where it is not held */
@@ -18401,6 +18414,8 @@ typedef struct dynbi_worker {
     dynbi_view mark_view;
     dynbi_merge mark;
     dynbi_count count;
+    dynbi_run counted[DYNBI_COUNTED_RUNS]; /* the last ones: other backups share them */
+    uint32_t counted_next;
     dynbi_sweep sweep;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
@@ -19651,7 +19666,20 @@ static void dynbi_count_collect(dynbi_worker *worker, dynbi_runs *runs)
     const dynb *db = worker->db;
     uint32_t i, j;
     dynbi_count_fill(&worker->count, runs);
+    if (worker->count.is_active) {
+        dynbi_run *kept = &worker->counted[worker->counted_next++ % DYNBI_COUNTED_RUNS];
+        *kept = worker->count.runs.run[0];
+        kept->is_counted = 1;
+        kept->item_delta = worker->count.item_delta;
+        kept->byte_delta = worker->count.byte_delta;
+    }
     for (i = 0; i < runs->count; ++i) {
+        for (j = 0; !runs->run[i].is_counted && j < DYNBI_COUNTED_RUNS; ++j) {
+            const dynbi_run *kept = &worker->counted[j];
+            if (kept->is_counted && dynbi_run_is(kept, &runs->run[i]) &&
+                kept->root.sum == runs->run[i].root.sum)
+                runs->run[i] = *kept;
+        }
         for (j = 0; !runs->run[i].is_counted && j < db->live_count; ++j)
             dynbi_count_take(db->tables[j], &runs->run[i]);
     }
@@ -22596,6 +22624,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
 #undef DYNBI_COMPARE_LOOKS
+#undef DYNBI_COUNTED_RUNS
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS

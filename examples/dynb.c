@@ -176,9 +176,9 @@ static int parse_date(const char *text, uint64_t *out)
         return 0;
     leaps = year - (month < 3);
     leaps = leaps / 4 - leaps / 100 + leaps / 400 - 477; /* since 1970 */
-    *out = (uint64_t)((int64_t)(year - 1970) * 365 + leaps + days[month - 1] + day - 1) * 86400000u +
-           (uint64_t)hour * 3600000u + (uint64_t)minute * 60000u + (uint64_t)second * 1000u +
-           (uint64_t)ms;
+    day += (year - 1970) * 365 + leaps + days[month - 1] - 1;
+    *out = (uint64_t)day * 86400000u + (uint64_t)hour * 3600000u + (uint64_t)minute * 60000u +
+           (uint64_t)second * 1000u + (uint64_t)ms;
     return 1;
 }
 

@@ -418,6 +418,27 @@ static dynb *reopen(world *w, dynb *db, const history *h, uint32_t round)
     return world_open(w, h);
 }
 
+/* Keeps the past of a table from here on. */
+static void keep_past(dynb *db)
+{
+    dynb_update_continuous_backups_input input;
+    memset(&input, 0, sizeof input);
+    input.table = "Orders";
+    input.point_in_time_recovery = 1;
+    CHECK_INT(dynb_update_continuous_backups(db, &input, NULL, NULL), DYNB_OK);
+}
+
+static void restore_past(dynb *db, uint64_t time_ms)
+{
+    dynb_restore_to_time_input input;
+    memset(&input, 0, sizeof input);
+    input.source_table_name = "Orders";
+    input.target_table_name = "Past";
+    input.use_restore_time = 1;
+    input.restore_time_ms = time_ms;
+    CHECK_INT(dynb_restore_table_to_point_in_time(db, &input, NULL, NULL, NULL), DYNB_OK);
+}
+
 static outcome play(const history *h)
 {
     static char arns[16][DYNB_ARN_MAX + 1];
@@ -425,6 +446,7 @@ static outcome play(const history *h)
     outcome out;
     dynb *db;
     uint32_t round, i;
+    uint64_t middle_ms = 0;
     memset(&w, 0, sizeof w);
     memset(&out, 0, sizeof out);
     w.bytes = (uint8_t *)calloc(1, DEVICE_CAPACITY);
@@ -432,8 +454,10 @@ static outcome play(const history *h)
     w.ids.state = 1;
     w.script.state = 2;
     db = w.bytes ? world_open(&w, h) : NULL;
-    if (db)
+    if (db) {
         create_tables(db);
+        keep_past(db);
+    }
     for (round = 0; db && round < h->rounds; ++round) {
         for (i = 0; i < h->steps; ++i) {
             write_one(&w, db, h);
@@ -441,9 +465,12 @@ static outcome play(const history *h)
                 work(db, 8192, 1);
         }
         back_up(&w, db, round, arns);
+        if (round == h->rounds / 2)
+            middle_ms = w.now_ms;
         db = reopen(&w, db, h, round);
     }
     if (db) {
+        restore_past(db, middle_ms);
         CHECK_INT(dynb_wait_idle(db, NULL), DYNB_OK);
         CHECK_INT(dynb_check(db, NULL, NULL, NULL, NULL), DYNB_OK);
         CHECK_INT(dynb_scrub(db, NULL), DYNB_OK);

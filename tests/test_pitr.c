@@ -643,6 +643,66 @@ static void test_failures(void)
     world_end(&w);
 }
 
+/* --------------------------------------------------------------- damage -- */
+
+/* Bits flipped anywhere on the device: a restore gives the right state or says
+ * that something is damaged. */
+static void test_damage(uint64_t seed)
+{
+    world w;
+    uint8_t *bytes;
+    uint64_t size, n, reported = 0, right = 0;
+    uint32_t i;
+    world_begin(&w, 131072, 512, 1);
+    w.config.log_segment_bytes = 2048;
+    w.random.state = seed;
+    world_open(&w);
+    make_tables(&w, 0);
+    for (i = 0; i < 300; ++i) {
+        w.clock.now_ms += 1;
+        write_one(&w);
+        if (i % 60 == 0)
+            MUST(dynb_wait_idle(w.db, &kit_err));
+    }
+    MUST(dynb_close(w.db, &kit_err));
+    size = w.device.current_bytes;
+    bytes = (uint8_t *)fault_memory(NULL, size);
+    memcpy(bytes, w.device.current, (size_t)size);
+    for (n = 0; n < check_scaled(4000) && !check_failed_count; ++n) {
+        uint64_t time_ms = w.past.times_ms[check_below(&w.random, w.past.count)];
+        uint64_t place = check_below(&w.random, size);
+        dynb_rc rc;
+        bytes[place] ^= (uint8_t)(1u << (n % 8));
+        fault_start(&w.device, bytes, size, 0);
+        bytes[place] ^= (uint8_t)(1u << (n % 8));
+        w.callbacks = fault_device_of(&w.device);
+        rc = dynb_open(&w.db, NULL, &w.config, &kit_err);
+        if (rc != DYNB_OK) {
+            CHECK(rc == DYNB_CORRUPT);
+            ++reported;
+            continue;
+        }
+        rc = restore_at(&w, "Past", "Then", time_ms);
+        CHECK(rc == DYNB_OK || rc == DYNB_CORRUPT);
+        if (rc == DYNB_OK &&
+            !model_compare_scan(model_state_at(&w.past, w.past.count, time_ms), w.db, "Then", 0) &&
+            kit_err.code != DYNB_CORRUPT) {
+            printf("    bit %u of byte %llu, restored to %llu: %s\n", (unsigned)(n % 8),
+                   (unsigned long long)place, (unsigned long long)time_ms, model_difference);
+            CHECK(!"damage was not noticed");
+        }
+        reported += rc != DYNB_OK;
+        right += rc == DYNB_OK;
+        (void)dynb_close(w.db, NULL);
+    }
+    printf("    %llu bits flipped: %llu reported, %llu harmless\n", (unsigned long long)n,
+           (unsigned long long)reported, (unsigned long long)right);
+    fault_start(&w.device, bytes, size, 0);
+    free(bytes);
+    world_open(&w);
+    world_end(&w);
+}
+
 /* --------------------------------------------------------------- clocks -- */
 
 /* Contract 2.5; our own: a window in the store's time. */
@@ -843,6 +903,80 @@ static void test_space(void)
            (unsigned long long)off);
     CHECK(after <= off + off / 2);
     MUST(dynb_check(w.db, NULL, NULL, NULL, &kit_err));
+    world_end(&w);
+}
+
+/* A window that slides over a table in use, beside another one's: what it needs
+ * is there, what it has left behind goes. */
+static void test_sliding_window(void)
+{
+    uint64_t used, least = 0, most = 0;
+    uint32_t day, i, j;
+    world w;
+    world_begin(&w, 262144, 512, 0);
+    w.config.log_segment_bytes = 4096;
+    world_open(&w);
+    make_tables(&w, 2);
+    MUST(switch_recovery(&w, "Noise", 1, 1));
+    for (day = 0; day < 12 && !check_failed_count; ++day) {
+        dynb_continuous_backups about;
+        for (i = 0; i < 400; ++i) {
+            w.clock.now_ms += DAY_MS / 400;
+            write_one(&w);
+            if (i % 100 == 50)
+                MUST(dynb_work(w.db, 100000, NULL, &kit_err));
+        }
+        if (day % 5 == 3)
+            world_reopen(&w);
+        MUST(dynb_wait_idle(w.db, &kit_err));
+        MUST(dynb_wait_idle(w.db, &kit_err));
+        used = used_bytes(&w);
+        most = used > most ? used : most;
+        least = day < 3 || used < least ? used : least;
+        about = look_up(&w, "Past");
+        for (j = 0; j < 12; ++j) {
+            uint64_t span = about.latest_restorable_ms - about.earliest_restorable_ms;
+            uint64_t time_ms = about.earliest_restorable_ms + span * j / 11;
+            CHECK(same_at(&w, time_ms));
+        }
+        MUST(restore_at(&w, "Noise", "Other", w.clock.now_ms - DAY_MS / 2));
+        MUST(dynb_delete_table(w.db, "Other", NULL, NULL, &kit_err));
+    }
+    printf("    a sliding window: from day 4 on %llu to %llu bytes in use\n",
+           (unsigned long long)least, (unsigned long long)most);
+    CHECK(most < 3 * least);
+    /* its bases go, the other's stay */
+    MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err));
+    MUST(dynb_wait_idle(w.db, &kit_err));
+    MUST(restore_at(&w, "Noise", "Other", w.clock.now_ms - DAY_MS / 2));
+    world_end(&w);
+}
+
+/* In the middle of whatever the worker does, a step at a time. */
+static void test_between_steps(void)
+{
+    uint32_t i, j;
+    int pending = 1;
+    world w;
+    world_begin(&w, 131072, 512, 1);
+    world_open(&w);
+    make_tables(&w, 0);
+    for (i = 0; i < 12 && !check_failed_count; ++i) {
+        for (j = 0; j < 30; ++j) {
+            w.clock.now_ms += 1;
+            write_one(&w);
+        }
+        for (j = 0, pending = 1; pending && j < 400; ++j) {
+            MUST(dynb_work(w.db, 1, &pending, &kit_err));
+            if (j % 3 == i % 3)
+                CHECK(same_at(&w, w.past.times_ms[check_below(&w.random, w.past.count)]));
+        }
+        if (i % 4 == 3) {
+            MUST(dynb_check(w.db, NULL, NULL, NULL, &kit_err));
+            world_kill(&w);
+        }
+    }
+    compare_past(&w, 0, 3);
     world_end(&w);
 }
 
@@ -1271,9 +1405,12 @@ int main(void)
     test_retention();
     test_off_and_on();
     test_space();
+    test_sliding_window();
+    test_between_steps();
     test_rare_writes();
     test_histories(seed);
     test_cuts(seed);
     test_failures();
+    test_damage(seed);
     return check_report("test_pitr");
 }
