@@ -49,6 +49,20 @@
  *   it is valid until the next call with the same dynb_result. Nothing else
  *   that is returned has to be freed, but the handle itself.
  *
+ * READING BACKUPS
+ *
+ *   A backup can be read as it is, at once and without restoring it:
+ *   dynb_get_item_at, and dynb_query and dynb_scan with backup_arn. What changed
+ *   between two backups, or since one, is told by dynb_compare.
+ *
+ * STATES
+ *
+ *   Here everything is done when a call returns; only backups are CREATING until
+ *   they are built. For programs that must live with a service that takes its
+ *   time, dynb_config.control_plane_delay_ms and backup_delay_ms show the states
+ *   of the service and its conflicts on the clock; dynb_fail_next_calls gives
+ *   any error on demand.
+ *
  * ERRORS
  *
  *   Every function that can fail returns a dynb_rc, DYNB_OK (0) or a reason,
@@ -9216,12 +9230,11 @@ static dynb_rc dynbi_walk_open(dynbi_walk *walk, dynb_error *err)
 }
 
 /* On to the next element: of the open node, else of the nearest above that has
- * one. The root itself has none after it. */
+ * one. (Never from a root as a whole: the two of a pair are not the same.) */
 static dynb_rc dynbi_walk_next(dynbi_walk *walk, dynb_error *err)
 {
+    DYNBI_ASSERT(walk->is_at && walk->node.range.bytes);
     walk->is_at = 0;
-    if (!walk->node.range.bytes)
-        return DYNB_OK;
     while (++walk->index[walk->level] == walk->node.entry_count) {
         dynb_rc rc;
         dynbi_walk_leave(walk);
@@ -10547,6 +10560,7 @@ struct dynb {
     dynbi_buffer key;   /* scratch of one call */
     dynbi_buffer value; /* likewise */
     dynbi_buffer record; /* likewise, for catalog records */
+    dynbi_buffer start;  /* likewise, for what a read starts after */
 
     dynbi_opened opened[DYNBI_OPENED]; /* good while catalog_changes is ... */
     uint64_t opened_at;                /* ... this; all are dropped else */
@@ -12000,6 +12014,7 @@ static void dynbi_store_init(dynb *db)
     db->key.allocator = &db->allocator;
     db->value.allocator = &db->allocator;
     db->record.allocator = &db->allocator;
+    db->start.allocator = &db->allocator;
     db->pool.allocator = &db->allocator;
     db->catalog.fold_key.allocator = &db->allocator;
 }
@@ -12437,6 +12452,7 @@ static void dynbi_store_free(dynb *db)
     dynbi_buffer_free(&db->key);
     dynbi_buffer_free(&db->value);
     dynbi_buffer_free(&db->record);
+    dynbi_buffer_free(&db->start);
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
     dynbi_pages_free(&db->pages);
@@ -13481,12 +13497,12 @@ typedef struct dynbi_place {
     dynbi_view view;
 } dynbi_place;
 
-/* A live table as it is now. */
-static dynbi_place dynbi_place_of(const dynbi_table *table)
+/* A live table, or one of its indexes, as it is now. */
+static dynbi_place dynbi_place_of(const dynbi_table *table, uint32_t set)
 {
     dynbi_place place;
     place.table = table;
-    dynbi_table_view(table, 0, &place.view);
+    dynbi_table_view(table, set, &place.view);
     return place;
 }
 
@@ -13575,7 +13591,7 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     if (rc == DYNB_OK)
         rc = dynbi_item_encode(db, table, write->item, write->is_delete, err);
     if (rc == DYNB_OK && options && options->return_old) {
-        const dynbi_place place = dynbi_place_of(table);
+        const dynbi_place place = dynbi_place_of(table, 0);
         rc = dynbi_item_read(db, &place, old, result, err);
     }
     if (rc == DYNB_OK)
@@ -14714,10 +14730,10 @@ static dynb_rc dynbi_backup_list_run(dynb *db, const dynb_list_backups_input *in
 
 /* A backup that is still to be built: its table's runs, and of its changes in
  * memory those up to the marker, after which a new generation began. */
-static void dynbi_pending_place(const dynbi_pending *pending, dynbi_place *out)
+static void dynbi_pending_place(const dynbi_pending *pending, uint32_t set, dynbi_place *out)
 {
     const dynbi_generation *generation;
-    *out = dynbi_place_of(pending->table);
+    *out = dynbi_place_of(pending->table, set);
     generation = out->view.newest;
     while (generation && (generation->entry_count == 0 || generation->first_lsn > pending->lsn))
         generation = generation->next;
@@ -14765,7 +14781,8 @@ static dynbi_opened *dynbi_opened_find(dynb *db, const char *arn, size_t arn_siz
     return oldest;
 }
 
-static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, dynb_error *err)
+static dynb_rc dynbi_backup_place(dynb *db, const char *arn, uint32_t set, dynbi_place *out,
+                                  dynb_error *err)
 {
     const size_t arn_size = dynbi_length(arn) + 1;
     dynbi_opened *opened = dynbi_opened_find(db, arn, arn_size);
@@ -14780,7 +14797,7 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, d
             return rc;
         pending = dynbi_store_find_pending(db, db->key.bytes, db->key.used_bytes);
         if (pending < db->pending_count) {
-            dynbi_pending_place(&db->pending[pending], out);
+            dynbi_pending_place(&db->pending[pending], set, out);
             return DYNB_OK;
         }
         rc = dynbi_backup_read(db, arn, &record, err);
@@ -14790,14 +14807,15 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, d
             return rc;
     }
     opened->used_at = ++db->opened_clock;
-    *out = dynbi_place_of(opened->table);
+    *out = dynbi_place_of(opened->table, set);
     return DYNB_OK;
 }
 
 /* Finds what a source names: the one way from a name to what is read. A place
- * is good until the lock is given up; code as for dynbi_table_find. */
-static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, dynb_rc code,
-                                  dynbi_place *out, dynb_error *err)
+ * is good until the lock is given up; set 0: the items; code as for
+ * dynbi_table_find. */
+static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, uint32_t set,
+                                  dynb_rc code, dynbi_place *out, dynb_error *err)
 {
     dynbi_table *table;
     dynb_rc rc;
@@ -14807,10 +14825,10 @@ static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, dynb_rc c
                                         : "table is NULL; give a name or an ARN, or backup_arn "
                                           "where there is one");
     if (source->backup_arn)
-        return dynbi_backup_place(db, source->backup_arn, out, err);
+        return dynbi_backup_place(db, source->backup_arn, set, out, err);
     rc = dynbi_table_find(db, source->table, code, &table, err);
     if (rc == DYNB_OK)
-        *out = dynbi_place_of(table);
+        *out = dynbi_place_of(table, set);
     return rc;
 }
 
@@ -14818,7 +14836,7 @@ static dynb_rc dynbi_source_get(dynb *db, const dynb_source *source, dynb_item k
                                 dynb_item *out, dynb_result *result, dynb_error *err)
 {
     dynbi_place place;
-    dynb_rc rc = dynbi_source_place(db, source, DYNB_OK, &place, err);
+    dynb_rc rc = dynbi_source_place(db, source, 0, DYNB_OK, &place, err);
     return rc == DYNB_OK ? dynbi_item_get(db, &place, key, out, result, err) : rc;
 }
 
@@ -14830,7 +14848,7 @@ static dynb_rc dynbi_source_query(dynb *db, const dynb_query_input *input, dynb_
     dynb_rc rc;
     source.table = input->table;
     source.backup_arn = input->backup_arn;
-    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    rc = dynbi_source_place(db, &source, 0, DYNB_OK, &place, err);
     return rc == DYNB_OK ? dynbi_table_query(db, &place, input, out, result, err) : rc;
 }
 
@@ -14842,7 +14860,7 @@ static dynb_rc dynbi_source_scan(dynb *db, const dynb_scan_input *input, dynb_pa
     dynb_rc rc;
     source.table = input->table;
     source.backup_arn = input->backup_arn;
-    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
+    rc = dynbi_source_place(db, &source, 0, DYNB_OK, &place, err);
     return rc == DYNB_OK ? dynbi_table_scan(db, &place, input, out, result, err) : rc;
 }
 
@@ -14851,9 +14869,9 @@ static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
                                     dynb_error *err)
 {
     dynbi_place place[2];
-    dynb_rc rc = dynbi_source_place(db, &input->from, DYNB_RESOURCE_NOT_FOUND, &place[0], err);
+    dynb_rc rc = dynbi_source_place(db, &input->from, 0, DYNB_RESOURCE_NOT_FOUND, &place[0], err);
     if (rc == DYNB_OK)
-        rc = dynbi_source_place(db, &input->to, DYNB_RESOURCE_NOT_FOUND, &place[1], err);
+        rc = dynbi_source_place(db, &input->to, 0, DYNB_RESOURCE_NOT_FOUND, &place[1], err);
     return rc == DYNB_OK ? dynbi_places_compare(db, place, input, out, result, err) : rc;
 }
 
@@ -16989,6 +17007,20 @@ static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
     return rc;
 }
 
+/* Keeps what a page starts after: it may stand in the very result that the page
+ * goes to, and the call may have to be made again. */
+static dynb_rc dynbi_api_keep_start(dynb *db, dynb_item *start_after, dynb_error *err)
+{
+    const uint8_t *bytes = start_after->bytes;
+    if (!bytes || bytes == db->start.bytes || start_after->size_bytes > 4096)
+        return DYNB_OK; /* a last_key is not larger */
+    db->start.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->start, bytes, start_after->size_bytes))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    start_after->bytes = db->start.bytes;
+    return DYNB_OK;
+}
+
 static dynb_rc dynbi_api_null(dynb_error *err, const char *argument)
 {
     dynbi_error_clear(err);
@@ -17649,6 +17681,7 @@ DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t w
 DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *out,
                             dynb_result *result, dynb_error *err)
 {
+    dynb_query_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -17658,12 +17691,15 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
     rc = dynbi_api_begin(db, DYNB_OP_QUERY, err);
     if (rc != DYNB_OK)
         return rc;
+    own = *input;
     if ((unsigned)input->condition > DYNB_SORT_BEGINS_WITH)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.condition is not one of its values");
     else
-        do
-            rc = dynbi_source_query(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        do {
+            rc = dynbi_api_keep_start(db, &own.start_after, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_source_query(db, &own, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -17672,6 +17708,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
 DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
                            dynb_result *result, dynb_error *err)
 {
+    dynb_scan_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -17681,6 +17718,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
     rc = dynbi_api_begin(db, DYNB_OP_SCAN, err);
     if (rc != DYNB_OK)
         return rc;
+    own = *input;
     if (input->total_segments > 1000000)
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "1 validation error detected: Value '%u' at 'totalSegments' failed to "
@@ -17693,9 +17731,11 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
                         "TotalSegments: Segment: %u is not less than TotalSegments: %u",
                         (uint64_t)input->segment, (uint64_t)input->total_segments);
     else
-        do
-            rc = dynbi_source_scan(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        do {
+            rc = dynbi_api_keep_start(db, &own.start_after, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_source_scan(db, &own, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -17704,6 +17744,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
 DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
                               dynb_difference_page *out, dynb_result *result, dynb_error *err)
 {
+    dynb_compare_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -17713,9 +17754,12 @@ DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    do
-        rc = dynbi_source_compare(db, input, out, result, err);
-    while (dynbi_api_again(db, rc, err));
+    own = *input;
+    do {
+        rc = dynbi_api_keep_start(db, &own.start_after, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_source_compare(db, &own, out, result, err);
+    } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
