@@ -52,16 +52,16 @@
  * READING BACKUPS
  *
  *   A backup can be read as it is, at once and without restoring it:
- *   dynb_get_item_at, and dynb_query and dynb_scan with backup_arn. What changed
- *   between two backups, or since one, is told by dynb_compare.
+ *   dynb_get_item_at, and dynb_query and dynb_scan with backup_arn. What
+ *   changed between two backups, or since one, is told by dynb_compare.
  *
  * STATES
  *
- *   Here everything is done when a call returns; only backups are CREATING until
- *   they are built. For programs that must live with a service that takes its
- *   time, dynb_config.control_plane_delay_ms and backup_delay_ms show the states
- *   of the service and its conflicts on the clock; dynb_fail_next_calls gives
- *   any error on demand.
+ *   Here everything is done when a call returns; only backups are CREATING
+ *   until they are built. For programs that must live with a service that takes
+ *   its time, dynb_config.control_plane_delay_ms and backup_delay_ms show the
+ *   states of the service and its conflicts on the clock; dynb_fail_next_calls
+ *   gives any error on demand.
  *
  * ERRORS
  *
