@@ -162,6 +162,10 @@
     X(BACKUP_IN_USE, "BackupInUseException", 400, "the backup is being created or restored") \
     X(CONTINUOUS_BACKUPS_UNAVAILABLE, "ContinuousBackupsUnavailableException", 400, \
       "backups are not enabled yet") \
+    X(POINT_IN_TIME_RECOVERY_UNAVAILABLE, "PointInTimeRecoveryUnavailableException", 400, \
+      "point-in-time recovery is off") \
+    X(INVALID_RESTORE_TIME, "InvalidRestoreTimeException", 400, \
+      "the time is not in the window of recovery") \
     X(LIMIT_EXCEEDED, "LimitExceededException", 400, "a quota is used up") \
     X(THROTTLING, "ThrottlingException", 400, "Rate exceeded") \
     X(ACCESS_DENIED, "AccessDeniedException", 400, "Access is denied") \
@@ -209,6 +213,8 @@ typedef struct dynb_error {
 #define DYNB_TAGS_MAX 50
 #define DYNB_PAGE_MAX_BYTES 1048576 /* query and scan stop at 1 MB */
 #define DYNB_BACKUPS_PAGE_MAX 100
+#define DYNB_RECOVERY_DAYS_MAX 35
+#define DYNB_SYSTEM_BACKUP_DAYS 35
 #define DYNB_UNLIMITED 0xffffffffu
 
 /* ------------------------------------------------------ values, items -- */
@@ -283,6 +289,11 @@ typedef struct dynb_device {
     /* Optional: lends memory that shows [pos, pos+size) until the device is
      * closed, later writes included; NULL: this range has to be copied. */
     const void *(*map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
+    /* Optional: lends memory of [pos, pos+size) until it is called again or the
+     * close; what is stored there counts as handed to write_fn at once, so that
+     * a write that need only survive the process is a copy, not a call; NULL:
+     * this range has to be written. */
+    void *(*write_map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
     void (*close_fn)(void *ctx); /* optional: called once by dynb_close */
 } dynb_device;
 
@@ -335,11 +346,13 @@ typedef struct dynb_config {
     uint32_t list_backups_per_second;    /* AWS: 5 */
     uint32_t delete_backup_per_second;   /* AWS: 10 */
     uint32_t restore_table_per_second;   /* AWS: 10; a set counts once */
+    uint32_t describe_continuous_backups_per_second; /* AWS: 10 */
     /* To watch what lasts in the cloud; 0: at once. Tables are CREATING,
      * UPDATING and DELETING that long by the clock, restored ones too, and
      * refuse what AWS refuses then; backups are CREATING at least so long. */
     uint32_t control_plane_delay_ms;
     uint32_t backup_delay_ms;
+    uint64_t recovery_lag_ms; /* latest restorable time is this long ago; AWS: 300000 */
     const char *account_id;            /* 12 digits; NULL: "123456789012" */
     const char *region;                /* NULL: "us-east-1" */
     int read_only;     /* nonzero: never write, not even to recover */
@@ -633,6 +646,16 @@ typedef struct dynb_table_settings {
     int deletion_protection;
 } dynb_table_settings;
 
+/* Which of a table's backups dynb_work deletes by itself. All zero: none. Where
+ * counts are given, a backup stays if at least one of them wants it; max_age_ms
+ * then takes away those that are older, wanted or not. */
+typedef struct dynb_backup_retention {
+    uint32_t keep_last;   /* the newest so many */
+    uint32_t keep_hourly; /* the newest of each of the last so many hours that have one */
+    uint32_t keep_daily;  /* likewise of days, UTC */
+    uint64_t max_age_ms;  /* 0: no limit */
+} dynb_backup_retention;
+
 typedef struct dynb_create_table_input {
     const char *table_name;
     dynb_key_attribute partition_key;
@@ -662,6 +685,10 @@ typedef struct dynb_table_description {
     const char *restore_source_backup_arn;
     const char *restore_source_table_arn;
     uint64_t restored_at_ms;
+    uint32_t recovery_period_days; /* point-in-time recovery; 0: off */
+    uint64_t recovery_from_ms;     /* nothing before it can be restored */
+    uint64_t recovery_lsn;         /* of the change that switched it on */
+    dynb_backup_retention retention;
 } dynb_table_description;
 
 /* Creates a table. input: copied. out and result: both NULL, or both given to
@@ -721,7 +748,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_table(dynb *db, const dynb_update_t
                                                    dynb_result *result, dynb_error *err);
 
 /* Deletes a table and its items. Its backups stay and stay restorable, those
- * that are still being built too.
+ * that are still being built too. If point-in-time recovery is on, its history
+ * ends, and a SYSTEM backup, NAME$DeletedTableBackup, stays for 35 days.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (deletion protection is on),
  *   RESOURCE_IN_USE, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY.
  * Cost: one log record. Threads: any. Source: API DeleteTable; contract 4.6. */
@@ -1030,7 +1058,10 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
     X(DESCRIBE_BACKUP, "DescribeBackup") \
     X(LIST_BACKUPS, "ListBackups") \
     X(DELETE_BACKUP, "DeleteBackup") \
-    X(RESTORE_TABLE_FROM_BACKUP, "RestoreTableFromBackup")
+    X(RESTORE_TABLE_FROM_BACKUP, "RestoreTableFromBackup") \
+    X(RESTORE_TABLE_TO_POINT_IN_TIME, "RestoreTableToPointInTime") \
+    X(DESCRIBE_CONTINUOUS_BACKUPS, "DescribeContinuousBackups") \
+    X(UPDATE_CONTINUOUS_BACKUPS, "UpdateContinuousBackups")
 
 typedef enum dynb_operation {
 #define DYNB_OPERATION_ENUM(name, text) DYNB_OP_##name,
@@ -1106,6 +1137,95 @@ typedef struct dynb_difference_page {
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
                                               dynb_difference_page *out, dynb_result *result,
                                               dynb_error *err);
+
+/* ------------------------------------------------- continuous backups -- */
+
+/* Point-in-time recovery keeps, for 1 to 35 days, what is needed to bring back
+ * a table's state at any millisecond: the log, and a few of the table's older
+ * snapshots, which share their nodes. Writers do nothing more for it.
+ *
+ * The window ends now, or recovery_lag_ms ago; the state of a millisecond that
+ * has passed never changes. It is measured in the store's time, which never
+ * goes back: where the clock does, writes keep the latest time seen until it
+ * has caught up. A clock that jumps ahead makes the window end as if that much
+ * time had passed, once there is a write. */
+typedef struct dynb_continuous_backups {
+    int is_enabled;          /* continuous backups: always, as on AWS */
+    int recovery_is_enabled; /* point-in-time recovery; zero: what follows is 0 */
+    uint32_t recovery_period_days;
+    uint64_t earliest_restorable_ms;
+    uint64_t latest_restorable_ms;
+} dynb_continuous_backups;
+
+/* Tells a table's window of recovery. table: name or ARN.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: API DescribeContinuousBackups; contract 1.7, 2.5. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                                  dynb_continuous_backups *out,
+                                                                  dynb_error *err);
+
+typedef struct dynb_update_continuous_backups_input {
+    const char *table;             /* name or ARN */
+    int point_in_time_recovery;    /* nonzero: on */
+    int choose_period;             /* nonzero: recovery_period_days is given, else 35 */
+    int32_t recovery_period_days;  /* 1..35 */
+} dynb_update_continuous_backups_input;
+
+/* Switches point-in-time recovery on or off, or changes its period in place.
+ * out: NULL, or what dynb_describe_continuous_backups would tell then.
+ * After: on: the window starts now; a shorter period takes effect at once, and
+ *   a longer one brings nothing back. Off: the history is gone; its space comes
+ *   back as dynb_work goes on.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any.
+ * Source: API UpdateContinuousBackups; contract 1.8. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,
+                               dynb_continuous_backups *out, dynb_error *err);
+
+typedef struct dynb_restore_to_time_input {
+    const char *source_table_name; /* exactly one of these two */
+    const char *source_table_arn;
+    const char *target_table_name; /* a new name */
+    int use_latest_time;           /* nonzero: the end of the window ... */
+    int use_restore_time;          /* ... or nonzero: the time below */
+    uint64_t restore_time_ms;
+} dynb_restore_to_time_input;
+
+/* Restores the state a table had at a time, as a new table: every change whose
+ * time is not after it, none of those after it. Settings are the source's of
+ * now; stream, time to live, tags, deletion protection, table class and
+ * recovery are not brought back. The source may be written meanwhile by nobody:
+ * the call holds the handle.
+ * out: status CREATING, restoring set, as in AWS's answer.
+ * After: the table is ACTIVE and whole; a crash before that leaves none.
+ * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+ *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
+ *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ * Cost: the log between the nearest older snapshot and the time, read once, and
+ *   the table's changes in it, written once. Threads: any.
+ * Source: API RestoreTableToPointInTime; contract 1.6, 2.2. */
+DYNB_API DYNB_MUST_CHECK dynb_rc
+dynb_restore_table_to_point_in_time(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynb_table_description *out, dynb_result *result,
+                                    dynb_error *err);
+
+/* Gives a table a rule by which dynb_work (or writes, or the builder thread)
+ * deletes its backups. rule: copied; NULL or all zero: none. The newest backup,
+ * those being created and SYSTEM backups are never touched. The rule ends with
+ * the table.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
+ *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                                              const dynb_backup_retention *rule,
+                                                              dynb_error *err);
+
+/* Tells a table's rule; all zero: it has none.
+ * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT. Cost: O(log tables).
+ * Threads: any. Source: ours. */
+DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                                dynb_backup_retention *out,
+                                                                dynb_error *err);
 
 /* ------------------------------------------------------ looking inside -- */
 
@@ -5374,6 +5494,9 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
 #endif
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #define DYNBI_WINDOWS 1
 #endif
@@ -5450,11 +5573,16 @@ static dynb_rc dynbi_ram_write(void *ctx, uint64_t pos, const void *from, size_t
     return DYNB_OK;
 }
 
-static const void *dynbi_ram_map(void *ctx, uint64_t pos, size_t size)
+static void *dynbi_ram_write_map(void *ctx, uint64_t pos, size_t size)
 {
     uint64_t row = 0;
-    const uint8_t *at = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
+    uint8_t *at = dynbi_ram_at((const dynbi_ram *)ctx, pos, &row);
     return row >= size ? at : NULL;
+}
+
+static const void *dynbi_ram_map(void *ctx, uint64_t pos, size_t size)
+{
+    return dynbi_ram_write_map(ctx, pos, size);
 }
 
 static dynb_rc dynbi_ram_sync(void *ctx)
@@ -5538,6 +5666,7 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
     device->size_fn = dynbi_ram_size;
     device->resize_fn = fixed ? NULL : dynbi_ram_resize;
     device->map_fn = dynbi_ram_map;
+    device->write_map_fn = dynbi_ram_write_map;
     device->close_fn = dynbi_ram_close;
     return DYNB_OK;
 }
@@ -5560,6 +5689,8 @@ typedef struct dynbi_file {
     int fd;
     int is_read_only;
     const uint8_t **windows; /* NULL: too few addresses */
+    uint8_t *lent;           /* what dynbi_file_write_map lent last; NULL: nothing */
+    size_t lent_bytes;
 } dynbi_file;
 
 static dynb_rc dynbi_file_read(void *ctx, uint64_t pos, void *to, size_t size)
@@ -5671,11 +5802,48 @@ static const void *dynbi_file_map(void *ctx, uint64_t pos, size_t size)
     return file->windows[index] + (size_t)offset;
 }
 
+#if defined(__linux__)
+
+static void dynbi_file_unlend(dynbi_file *file)
+{
+    if (file->lent)
+        munmap(file->lent, file->lent_bytes);
+    file->lent = NULL;
+}
+
+/* Space is taken first: storing into a hole of a full disk would end the
+ * process. Only where mappings and writes are known to show each other's bytes
+ * and a sync covers both. */
+static void *dynbi_file_write_map(void *ctx, uint64_t pos, size_t size)
+{
+    dynbi_file *file = (dynbi_file *)ctx;
+    const uint64_t skipped = pos & 65535u; /* no system has larger pages */
+    uint64_t file_bytes = 0;
+    void *lent;
+    dynbi_file_unlend(file);
+    if (dynbi_file_size(ctx, &file_bytes) != DYNB_OK || pos > file_bytes ||
+        size > file_bytes - pos || size > SIZE_MAX - 65536u ||
+        posix_fallocate(file->fd, (off_t)pos, (off_t)size) != 0)
+        return NULL;
+    file->lent_bytes = size + (size_t)skipped;
+    lent = mmap(NULL, file->lent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd,
+                (off_t)(pos - skipped));
+    if (lent == MAP_FAILED)
+        return NULL;
+    file->lent = (uint8_t *)lent;
+    return file->lent + skipped;
+}
+
+#endif
+
 static void dynbi_file_close(void *ctx)
 {
     dynbi_file *file = (dynbi_file *)ctx;
     dynb_allocator allocator = file->allocator;
     uint32_t i;
+#if defined(__linux__)
+    dynbi_file_unlend(file);
+#endif
     for (i = 0; file->windows && i < DYNBI_WINDOW_COUNT; ++i) {
         if (file->windows[i]) {
             union {
@@ -5756,6 +5924,9 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
     device->size_fn = dynbi_file_size;
     device->resize_fn = dynbi_file_resize;
     device->map_fn = file->windows ? dynbi_file_map : NULL;
+#if defined(__linux__)
+    device->write_map_fn = read_only ? NULL : dynbi_file_write_map;
+#endif
     device->close_fn = dynbi_file_close;
     return DYNB_OK;
 }
@@ -5766,6 +5937,11 @@ typedef struct dynbi_file {
     dynb_allocator allocator;
     HANDLE handle;
 } dynbi_file;
+
+static int dynbi_file_is_full(DWORD problem)
+{
+    return problem == ERROR_DISK_FULL || problem == ERROR_HANDLE_DISK_FULL;
+}
 
 /* Reads or writes at a position, in pieces that a DWORD can count. */
 static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size_t size,
@@ -5782,8 +5958,8 @@ static dynb_rc dynbi_file_move(HANDLE handle, uint64_t pos, uint8_t *bytes, size
         ok = is_write ? WriteFile(handle, bytes, piece, &moved, &place)
                       : ReadFile(handle, bytes, piece, &moved, &place);
         if (!ok || moved == 0)
-            return is_write && GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE
-                                                                 : DYNB_IO_FAILED;
+            return is_write && dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE
+                                                                  : DYNB_IO_FAILED;
         bytes += moved;
         pos += moved;
         size -= moved;
@@ -5820,14 +5996,18 @@ static dynb_rc dynbi_file_size(void *ctx, uint64_t *size_bytes)
     return DYNB_OK;
 }
 
+/* In one call: a file pointer set first could be moved by another thread's
+ * write, and the file cut off there. */
 static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
 {
-    HANDLE handle = ((dynbi_file *)ctx)->handle;
-    LARGE_INTEGER size;
-    size.QuadPart = (LONGLONG)size_bytes;
-    if (SetFilePointerEx(handle, size, NULL, FILE_BEGIN) && SetEndOfFile(handle))
+    FILE_END_OF_FILE_INFO end;
+    if (size_bytes > (uint64_t)0x7fffffffffffffff)
+        return DYNB_NO_SPACE;
+    end.EndOfFile.QuadPart = (LONGLONG)size_bytes;
+    if (SetFileInformationByHandle(((dynbi_file *)ctx)->handle, FileEndOfFileInfo, &end,
+                                   sizeof end))
         return DYNB_OK;
-    return GetLastError() == ERROR_DISK_FULL ? DYNB_NO_SPACE : DYNB_IO_FAILED;
+    return dynbi_file_is_full(GetLastError()) ? DYNB_NO_SPACE : DYNB_IO_FAILED;
 }
 
 static void dynbi_file_close(void *ctx)
@@ -7808,6 +7988,7 @@ typedef struct dynbi_generation {
     /* The fields below belong to STORE and BACKUP. */
     uint64_t first_lsn;
     uint64_t last_lsn;
+    uint64_t last_time_ms;     /* of the frame last_lsn */
     dynbi_log_mark first_mark; /* where the log stood before its first change */
     int frozen; /* nonzero: never changed again */
     struct dynbi_generation *next;
@@ -9737,7 +9918,9 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
  * Where reading meets an invalid frame the log ends, torn by a crash; unless
  * something says that the bad place had been synced: the superblock, or a later
  * frame, valid by itself, whose durable_lsn reaches it. That is damage, and is
- * reported, and nothing is cut off.
+ * reported, and nothing is cut off. So that the last synced frame has a later
+ * one too, each sync is followed by one of kind MARK: a bare head behind the
+ * log's end, not synced, no part of the log, overwritten by what comes next.
  *
  * Needs: UTIL, CODEC, DEVICE, GENERATION (marks)   Used by: STORE
  * Exports: dynbi_log_reserve, _append, _flush, _trim, dynbi_log_scan_*
@@ -9750,6 +9933,7 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
 #define DYNBI_FRAME_MAX_BYTES ((uint64_t)1 << 28)
 #define DYNBI_FRAME_CHANGES 1u
 #define DYNBI_FRAME_OPEN 2u
+#define DYNBI_FRAME_MARK 3u
 #define DYNBI_FRAME_HAS_CATALOG 1u /* flag: changes table 0 */
 #define DYNBI_STORE_ID_BYTES 16u
 #define DYNBI_LOG_RESERVED 4u
@@ -9779,6 +9963,8 @@ typedef struct dynbi_log {
     dynbi_buffer buffer; /* appended, not yet handed to the device */
     uint64_t buffer_pos; /* of its first byte */
     uint32_t buffer_bytes; /* its limit; also read at a time */
+    uint8_t *lent; /* by the device, of the stream in the last segment; NULL: nothing */
+    int has_asked; /* whether it lends something; begins anew with each segment */
 } dynbi_log;
 
 /* A frame as the scan shows it. */
@@ -9948,6 +10134,7 @@ static dynb_rc dynbi_log_enter(dynbi_log *log, dynb_error *err)
         return dynbi_disk_fail(log->disk, err);
     ++log->segment_count;
     --log->reserved_count;
+    log->has_asked = 0;
     for (i = 0; i < log->reserved_count; ++i)
         log->reserved[i] = log->reserved[i + 1];
     return DYNB_OK;
@@ -9986,6 +10173,28 @@ static dynb_rc dynbi_log_write(dynbi_log *log, uint64_t pos, const uint8_t *from
     return DYNB_OK;
 }
 
+/* Stores a frame in memory that the device lends; zero: it lends none, or the
+ * frame crosses segments. */
+static int dynbi_log_store(dynbi_log *log, const uint8_t *from, size_t size)
+{
+    const dynb_device *device = &log->disk->device;
+    const dynbi_segment *segment = dynbi_log_segment_at(log, log->tail.pos);
+    const uint64_t segment_bytes = dynbi_segment_end(log, segment) - segment->first_pos;
+    const uint64_t offset = log->tail.pos - segment->first_pos;
+    if (!device->write_map_fn || size > segment_bytes - offset)
+        return 0;
+    if (!log->has_asked) {
+        log->has_asked = 1;
+        log->lent = (uint8_t *)device->write_map_fn(
+            device->ctx, (uint64_t)segment->page * log->disk->page_bytes + DYNBI_SEGMENT_HEAD_BYTES,
+            (size_t)segment_bytes);
+    }
+    if (!log->lent)
+        return 0;
+    memcpy(log->lent + (size_t)offset, from, size);
+    return 1;
+}
+
 /* Hands what is buffered to the device. */
 static dynb_rc dynbi_log_flush(dynbi_log *log, dynb_error *err)
 {
@@ -9997,11 +10206,25 @@ static dynb_rc dynbi_log_flush(dynbi_log *log, dynb_error *err)
     return rc;
 }
 
+/* Fills the head of the next frame; its sum covers `size` bytes. */
+static void dynbi_log_fill_head(const dynbi_log *log, uint8_t *head, size_t used_bytes,
+                                size_t size, uint32_t kind_and_flags)
+{
+    dynbi_store32(head + 4, (uint32_t)used_bytes);
+    dynbi_store64(head + 8, log->tail.lsn + 1);
+    dynbi_store64(head + 16, log->tail.time_ms);
+    dynbi_store64(head + 24, log->durable_lsn);
+    dynbi_store32(head + 32, log->tail.sum);
+    dynbi_store32(head + 36, kind_and_flags);
+    dynbi_store32(head, dynbi_crc32c(log->seed, head + 4, size - 4));
+}
+
 /* Appends the frame that stands in `frame`: head room, then the payload; its
- * padding is added here. Space was reserved. Unless is_buffered it is handed to
- * the device before this returns. */
+ * padding is added here. Space was reserved. Unless it may be buffered it is
+ * handed to the device before this returns; for one that will be synced that is
+ * a write, since a stored-to page costs a sync more. */
 static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t kind,
-                                uint32_t flags, int is_buffered, dynb_error *err)
+                                uint32_t flags, dynb_durability durability, dynb_error *err)
 {
     size_t size = (frame->used_bytes + 7) & ~(size_t)7;
     uint8_t *head = frame->bytes;
@@ -10013,25 +10236,19 @@ static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t ki
         rc = dynbi_log_enter(log, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_store32(head + 4, (uint32_t)frame->used_bytes);
-    dynbi_store64(head + 8, log->tail.lsn + 1);
-    dynbi_store64(head + 16, log->tail.time_ms);
-    dynbi_store64(head + 24, log->durable_lsn);
-    dynbi_store32(head + 32, log->tail.sum);
-    dynbi_store32(head + 36, kind | flags << 8);
-    dynbi_store32(head, dynbi_crc32c(log->seed, head + 4, size - 4));
+    dynbi_log_fill_head(log, head, frame->used_bytes, size, kind | flags << 8);
     if (log->buffer.used_bytes == 0)
         log->buffer_pos = log->tail.pos;
-    if (is_buffered || log->buffer.used_bytes) {
+    if (durability == DYNB_BUFFERED || log->buffer.used_bytes) {
         if (log->buffer.used_bytes + size > log->buffer_bytes ||
             !dynbi_buffer_append(&log->buffer, head, size)) {
             rc = dynbi_log_flush(log, err);
             if (rc == DYNB_OK)
                 rc = dynbi_log_write(log, log->tail.pos, head, size, err);
-        } else if (!is_buffered) {
+        } else if (durability != DYNB_BUFFERED) {
             rc = dynbi_log_flush(log, err);
         }
-    } else {
+    } else if (durability == DYNB_SYNCED || !dynbi_log_store(log, head, size)) {
         rc = dynbi_log_write(log, log->tail.pos, head, size, err);
     }
     if (rc != DYNB_OK)
@@ -10039,6 +10256,23 @@ static dynb_rc dynbi_log_append(dynbi_log *log, dynbi_buffer *frame, uint32_t ki
     log->tail.pos += size;
     log->tail.lsn += 1;
     log->tail.sum = dynbi_load32(head);
+    return DYNB_OK;
+}
+
+/* Notes behind the end of the log that all of it is durable; where the segment
+ * has no room for that, at the start of the one it names. */
+static dynb_rc dynbi_log_mark_durable(dynbi_log *log, dynb_error *err)
+{
+    uint8_t head[DYNBI_FRAME_HEAD_BYTES];
+    uint64_t disk_pos;
+    if (dynbi_log_row(log, log->tail.pos, &disk_pos) < sizeof head) {
+        DYNBI_ASSERT(log->reserved_count > 0);
+        disk_pos = (uint64_t)log->reserved[0].page * log->disk->page_bytes +
+                   DYNBI_SEGMENT_HEAD_BYTES;
+    }
+    dynbi_log_fill_head(log, head, sizeof head, sizeof head, DYNBI_FRAME_MARK);
+    if (dynbi_disk_write(log->disk, disk_pos, head, sizeof head) != DYNB_OK)
+        return dynbi_disk_fail(log->disk, err);
     return DYNB_OK;
 }
 
@@ -10053,7 +10287,7 @@ static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
     if (dynbi_disk_sync(log->disk) != DYNB_OK)
         return dynbi_disk_fail(log->disk, err);
     log->durable_lsn = log->tail.lsn;
-    return DYNB_OK;
+    return dynbi_log_mark_durable(log, err);
 }
 
 /* Forgets the segments before the one that starts at first_pos. */
@@ -10294,7 +10528,7 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
     *size = ((uint64_t)used + 7) & ~(uint64_t)7;
     return durable_lsn >= missing && durable_lsn < lsn && used >= DYNBI_FRAME_HEAD_BYTES &&
            *size <= scan->log->disk->size_bytes &&
-           (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN);
+           (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN || kind == DYNBI_FRAME_MARK);
 }
 
 #define DYNBI_EPOCHS_TRIED 16u
@@ -10390,12 +10624,18 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
  * the other, syncs, and only then frees anything, so the loss of either is
  * always made good by the other.
  *
- * The catalog is a table like any other, number 0. Its keys:
+ * The catalog is a table like any other, number 0. Its keys (numbers: 8 bytes,
+ * big-endian):
  *     'B' table name 0 backup id   a backup
+ *     'L' first_pos                a log segment behind the mark, kept
+ *     'P' table number, recovery_lsn, folded_lsn   a base of its history
  *     'T' table name               a table
+ *     'X' expiry time, 'B' key     a backup that expires; only a weight
  * and its values (a value starts with its weight, here 0):
  *     table   0 | varint size, settings | snapshot
  *     backup  0 | varint size, details | varint size, settings | snapshot
+ *     segment 0 | varints page, page_count
+ *     base    0 | varints of its segment and mark | snapshot
  * A table's number is the LSN of the frame that created it and, above bit 52,
  * its place among the tables created by that frame; never used again.
  *
@@ -10433,11 +10673,15 @@ typedef struct dynbi_table {
     uint32_t settings_size;
     dynbi_runs sets[DYNBI_SETS];
     uint64_t folded_lsn; /* the runs hold everything up to this */
+    uint64_t folded_time_ms; /* the time of that change */
+    uint32_t recovery_days;  /* point-in-time recovery; 0: off */
+    uint64_t recovery_lsn;
+    int has_retention;       /* a rule for its backups */
     dynbi_generation *newest;
     uint64_t item_count; /* last exact values */
     uint64_t size_bytes;
     uint64_t created_at_ms;
-    const char *restored_from; /* a backup's ARN, in settings; NULL: none */
+    const char *restored_from; /* ARN of a backup or table, in settings; NULL: none */
     uint64_t changed_at_ms;    /* by UpdateTable, since open */
     uint64_t reserve_bytes; /* of the transaction being prepared */
     uint32_t reserve_count;
@@ -10580,6 +10824,8 @@ struct dynb {
     uint64_t checkpoint_pos; /* end of the log at the last checkpoint */
     uint64_t checkpoint_lsn;
     int wants_space;         /* a checkpoint and a marking, soon */
+    int sweep_is_due;        /* something in the catalog may have had its time ... */
+    uint64_t sweep_due_ms;   /* ... or will have it then; 0: nothing will */
     uint64_t idle_lsn;       /* change_lsn at the last dynb_work */
     uint32_t tries_count;    /* times the call at hand was made again */
     uint64_t debt_bytes;     /* written since the writers were last slowed */
@@ -10606,10 +10852,12 @@ typedef struct dynbi_coder {
 static void dynbi_code_u64(dynbi_coder *coder, uint64_t *number)
 {
     if (coder->out) {
-        uint8_t bytes[10];
-        size_t size = (size_t)(dynbi_varint_store(bytes, *number) - bytes);
-        if (!dynbi_buffer_append(coder->out, bytes, size))
+        if (!dynbi_buffer_reserve(coder->out, 10))
             coder->is_broken = 1;
+        else
+            coder->out->used_bytes =
+                (size_t)(dynbi_varint_store(coder->out->bytes + coder->out->used_bytes, *number) -
+                         coder->out->bytes);
         return;
     }
     if (!coder->is_broken) {
@@ -10682,6 +10930,14 @@ static void dynbi_code_key(dynbi_coder *coder, dynb_key_attribute *key)
     key->type = (dynb_type)dynbi_code_u32(coder, (uint32_t)key->type, DYNB_M + 1);
 }
 
+static void dynbi_code_retention(dynbi_coder *coder, dynb_backup_retention *rule)
+{
+    rule->keep_last = dynbi_code_u32(coder, rule->keep_last, 0xffffffffu);
+    rule->keep_hourly = dynbi_code_u32(coder, rule->keep_hourly, 0xffffffffu);
+    rule->keep_daily = dynbi_code_u32(coder, rule->keep_daily, 0xffffffffu);
+    dynbi_code_u64(coder, &rule->max_age_ms);
+}
+
 /* A table's settings. The tags follow, as their count and their texts. */
 static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_description *table)
 {
@@ -10705,6 +10961,11 @@ static void dynbi_code_settings(dynbi_coder *coder, uint64_t *id, dynb_table_des
     s->deletion_protection = (int)dynbi_code_u32(coder, s->deletion_protection ? 1 : 0, 2);
     dynbi_code_text(coder, &table->ttl_attribute);
     dynbi_code_text(coder, &table->restore_source_backup_arn);
+    table->recovery_period_days = dynbi_code_u32(coder, table->recovery_period_days,
+                                                 DYNB_RECOVERY_DAYS_MAX + 1);
+    dynbi_code_u64(coder, &table->recovery_from_ms);
+    dynbi_code_u64(coder, &table->recovery_lsn);
+    dynbi_code_retention(coder, &table->retention);
 }
 
 /* A backup's own details; the table it is of is in its key and settings. */
@@ -10721,6 +10982,7 @@ static void dynbi_code_details(dynbi_coder *coder, dynb_backup_description *back
 /* The storage side of a table or backup. */
 typedef struct dynbi_snapshot {
     uint64_t folded_lsn;
+    uint64_t folded_time_ms;
     uint64_t item_count;
     uint64_t size_bytes;
     dynbi_runs sets[DYNBI_SETS];
@@ -10749,14 +11011,21 @@ static void dynbi_code_run(dynbi_coder *coder, dynbi_run *run)
     run->root.sum = (uint32_t)sum;
 }
 
+/* What a snapshot starts with. */
+static void dynbi_code_counts(dynbi_coder *coder, dynbi_snapshot *snapshot)
+{
+    dynbi_code_u64(coder, &snapshot->folded_lsn);
+    dynbi_code_u64(coder, &snapshot->folded_time_ms);
+    dynbi_code_u64(coder, &snapshot->item_count);
+    dynbi_code_u64(coder, &snapshot->size_bytes);
+}
+
 /* Reading makes the run lists, freed by dynbi_snapshot_free. */
 static void dynbi_code_snapshot(dynbi_coder *coder, const dynb_allocator *allocator,
                                 dynbi_snapshot *snapshot)
 {
     uint32_t set, i;
-    dynbi_code_u64(coder, &snapshot->folded_lsn);
-    dynbi_code_u64(coder, &snapshot->item_count);
-    dynbi_code_u64(coder, &snapshot->size_bytes);
+    dynbi_code_counts(coder, snapshot);
     for (set = 0; set < DYNBI_SETS; ++set) {
         dynbi_runs *runs = &snapshot->sets[set];
         uint32_t count = dynbi_code_u32(coder, runs->count, 4096);
@@ -10778,6 +11047,40 @@ static void dynbi_snapshot_free(const dynb_allocator *allocator, dynbi_snapshot 
     uint32_t set;
     for (set = 0; set < DYNBI_SETS; ++set)
         dynbi_runs_free(allocator, &snapshot->sets[set]);
+}
+
+/* A place to rebuild a table's past from: a snapshot, and where the log goes on
+ * with the first change that it does not hold. */
+typedef struct dynbi_base {
+    dynbi_segment segment; /* holds the mark */
+    dynbi_log_mark mark;
+    dynbi_snapshot snapshot;
+} dynbi_base;
+
+static void dynbi_code_wide32(dynbi_coder *coder, uint32_t *number)
+{
+    uint64_t wide = *number;
+    dynbi_code_u64(coder, &wide);
+    if (wide > 0xffffffffu)
+        coder->is_broken = 1;
+    *number = (uint32_t)wide;
+}
+
+static void dynbi_code_extent(dynbi_coder *coder, dynbi_segment *segment)
+{
+    dynbi_code_wide32(coder, &segment->page);
+    dynbi_code_wide32(coder, &segment->page_count);
+}
+
+static void dynbi_code_place(dynbi_coder *coder, dynbi_base *base)
+{
+    dynbi_code_extent(coder, &base->segment);
+    dynbi_code_u64(coder, &base->segment.first_pos);
+    dynbi_code_u64(coder, &base->mark.pos);
+    dynbi_code_u64(coder, &base->mark.lsn);
+    dynbi_code_u64(coder, &base->mark.time_ms);
+    dynbi_code_wide32(coder, &base->mark.sum);
+    dynbi_code_wide32(coder, &base->mark.epoch);
 }
 
 /* A record taken apart; everything points into the record. */
@@ -10815,6 +11118,43 @@ static dynb_rc dynbi_record_split(const uint8_t *value, size_t size, int is_back
     return DYNB_OK;
 }
 
+/* A backup's own details; their texts stay in the record. */
+static dynb_rc dynbi_details_read(const dynbi_record *record, dynb_backup_description *out,
+                                  dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->details;
+    coder.end = record->details + record->details_size;
+    dynbi_code_details(&coder, out);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* The id of the table that a record is of: its settings start with it. */
+static dynb_rc dynbi_record_table(const dynbi_record *record, uint64_t *id, dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->settings;
+    coder.end = record->settings + record->settings_size;
+    dynbi_code_u64(&coder, id);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* The counts of a record's snapshot, without its runs. */
+static dynb_rc dynbi_record_counts(const dynbi_record *record, dynbi_snapshot *out,
+                                   dynb_error *err)
+{
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&coder, 0, sizeof coder);
+    coder.at = record->snapshot;
+    coder.end = record->snapshot + record->snapshot_size;
+    dynbi_code_counts(&coder, out);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
 static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_record *record,
                                    dynbi_snapshot *out, dynb_error *err)
 {
@@ -10850,6 +11190,49 @@ static dynb_rc dynbi_settings_read(const uint8_t *settings, size_t size, uint64_
     return DYNB_OK;
 }
 
+/* Starts reading a record that has nothing in front but its weight. */
+static void dynbi_coder_begin(dynbi_coder *coder, const dynbi_change *record)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    coder->at = record->value;
+    coder->end = record->value + record->value_size;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Reads the record of a base. allocator NULL: without its runs; else they are
+ * freed by dynbi_snapshot_free. */
+static dynb_rc dynbi_base_read(const dynb_allocator *allocator, const dynbi_change *record,
+                               dynbi_base *out, dynb_error *err)
+{
+    dynbi_record parts;
+    dynbi_coder coder;
+    memset(out, 0, sizeof *out);
+    memset(&parts, 0, sizeof parts);
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_place(&coder, out);
+    if (!coder.is_broken && allocator) {
+        parts.snapshot = coder.at;
+        parts.snapshot_size = (size_t)(coder.end - coder.at);
+        return dynbi_snapshot_read(allocator, &parts, &out->snapshot, err);
+    }
+    dynbi_code_u64(&coder, &out->snapshot.folded_lsn);
+    dynbi_code_u64(&coder, &out->snapshot.folded_time_ms);
+    return coder.is_broken ? dynbi_record_broken(err) : DYNB_OK;
+}
+
+/* Reads the record of a kept log segment. */
+static dynb_rc dynbi_segment_read(const dynbi_change *record, dynbi_segment *out, dynb_error *err)
+{
+    dynbi_coder coder;
+    dynbi_coder_begin(&coder, record);
+    dynbi_code_extent(&coder, out);
+    if (coder.is_broken || coder.at != coder.end || record->key_size != 9)
+        return dynbi_record_broken(err);
+    out->first_pos = dynbi_load64_be(record->key + 1);
+    return DYNB_OK;
+}
+
 /* Puts a record together in `to`, replacing what it held. details NULL: a
  * table's record. */
 static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
@@ -10877,6 +11260,7 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
 static void dynbi_table_snapshot(const dynbi_table *table, dynbi_snapshot *out)
 {
     out->folded_lsn = table->folded_lsn;
+    out->folded_time_ms = table->folded_time_ms;
     out->item_count = table->item_count;
     out->size_bytes = table->size_bytes;
     memcpy(out->sets, table->sets, sizeof out->sets);
@@ -11015,6 +11399,39 @@ static void dynbi_store_release_table(dynb *db, dynbi_table *table)
     DYNBI_ASSERT(!"a dropped table is in the list");
 }
 
+static int dynbi_retention_is_set(const dynb_backup_retention *rule)
+{
+    return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
+}
+
+/* What is kept at hand of a table's settings; texts go on pointing into them. */
+static dynb_rc dynbi_table_take_settings(dynbi_table *table, dynb_error *err)
+{
+    dynb_table_description settings;
+    uint32_t i;
+    dynb_rc rc = dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings,
+                                     NULL, err);
+    table->created_at_ms = settings.created_at_ms;
+    table->restored_from = settings.restore_source_backup_arn;
+    table->recovery_days = settings.recovery_period_days;
+    table->recovery_lsn = settings.recovery_lsn;
+    table->has_retention = dynbi_retention_is_set(&settings.retention);
+    for (i = 0; i < 2; ++i) {
+        const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
+        dynbi_key_part *part = &table->schema.part[table->schema.part_count];
+        if (!key->name)
+            continue;
+        part->name = key->name;
+        part->type = (uint8_t)key->type;
+        while (key->name[part->name_length])
+            ++part->name_length;
+        ++table->schema.part_count;
+        if (key->type != DYNB_S && key->type != DYNB_N && key->type != DYNB_B)
+            rc = dynbi_record_broken(err);
+    }
+    return rc;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -11037,6 +11454,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     }
     memcpy(table->sets, snapshot.sets, sizeof table->sets);
     table->folded_lsn = snapshot.folded_lsn;
+    table->folded_time_ms = snapshot.folded_time_ms;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
     for (i = 0; i < table->sets[0].count; ++i)
@@ -11060,23 +11478,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     }
     memcpy(table->settings, record->settings, table->settings_size);
     memcpy(table->name, settings.table_name, length + 1);
-    (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
-                              NULL);
-    table->created_at_ms = settings.created_at_ms;
-    table->restored_from = settings.restore_source_backup_arn;
-    for (i = 0; i < 2; ++i) {
-        const dynb_key_attribute *key = i == 0 ? &settings.partition_key : &settings.sort_key;
-        dynbi_key_part *part = &table->schema.part[table->schema.part_count];
-        if (!key->name)
-            continue;
-        part->name = key->name;
-        part->type = (uint8_t)key->type;
-        while (key->name[part->name_length])
-            ++part->name_length;
-        ++table->schema.part_count;
-        if (key->type != DYNB_S && key->type != DYNB_N && key->type != DYNB_B)
-            rc = dynbi_record_broken(err);
-    }
+    rc = dynbi_table_take_settings(table, err);
     if (rc != DYNB_OK) {
         dynbi_table_free(db, table);
         return rc;
@@ -11525,26 +11927,18 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
                                   dynb_error *err)
 {
     dynb_backup_description details;
-    dynb_table_description settings;
     dynbi_record record;
-    dynbi_coder coder;
     uint64_t id;
     dynb_rc rc = dynbi_record_split(value, value_size, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
-    memset(&coder, 0, sizeof coder);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (details.status != DYNB_BACKUP_CREATING) {
         staged->is_built = 1;
         return DYNB_OK;
     }
-    rc = dynbi_settings_read(record.settings, (size_t)record.settings_size, &id, &settings, NULL,
-                             err);
+    rc = dynbi_record_table(&record, &id, err);
     if (rc != DYNB_OK)
         return rc;
     /* each change of this frame may add one */
@@ -11573,6 +11967,8 @@ static dynb_rc dynbi_stage(dynb *db, dynbi_op *op, const uint8_t *base, dynb_err
     dynbi_staged *staged;
     dynbi_record record;
     dynb_rc rc = DYNB_OK;
+    if (op->key_size >= 2 && (key[0] == 'L' || key[0] == 'P' || key[0] == 'X'))
+        return DYNB_OK; /* nothing in memory follows from it */
     if (op->key_size < 2 || (key[0] != 'T' && key[0] != 'B'))
         return dynbi_record_broken(err);
     staged = (dynbi_staged *)dynbi_allocate(&db->allocator, sizeof *staged);
@@ -11679,6 +12075,7 @@ static void dynbi_store_end_pending(dynb *db, const uint8_t *key, uint32_t key_s
     if (index == db->pending_count)
         return;
     table = db->pending[index].table;
+    db->sweep_is_due |= table->has_retention;
     dynbi_free(&db->allocator, db->pending[index].key, db->pending[index].key_size);
     memmove(db->pending + index, db->pending + index + 1,
             (db->pending_count - index - 1) * sizeof(dynbi_pending));
@@ -11809,7 +12206,7 @@ static dynb_rc dynbi_store_begin_writing(dynb *db, dynb_error *err)
     db->log.tail.epoch = super.epoch;
     db->log.tail.time_ms = dynbi_store_time(db);
     db->log.seed = dynbi_log_seed(db->log.store_id, super.epoch);
-    rc = dynbi_log_append(&db->log, &frame, DYNBI_FRAME_OPEN, 0, 0, err);
+    rc = dynbi_log_append(&db->log, &frame, DYNBI_FRAME_OPEN, 0, DYNB_SYNCED, err);
     dynbi_buffer_free(&frame);
     if (rc != DYNB_OK) {
         db->log.tail = before;
@@ -11851,8 +12248,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
     }
     if (rc == DYNB_OK) {
         db->log.tail.time_ms = dynbi_store_time(db);
-        rc = dynbi_log_append(&db->log, &db->frame, DYNBI_FRAME_CHANGES, flags,
-                              durability == DYNB_BUFFERED, err);
+        rc = dynbi_log_append(&db->log, &db->frame, DYNBI_FRAME_CHANGES, flags, durability, err);
         if (rc != DYNB_OK)
             db->log.tail.time_ms = before.time_ms;
     }
@@ -11865,6 +12261,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
             continue;
         }
         dynbi_apply(db, op, db->frame.bytes, db->log.tail.lsn);
+        op->table->newest->last_time_ms = db->log.tail.time_ms;
         if (op->staged)
             dynbi_apply_catalog(db, op, db->frame.bytes);
     }
@@ -11964,19 +12361,52 @@ static dynb_rc dynbi_mark_tree(dynbi_pages *pages, dynbi_reader *reader, const d
     }
 }
 
+/* The snapshot that a record of kind B, P or T refers to. */
+static dynb_rc dynbi_record_snapshot(const dynb_allocator *allocator, const dynbi_change *entry,
+                                     dynbi_snapshot *out, dynb_error *err)
+{
+    dynbi_record record;
+    dynbi_base base;
+    dynb_rc rc;
+    if (entry->key[0] == 'P') {
+        rc = dynbi_base_read(allocator, entry, &base, err);
+        *out = base.snapshot;
+        return rc;
+    }
+    rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record, err);
+    return rc == DYNB_OK ? dynbi_snapshot_read(allocator, &record, out, err) : rc;
+}
+
+/* Marks a log segment that is kept behind the mark. */
+static dynb_rc dynbi_mark_segment(dynbi_pages *pages, const dynbi_reader *reader,
+                                  const dynbi_change *entry, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(entry, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (segment.page < 2 || segment.page_count == 0 || segment.page >= reader->page_limit ||
+        segment.page_count > reader->page_limit - segment.page)
+        return dynbi_record_broken(err);
+    (void)dynbi_pages_mark(pages, segment.page, segment.page_count);
+    return DYNB_OK;
+}
+
 /* Marks what a record of the catalog refers to. *is_counted: its totals are
  * exact. */
 static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
                                  const dynbi_change *entry, int *is_counted, dynb_error *err)
 {
     uint64_t items, bytes;
-    dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t set, i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, entry->key[0] == 'B', &record,
-                                    err);
-    if (rc == DYNB_OK)
-        rc = dynbi_snapshot_read(reader->allocator, &record, &snapshot, err);
+    dynb_rc rc;
+    *is_counted = 1;
+    if (entry->key[0] == 'X')
+        return DYNB_OK;
+    if (entry->key[0] == 'L')
+        return dynbi_mark_segment(pages, reader, entry, err);
+    rc = dynbi_record_snapshot(reader->allocator, entry, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
     for (set = 0; set < DYNBI_SETS; ++set) {
@@ -12289,6 +12719,7 @@ static dynb_rc dynbi_replay_frame(dynb *db, const dynbi_frame *frame,
             rc = dynbi_stage(db, op, frame->payload, err);
         if (rc == DYNB_OK) {
             dynbi_apply(db, op, frame->payload, frame->lsn);
+            op->table->newest->last_time_ms = frame->time_ms;
             if (op->staged)
                 dynbi_apply_catalog(db, op, frame->payload);
         }
@@ -12353,7 +12784,10 @@ static dynb_rc dynbi_mark_visit(void *ctx, const dynbi_change *record, dynb_erro
 {
     dynb *db = (dynb *)ctx;
     int is_counted = 1;
-    dynb_rc rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
+    dynb_rc rc = DYNB_OK;
+    if (record->key[0] == 'L' || record->key[0] == 'P' || record->key[0] == 'X')
+        db->sweep_is_due = 1;
+    rc = dynbi_mark_record(&db->pages, &db->reader, record, &is_counted, err);
     if (rc == DYNB_OK && record->key[0] == 'B' && !is_counted &&
         dynbi_store_find_pending(db, record->key, record->key_size) == db->pending_count)
         dynbi_store_note_uncounted(db, record->key, record->key_size);
@@ -12385,6 +12819,7 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
 {
     dynbi_run run;
     uint8_t kind;
+    uint32_t i;
     dynb_rc rc = dynbi_store_prepare(db, err);
     if (rc != DYNB_OK)
         return rc;
@@ -12403,6 +12838,8 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
         rc = dynbi_recover_pages(db, err);
     db->checkpoint_pos = db->super.log_mark.pos;
     db->change_lsn = db->log.tail.lsn;
+    for (i = 0; i < db->live_count; ++i)
+        db->sweep_is_due |= db->tables[i]->has_retention;
     return rc;
 }
 
@@ -12908,18 +13345,20 @@ static dynb_rc dynbi_describe(const dynb *db, const uint8_t *settings, size_t se
     return DYNB_OK;
 }
 
-/* Adds what is shown of a restore; the room was reserved. */
-static void dynbi_describe_restore(const char *backup_arn, uint64_t restored_at_ms,
+/* Adds what is shown of a restore; the room was reserved. source_arn: a
+ * backup's, or a table's that was restored to a time. */
+static void dynbi_describe_restore(const char *source_arn, uint64_t restored_at_ms,
                                    dynb_table_description *out, dynb_result *result)
 {
     size_t table_arn_length = 0; /* what stands before the backup's own part */
-    while (backup_arn[table_arn_length] &&
-           !dynbi_text_starts(backup_arn + table_arn_length, "/backup/"))
+    while (source_arn[table_arn_length] &&
+           !dynbi_text_starts(source_arn + table_arn_length, "/backup/"))
         ++table_arn_length;
     out->restoring = 1;
-    out->restore_source_backup_arn = dynbi_result_text(result, backup_arn,
-                                                       dynbi_length(backup_arn));
-    out->restore_source_table_arn = dynbi_result_text(result, backup_arn, table_arn_length);
+    if (source_arn[table_arn_length])
+        out->restore_source_backup_arn = dynbi_result_text(result, source_arn,
+                                                           dynbi_length(source_arn));
+    out->restore_source_table_arn = dynbi_result_text(result, source_arn, table_arn_length);
     out->restored_at_ms = restored_at_ms;
 }
 
@@ -13311,22 +13750,15 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     return dynbi_table_describe(db, found, out, result, err);
 }
 
-static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_description *out,
-                                  dynb_result *result, dynb_error *err)
+/* Begins the transaction that deletes a table, *out, if it may be deleted. */
+static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table **out,
+                                        dynb_error *err)
 {
     dynb_table_description table;
-    dynbi_deleting deleting;
-    dynbi_change change;
     dynbi_table *found;
-    int is_deleting = 0;
     uint64_t id;
-    dynb_rc rc;
-    if (db->deleting_count) { /* deleting it again is no error */
-        rc = dynbi_table_show(db, name, &is_deleting, out, result, err);
-        if (rc != DYNB_OK || is_deleting)
-            return rc;
-    }
-    rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    *out = found;
     if (rc == DYNB_OK)
         rc = dynbi_table_check_idle(db, found, 1, err);
     if (rc == DYNB_OK)
@@ -13340,19 +13772,25 @@ static dynb_rc dynbi_table_delete(dynb *db, const char *name, dynb_table_descrip
                           "Resource cannot be deleted as it is currently protected against "
                           "deletion. Disable deletion protection first.");
     rc = dynbi_store_begin_writing(db, err);
+    return rc == DYNB_OK ? dynbi_change_begin(db, err) : rc;
+}
+
+/* Adds the deletion to the transaction and ends it. */
+static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_description *out,
+                                      dynb_result *result, dynb_error *err)
+{
+    dynbi_deleting deleting;
+    dynbi_change change;
+    dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
-        rc = dynbi_table_describe(db, found, out, result, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_key(db, found->name, found->name_length, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_change_begin(db, err);
+        rc = dynbi_table_key(db, table->name, table->name_length, err);
     if (rc != DYNB_OK)
         return rc;
     memset(&change, 0, sizeof change);
     change.key = db->key.bytes;
     change.key_size = (uint32_t)db->key.used_bytes;
     change.is_tombstone = 1;
-    rc = dynbi_deleting_prepare(db, found, &deleting, err);
+    rc = dynbi_deleting_prepare(db, table, &deleting, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
     if (rc == DYNB_OK)
@@ -13806,9 +14244,7 @@ static dynb_rc dynbi_page_finish(dynb *db, const dynbi_range_read *read, uint32_
     if (has_more) {
         uint8_t *to = (uint8_t *)dynbi_result_take(result, key_bound);
         size_t size = dynbi_key_item(&read->table->schema, db->key.bytes, db->key.used_bytes, to);
-        if (!size)
-            return dynbi_fail(err, DYNB_CORRUPT, "a key of table %s is damaged",
-                              read->table->name);
+        DYNBI_ASSERT(size > 0); /* its item could be restored */
         out->last_key.bytes = to;
         out->last_key.size_bytes = (uint32_t)size;
     }
@@ -14298,6 +14734,14 @@ static size_t dynbi_backup_room(const dynbi_record *record)
            DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64;
 }
 
+/* What a backup does not tell of its table, nor bring back: contract 2.2. */
+static void dynbi_forget_recovery(dynb_table_description *table)
+{
+    table->recovery_period_days = 0;
+    table->recovery_from_ms = table->recovery_lsn = 0;
+    memset(&table->retention, 0, sizeof table->retention);
+}
+
 /* Fills a description from a record and its key; the room was reserved. */
 static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_size,
                                  const dynbi_record *record, dynb_backup_description *out,
@@ -14306,35 +14750,30 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
     char arn[2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const char *id = (const char *)(const void *)(key + key_size - DYNBI_BACKUP_ID_SIZE);
     dynbi_snapshot snapshot;
-    dynbi_coder coder;
-    uint8_t *copy;
+    dynbi_record copy = *record; /* whose details live as long as the result */
+    uint8_t *details;
     size_t length;
     dynb_rc rc;
-    memset(out, 0, sizeof *out);
-    copy = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
-    memcpy(copy, record->details, (size_t)record->details_size);
-    memset(&coder, 0, sizeof coder);
-    coder.at = copy;
-    coder.end = copy + record->details_size;
-    dynbi_code_details(&coder, out);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
-    rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source, result,
-                        err);
+    copy.details = details = (uint8_t *)dynbi_result_take(result, (size_t)record->details_size);
+    memcpy(details, record->details, (size_t)record->details_size);
+    rc = dynbi_details_read(&copy, out, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, record->settings, (size_t)record->settings_size, &out->source,
+                            result, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_forget_recovery(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
     if (dynbi_is_recent(db, out->created_at_ms, db->config.backup_delay_ms))
         out->status = DYNB_BACKUP_CREATING;
-    rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
+    rc = dynbi_record_counts(record, &snapshot, err);
     if (rc != DYNB_OK)
         return rc;
     out->source.item_count = snapshot.item_count;
     out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
-    dynbi_snapshot_free(&db->allocator, &snapshot);
     return DYNB_OK;
 }
 
@@ -14401,52 +14840,73 @@ static dynb_rc dynbi_backup_throttle(dynb *db, uint32_t count, dynb_error *err)
     return dynbi_bucket_take(db, DYNB_OP_CREATE_BACKUP, rate ? rate : 50, count, err);
 }
 
+/* The oldest generation that holds changes, or NULL. */
+static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
+{
+    dynbi_generation *generation = table->newest, *oldest = NULL;
+    for (; generation; generation = generation->next) {
+        if (generation->entry_count)
+            oldest = generation;
+    }
+    return oldest;
+}
+
 /* Nonzero: every change is in the runs. */
 static int dynbi_table_is_folded(const dynbi_table *table)
 {
-    const dynbi_generation *generation = table->newest;
-    while (generation && generation->entry_count == 0)
-        generation = generation->next;
-    return generation == NULL;
+    return dynbi_table_oldest(table) == NULL;
 }
 
-/* Adds one table's backup record to the transaction. */
-static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *backup_name,
-                                uint64_t time_ms, dynb_error *err)
+/* The time of a backup made now; an id has 14 digits. */
+static uint64_t dynbi_backup_time(const dynb *db)
 {
-    dynb_backup_description details;
+    uint64_t time_ms = dynbi_store_time(db);
+    return time_ms < 99999999999999u ? time_ms : 99999999999999u;
+}
+
+/* Adds one table's backup record to the transaction. Of the details, name, type
+ * and times are given; a SYSTEM backup's creation may have to move on a
+ * millisecond. */
+static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
+                                dynb_backup_description *details, dynb_error *err)
+{
+    const int is_system = details->type == DYNB_BACKUP_SYSTEM;
     dynbi_backup_name name;
     dynbi_snapshot snapshot;
     dynbi_record record;
     dynbi_coder coder;
     dynbi_change change;
     char id[DYNBI_BACKUP_ID_SIZE + 1];
+    /* looks random, yet no two of 2^32 changes in a row share it */
+    uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
     int is_taken = 1;
     dynb_rc rc = DYNB_OK;
     name.table_name = table->name;
     name.table_name_length = table->name_length;
     name.id = id;
     while (rc == DYNB_OK && is_taken) {
-        (void)dynbi_format(id, sizeof id, "%014u-%08x", time_ms,
-                           dynbi_store_random(db) & 0xffffffffu);
+        (void)dynbi_format(id, sizeof id, "%014u-%08x", details->created_at_ms,
+                           is_system ? (uint64_t)0 : suffix & 0xffffffffu);
         rc = dynbi_backup_key(db, &name, err);
-        if (rc == DYNB_OK)
+        is_taken = 0;
+        if (rc == DYNB_OK && is_system)
             rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
                                    &is_taken, err);
+        if (is_taken) {
+            details->created_at_ms += 1;
+            details->expires_at_ms += 1;
+        }
     }
     if (rc != DYNB_OK)
         return rc;
-    memset(&details, 0, sizeof details);
     memset(&record, 0, sizeof record);
     memset(&change, 0, sizeof change);
     memset(&coder, 0, sizeof coder);
-    details.backup_name = backup_name;
-    details.status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
-    details.created_at_ms = time_ms;
-    details.lsn = db->log.tail.lsn + 1;
+    details->status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
+    details->lsn = db->log.tail.lsn + 1;
     db->value.used_bytes = 0;
     coder.out = &db->value;
-    dynbi_code_details(&coder, &details);
+    dynbi_code_details(&coder, details);
     if (coder.is_broken)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
     record.details = db->value.bytes;
@@ -14461,7 +14921,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table, const char *
     change.key_size = (uint32_t)db->key.used_bytes;
     change.value = db->record.bytes;
     change.value_size = (uint32_t)db->record.used_bytes;
-    if (details.status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
+    if (details->status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
         dynbi_store_note_uncounted(db, change.key, change.key_size);
     return dynbi_change_add(db, &db->catalog, 0, &change, err);
 }
@@ -14515,8 +14975,8 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
                                    dynb_result *result, dynb_error *err)
 {
     dynbi_table **tables = (dynbi_table **)dynbi_allocate(&db->allocator, count * sizeof *tables);
+    dynb_backup_description details;
     uint32_t i;
-    uint64_t time_ms;
     dynb_rc rc = DYNB_OK;
     if (!tables)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for %u tables", (uint64_t)count);
@@ -14527,15 +14987,17 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
         rc = dynbi_backup_throttle(db, count, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
-    time_ms = dynbi_store_time(db);
-    if (time_ms > 99999999999999u)
-        time_ms = 99999999999999u; /* an id has 14 digits */
+    memset(&details, 0, sizeof details);
+    details.backup_name = backup_name;
+    details.created_at_ms = dynbi_backup_time(db);
     for (i = 0; rc == DYNB_OK && i < count; ++i)
-        rc = dynbi_backup_add(db, tables[i], backup_name, time_ms, err);
+        rc = dynbi_backup_add(db, tables[i], &details, err);
     if (rc == DYNB_OK && out)
         rc = dynbi_backup_describe_added(db, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
+    for (i = 0; rc == DYNB_OK && i < count; ++i)
+        db->sweep_is_due |= tables[i]->has_retention;
     dynbi_free(&db->allocator, tables, count * sizeof *tables);
     return rc;
 }
@@ -14588,9 +15050,9 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
     }
     if (rc == DYNB_OK && dynbi_key_compare(from.bytes, from.used_bytes, db->key.bytes,
                                            db->key.used_bytes) > 0) {
-        db->key.used_bytes = 0;
-        if (!dynbi_buffer_append(&db->key, from.bytes, from.used_bytes))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        dynbi_buffer earlier = db->key;
+        db->key = from;
+        from = earlier;
     }
     dynbi_buffer_free(&from);
     if (rc == DYNB_OK)
@@ -14605,7 +15067,6 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
     const dynb_list_backups_input *input = list->input;
     for (;;) {
         dynb_backup_description details;
-        dynbi_coder coder;
         dynb_rc rc;
         const dynbi_change *at = dynbi_merge_current(&list->merge);
         *entry = NULL;
@@ -14617,15 +15078,10 @@ static dynb_rc dynbi_backup_list_next(dynbi_backup_list *list, const dynbi_chang
             return DYNB_OK;
         if (!at->is_tombstone) {
             rc = dynbi_record_split(at->value, at->value_size, 1, record, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_details_read(record, &details, err);
             if (rc != DYNB_OK)
                 return rc;
-            memset(&coder, 0, sizeof coder);
-            memset(&details, 0, sizeof details);
-            coder.at = record->details;
-            coder.end = record->details + record->details_size;
-            dynbi_code_details(&coder, &details);
-            if (coder.is_broken)
-                return dynbi_record_broken(err);
             if (details.created_at_ms >= input->from_ms &&
                 (!input->to_ms || details.created_at_ms < input->to_ms) &&
                 (input->type == DYNB_LIST_ALL || (uint32_t)details.type == input->type)) {
@@ -14913,13 +15369,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
         result = &own_result;
     }
     rc = dynbi_backup_describe(db, arn, &record, out, result, err);
-    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
-        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
-                        "The backup is either being created, deleted or restored to a table: %s",
-                        arn);
-    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, arn))
-        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being used to restore table: %s",
-                        arn);
     if (rc == DYNB_OK && out->type == DYNB_BACKUP_SYSTEM) {
         dynbi_time_text(out->expires_at_ms, expiry);
         rc = dynbi_fail(err, DYNB_VALIDATION,
@@ -14927,6 +15376,13 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
                         "arn %s. It will automatically expire on %s",
                         arn, expiry);
     }
+    if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
+                        "The backup is either being created, deleted or restored to a table: %s",
+                        arn);
+    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, arn))
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being used to restore table: %s",
+                        arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
     memset(&change, 0, sizeof change);
@@ -14954,6 +15410,7 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->ttl_attribute = NULL;
     table->settings.table_class = DYNB_STANDARD;
     table->settings.deletion_protection = 0;
+    dynbi_forget_recovery(table);
 }
 
 /* Adds the index-th table of a restore to the transaction, with the backup's
@@ -15080,6 +15537,709 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, 
     return rc;
 }
 
+/* --- history: what point-in-time recovery needs ---
+ *
+ * The past of a table is a base plus the log from there. A base is what the
+ * table's snapshot was before some generation was folded: it holds all changes
+ * up to the generation's first one, so its place in the log is that
+ * generation's first_mark. It is noted in the catalog by the frame that
+ * publishes the fold, and costs its list of runs; its nodes are shared. The
+ * live snapshot is the newest base, and the only one of a table that is not
+ * written: such a table keeps no log.
+ *
+ *     base 1      base 2            live snapshot
+ *     folded|mark folded     |mark  folded |mark       (LSNs, rising)
+ *     ------|.....-----------|......-------|.......... log
+ *           changes      none  changes      changes in memory
+ *
+ * State at time T: the newest base whose last change is not after T, then the
+ * table's changes in the log from its mark on, while their time is not after T.
+ * Times in the log never fall, whatever the clock does, so this is one state,
+ * and it never changes once the clock has passed T. Where the clock stepped
+ * back, frames keep the latest time seen: all of them belong to that
+ * millisecond, until the clock has caught up; nothing is lost, but these states
+ * cannot be told apart by time.
+ *
+ * Kept are, for a table with recovery on, the bases that the window needs, and
+ * the log from the oldest one's mark. A base is noted only where more log than
+ * a gap lies between it and the one before, and after a day only where four
+ * gaps do; so rebuilding reads at most about so much, and the nodes that bases
+ * alone hold are what tidying rewrote: a constant times the changes. The log is
+ * shared: with recovery on for one table it is kept for all. A checkpoint
+ * leaves segments behind; those still needed it puts into the catalog, so that
+ * memory need not know them and a marking finds them. The sweep takes bases and
+ * segments out of the catalog again.
+ *
+ * A base's key names the LSN of the change that switched recovery on. Switching
+ * it off and on again starts anew: bases of before are never looked at, and
+ * swept away. */
+
+#define DYNBI_BASE_KEY_BYTES 25u
+#define DYNBI_DAY_MS ((uint64_t)86400000u)
+#define DYNBI_OLD_BASE_MS DYNBI_DAY_MS
+#define DYNBI_OLD_BASE_GAPS 4u
+
+/* Log that may lie between two bases. */
+static uint64_t dynbi_history_gap(const dynb *db)
+{
+    return 2 * db->generation_max;
+}
+
+static void dynbi_base_key(uint8_t key[DYNBI_BASE_KEY_BYTES], const dynbi_table *table,
+                           uint64_t folded_lsn)
+{
+    key[0] = 'P';
+    dynbi_store64_be(key + 1, table->id);
+    dynbi_store64_be(key + 9, table->recovery_lsn);
+    dynbi_store64_be(key + 17, folded_lsn);
+}
+
+/* Finds, among a table's bases in the catalog, the newest whose last change is
+ * not after time_ms, or with is_oldest the oldest of all. */
+static dynb_rc dynbi_base_find(dynb *db, const dynbi_table *table, uint64_t time_ms,
+                               int is_oldest, dynbi_base *out, int *is_there, dynb_error *err)
+{
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    const dynbi_change *record;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynb_rc rc;
+    *is_there = 0;
+    dynbi_base_key(key, table, is_oldest ? 0 : ~(uint64_t)0);
+    dynbi_table_view(&db->catalog, 0, &view);
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, key, sizeof key, !is_oldest, err);
+    while (rc == DYNB_OK && !*is_there && (record = dynbi_merge_current(&merge)) != NULL) {
+        if (record->key_size != sizeof key || memcmp(record->key, key, 17) != 0)
+            break;
+        if (!record->is_tombstone) {
+            rc = dynbi_base_read(NULL, record, out, err);
+            *is_there = rc == DYNB_OK && (is_oldest || out->snapshot.folded_time_ms <= time_ms);
+            if (*is_there)
+                rc = dynbi_base_read(&db->allocator, record, out, err);
+        }
+        if (rc == DYNB_OK && !*is_there)
+            rc = dynbi_merge_next(&merge, err);
+    }
+    dynbi_merge_free(&merge);
+    *is_there = *is_there && rc == DYNB_OK;
+    return rc;
+}
+
+/* Adds a put (value not NULL) or a delete of a record to the transaction. */
+static dynb_rc dynbi_history_change(dynb *db, const uint8_t *key, size_t key_size,
+                                    const dynbi_buffer *value, dynb_error *err)
+{
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.is_tombstone = value == NULL;
+    if (value) {
+        change.value = value->bytes;
+        change.value_size = (uint32_t)value->used_bytes;
+    }
+    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
+/* Starts a record in db->value. */
+static void dynbi_history_record(dynb *db, dynbi_coder *coder)
+{
+    uint64_t weight = 0;
+    memset(coder, 0, sizeof *coder);
+    db->value.used_bytes = 0;
+    coder->out = &db->value;
+    dynbi_code_u64(coder, &weight);
+}
+
+/* Notes a table's snapshot as a base, in the transaction that folds its oldest
+ * generation onto it; unless the base before is near enough. */
+static dynb_rc dynbi_history_note(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    uint8_t key[DYNBI_BASE_KEY_BYTES];
+    dynbi_base base, last;
+    dynbi_coder coder;
+    int is_there;
+    dynb_rc rc;
+    if (!table->recovery_days || !oldest)
+        return DYNB_OK;
+    rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (is_there)
+        dynbi_snapshot_free(&db->allocator, &last.snapshot);
+    if (is_there && oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db))
+        return DYNB_OK;
+    base.mark = oldest->first_mark;
+    base.segment = *dynbi_log_segment_at(&db->log, base.mark.pos);
+    dynbi_table_snapshot(table, &base.snapshot);
+    dynbi_history_record(db, &coder);
+    dynbi_code_place(&coder, &base);
+    dynbi_code_snapshot(&coder, NULL, &base.snapshot);
+    if (coder.is_broken)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    dynbi_base_key(key, table, table->folded_lsn);
+    return dynbi_history_change(db, key, sizeof key, &db->value, err);
+}
+
+/* The log is needed from here on for rebuilding the past; ~0: it is not. */
+static dynb_rc dynbi_history_keep_pos(dynb *db, uint64_t *pos, dynb_error *err)
+{
+    uint32_t i;
+    *pos = ~(uint64_t)0;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        const dynbi_generation *oldest = dynbi_table_oldest(table);
+        uint64_t from = oldest ? oldest->first_mark.pos : db->log.tail.pos;
+        dynbi_base base;
+        int is_there;
+        dynb_rc rc;
+        if (!table->recovery_days)
+            continue;
+        rc = dynbi_base_find(db, table, 0, 1, &base, &is_there, err);
+        if (rc != DYNB_OK)
+            return rc;
+        if (is_there) {
+            from = base.mark.pos < from ? base.mark.pos : from;
+            dynbi_snapshot_free(&db->allocator, &base.snapshot);
+        }
+        *pos = from < *pos ? from : *pos;
+    }
+    return DYNB_OK;
+}
+
+/* Puts the segments that a checkpoint at `mark` leaves behind, and that are
+ * needed, into the catalog. */
+static dynb_rc dynbi_history_keep_log(dynb *db, const dynbi_log_mark *mark, dynb_error *err)
+{
+    const uint64_t first_pos = dynbi_log_segment_at(&db->log, mark->pos)->first_pos;
+    uint64_t keep_pos;
+    uint32_t i;
+    dynb_rc rc = dynbi_history_keep_pos(db, &keep_pos, err);
+    if (rc != DYNB_OK || keep_pos >= first_pos)
+        return rc;
+    rc = dynbi_change_begin(db, err);
+    for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
+        dynbi_segment segment = db->log.segments[i];
+        dynbi_coder coder;
+        uint8_t key[9];
+        if (dynbi_segment_end(&db->log, &segment) <= keep_pos)
+            continue;
+        key[0] = 'L';
+        dynbi_store64_be(key + 1, segment.first_pos);
+        dynbi_history_record(db, &coder);
+        dynbi_code_extent(&coder, &segment);
+        rc = coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
+                             : dynbi_history_change(db, key, sizeof key, &db->value, err);
+    }
+    return rc == DYNB_OK && db->op_count ? dynbi_change_commit(db, DYNB_BUFFERED, err) : rc;
+}
+
+/* The window of a table with recovery on. */
+static uint64_t dynbi_history_earliest(const dynb_table_description *table, uint64_t now_ms)
+{
+    const uint64_t period_ms = table->recovery_period_days * DYNBI_DAY_MS;
+    uint64_t from = now_ms > period_ms ? now_ms - period_ms : 0;
+    return from > table->recovery_from_ms ? from : table->recovery_from_ms;
+}
+
+static uint64_t dynbi_history_latest(const dynb *db, const dynb_table_description *table,
+                                     uint64_t now_ms)
+{
+    const uint64_t lag_ms = db->config.recovery_lag_ms;
+    uint64_t to = now_ms > lag_ms ? now_ms - lag_ms : 0;
+    uint64_t from = dynbi_history_earliest(table, now_ms);
+    return to > from ? to : from;
+}
+
+static dynb_rc dynbi_history_settings(const dynbi_table *table, dynb_table_description *out,
+                                      dynb_error *err)
+{
+    uint64_t id;
+    return dynbi_settings_read(table->settings, table->settings_size, &id, out, NULL, err);
+}
+
+static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuous_backups *out,
+                                      dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(db);
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_check_backups(db, found, err);
+    if (rc == DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE) { /* not an error here */
+        dynbi_error_clear(err);
+        return DYNB_OK;
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->is_enabled = 1;
+    out->recovery_is_enabled = table.recovery_period_days != 0;
+    if (!out->recovery_is_enabled)
+        return DYNB_OK;
+    out->recovery_period_days = table.recovery_period_days;
+    out->earliest_restorable_ms = dynbi_history_earliest(&table, now_ms);
+    out->latest_restorable_ms = dynbi_history_latest(db, &table, now_ms);
+    return DYNB_OK;
+}
+
+/* Switches recovery on or off, or changes its period. What has once fallen out
+ * of the window, also by a shorter period, does not come back. */
+static dynb_rc dynbi_history_update(dynb *db, const dynb_update_continuous_backups_input *input,
+                                    dynb_error *err)
+{
+    const uint32_t days = input->choose_period ? (uint32_t)input->recovery_period_days
+                                               : DYNB_RECOVERY_DAYS_MAX;
+    dynb_table_description table;
+    dynbi_table *found;
+    uint64_t now_ms, from;
+    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_check_backups(db, found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    now_ms = dynbi_store_time(db);
+    if (!input->point_in_time_recovery) {
+        if (!table.recovery_period_days)
+            return DYNB_OK;
+        table.recovery_period_days = 0;
+        table.recovery_from_ms = table.recovery_lsn = 0;
+    } else if (!table.recovery_period_days) {
+        table.recovery_period_days = days;
+        table.recovery_from_ms = now_ms;
+        table.recovery_lsn = db->log.tail.lsn + 1;
+    } else {
+        if (table.recovery_period_days == days)
+            return DYNB_OK;
+        from = dynbi_history_earliest(&table, now_ms);
+        table.recovery_period_days = days;
+        table.recovery_from_ms = from;
+        table.recovery_from_ms = dynbi_history_earliest(&table, now_ms);
+    }
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- deleting tables --- */
+
+/* Adds the backup that stays of a deleted table to the transaction. */
+static dynb_rc dynbi_history_last_backup(dynb *db, const dynbi_table *table, dynb_error *err)
+{
+    char name[DYNB_NAME_MAX + 32];
+    dynb_backup_description details;
+    dynbi_change change;
+    const uint8_t weight = 0;
+    uint8_t at[9];
+    dynb_rc rc;
+    memset(&details, 0, sizeof details);
+    memset(&change, 0, sizeof change);
+    (void)dynbi_format(name, sizeof name, "%s$DeletedTableBackup", table->name);
+    details.backup_name = name;
+    details.type = DYNB_BACKUP_SYSTEM;
+    details.created_at_ms = dynbi_backup_time(db);
+    details.expires_at_ms = details.created_at_ms + DYNB_SYSTEM_BACKUP_DAYS * DYNBI_DAY_MS;
+    rc = dynbi_backup_add(db, table, &details, err); /* may move it on a little */
+    if (rc != DYNB_OK)
+        return rc;
+    at[0] = 'X'; /* the backup's key stands in db->key */
+    dynbi_store64_be(at + 1, details.expires_at_ms);
+    db->value.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->value, at, sizeof at) ||
+        !dynbi_buffer_append(&db->value, db->key.bytes, db->key.used_bytes))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+    change.key = db->value.bytes;
+    change.key_size = (uint32_t)db->value.used_bytes;
+    change.value = &weight;
+    change.value_size = 1;
+    rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+    if (rc == DYNB_OK && (!db->sweep_due_ms || details.expires_at_ms < db->sweep_due_ms))
+        db->sweep_due_ms = details.expires_at_ms;
+    return rc;
+}
+
+static dynb_rc dynbi_history_delete_table(dynb *db, const char *name, dynb_table_description *out,
+                                          dynb_result *result, dynb_error *err)
+{
+    dynbi_table *table;
+    int has_history, is_deleting;
+    dynb_rc rc;
+    if (db->deleting_count) { /* deleting it again is no error */
+        rc = dynbi_table_show(db, name, &is_deleting, out, result, err);
+        if (rc != DYNB_OK || is_deleting)
+            return rc;
+    }
+    rc = dynbi_table_delete_begin(db, name, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    has_history = table->recovery_days != 0;
+    if (has_history)
+        rc = dynbi_history_last_backup(db, table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_delete_end(db, table, out, result, err);
+    if (rc == DYNB_OK && has_history)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- retention --- */
+
+static dynb_rc dynbi_retention_update(dynb *db, const char *name,
+                                      const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_table_description table;
+    dynbi_table *found;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&table.retention, 0, sizeof table.retention);
+    if (rule)
+        table.retention = *rule;
+    rc = dynbi_table_change(db, found, &table, NULL, 0, err);
+    if (rc == DYNB_OK)
+        db->sweep_is_due = 1;
+    return rc;
+}
+
+/* --- sweep: taking what has had its time out of the catalog ---
+ *
+ * Walks parts of the catalog, a bounded number of records a step, and deletes
+ * what is not wanted any more, a bounded number a frame: expired backups, bases
+ * no window needs, log no base needs, backups no rule wants. It goes through
+ * when something happened that may have made work for it, and when the time
+ * has come that the walk before named. Nothing is noted about how far it got: a
+ * crash makes it begin again. */
+
+#define DYNBI_SWEEP_LOOKS 256u
+#define DYNBI_SWEEP_DELETES 64u
+
+typedef enum dynbi_sweep_phase {
+    DYNBI_SWEEP_NONE = 0,
+    DYNBI_SWEEP_EXPIRED,
+    DYNBI_SWEEP_BASES,
+    DYNBI_SWEEP_LOG,
+    DYNBI_SWEEP_BACKUPS
+} dynbi_sweep_phase;
+
+typedef struct dynbi_sweep {
+    dynbi_sweep_phase phase;
+    int is_begun;    /* of this phase: `at` says where to go on ... */
+    int is_ended;    /* ... or nothing is left of it */
+    dynbi_buffer at; /* key to go on with, included */
+    uint64_t now_ms;
+    uint64_t due_ms; /* the earliest time to sweep again; 0: none */
+    /* bases: the one before, of the same table, that stays */
+    int has_older;
+    uint8_t older_key[DYNBI_BASE_KEY_BYTES];
+    uint64_t older_pos;
+    uint64_t keep_pos; /* log */
+    /* backups of one table, newest first */
+    uint64_t table_id;
+    dynb_backup_retention rule;
+    uint32_t seen_count;
+    uint32_t hour_count;
+    uint32_t day_count;
+    uint64_t hour;
+    uint64_t day;
+} dynbi_sweep;
+
+static void dynbi_sweep_note_due(dynbi_sweep *sweep, uint64_t due_ms)
+{
+    if (!sweep->due_ms || due_ms < sweep->due_ms)
+        sweep->due_ms = due_ms;
+}
+
+/* What a phase does with a record. *ends: nothing further is of interest. */
+static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    uint64_t expires_at_ms;
+    dynb_rc rc;
+    if (record->key_size < 10)
+        return dynbi_record_broken(err);
+    expires_at_ms = dynbi_load64_be(record->key + 1);
+    if (expires_at_ms > sweep->now_ms) {
+        dynbi_sweep_note_due(sweep, expires_at_ms);
+        *ends = 1;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_change(db, record->key + 9, record->key_size - 9, NULL, err);
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                int *ends, dynb_error *err)
+{
+    dynb_table_description settings;
+    const dynbi_table *table;
+    dynbi_base base;
+    uint64_t earliest, gap = dynbi_history_gap(db);
+    int goes = 0;
+    dynb_rc rc;
+    (void)ends;
+    if (record->key_size != DYNBI_BASE_KEY_BYTES)
+        return dynbi_record_broken(err);
+    table = dynbi_store_find_id(db, dynbi_load64_be(record->key + 1));
+    if (!table || table->is_dropped || !table->recovery_days ||
+        table->recovery_lsn != dynbi_load64_be(record->key + 9))
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    rc = dynbi_base_read(NULL, record, &base, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(table, &settings, err);
+    if (rc != DYNB_OK)
+        return rc;
+    earliest = dynbi_history_earliest(&settings, sweep->now_ms);
+    if (sweep->has_older && memcmp(sweep->older_key, record->key, 17) != 0)
+        sweep->has_older = 0;
+    if (base.mark.time_ms + DYNBI_OLD_BASE_MS < sweep->now_ms)
+        gap *= DYNBI_OLD_BASE_GAPS;
+    if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
+        rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
+    else if (sweep->has_older)
+        goes = base.mark.pos - sweep->older_pos <= gap;
+    if (table->folded_time_ms <= earliest)
+        goes = 1; /* the live snapshot will do */
+    if (rc == DYNB_OK && goes)
+        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    sweep->has_older = 1;
+    memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
+    sweep->older_pos = base.mark.pos;
+    return rc;
+}
+
+static dynb_rc dynbi_sweep_segment(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                   int *ends, dynb_error *err)
+{
+    dynbi_segment segment;
+    dynb_rc rc = dynbi_segment_read(record, &segment, err);
+    if (rc != DYNB_OK)
+        return rc;
+    *ends = dynbi_segment_end(&db->log, &segment) > sweep->keep_pos;
+    return *ends ? DYNB_OK : dynbi_history_change(db, record->key, record->key_size, NULL, err);
+}
+
+/* Nonzero: a count of the rule wants the backup. */
+static int dynbi_sweep_wants(dynbi_sweep *sweep, uint64_t created_at_ms)
+{
+    const dynb_backup_retention *rule = &sweep->rule;
+    const uint64_t hour = created_at_ms / 3600000u, day = created_at_ms / DYNBI_DAY_MS;
+    int is_wanted = !rule->keep_last && !rule->keep_hourly && !rule->keep_daily;
+    is_wanted |= sweep->seen_count < rule->keep_last;
+    if (sweep->hour_count < rule->keep_hourly && (!sweep->hour_count || hour != sweep->hour)) {
+        sweep->hour = hour;
+        ++sweep->hour_count;
+        is_wanted = 1;
+    }
+    if (sweep->day_count < rule->keep_daily && (!sweep->day_count || day != sweep->day)) {
+        sweep->day = day;
+        ++sweep->day_count;
+        is_wanted = 1;
+    }
+    return is_wanted;
+}
+
+static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_change *change,
+                                  int *ends, dynb_error *err)
+{
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    const uint64_t max_age_ms = sweep->rule.max_age_ms;
+    dynb_backup_description details;
+    dynbi_record record;
+    dynbi_coder coder;
+    int is_wanted;
+    dynb_rc rc;
+    *ends = !table || table->is_dropped ||
+            change->key_size != table->name_length + 2u + DYNBI_BACKUP_ID_SIZE ||
+            memcmp(change->key + 1, table->name, table->name_length) != 0;
+    if (*ends)
+        return DYNB_OK;
+    rc = dynbi_record_split(change->value, change->value_size, 1, &record, err);
+    if (rc != DYNB_OK)
+        return rc;
+    memset(&coder, 0, sizeof coder);
+    memset(&details, 0, sizeof details);
+    coder.at = record.details;
+    coder.end = record.details + record.details_size;
+    dynbi_code_details(&coder, &details);
+    if (coder.is_broken)
+        return dynbi_record_broken(err);
+    if (details.type == DYNB_BACKUP_SYSTEM || details.status != DYNB_BACKUP_AVAILABLE)
+        return DYNB_OK;
+    is_wanted = dynbi_sweep_wants(sweep, details.created_at_ms);
+    if (max_age_ms && is_wanted && sweep->seen_count) {
+        is_wanted = sweep->now_ms - details.created_at_ms <= max_age_ms;
+        if (is_wanted)
+            dynbi_sweep_note_due(sweep, details.created_at_ms + max_age_ms + 1);
+    }
+    return sweep->seen_count++ == 0 || is_wanted /* the newest stays, whatever the rule */
+               ? DYNB_OK
+               : dynbi_history_change(db, change->key, change->key_size, NULL, err);
+}
+
+/* The next live table with a rule, after the one at hand; NULL: no more. */
+static const dynbi_table *dynbi_sweep_next_table(const dynb *db, const dynbi_sweep *sweep)
+{
+    const dynbi_table *best = NULL;
+    uint32_t i;
+    for (i = 0; i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        if (table->has_retention && table->id > sweep->table_id && (!best || table->id < best->id))
+            best = table;
+    }
+    return best;
+}
+
+/* Goes over to the next part of the catalog. */
+static dynb_rc dynbi_sweep_advance(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    const dynbi_table *table = NULL;
+    dynb_table_description settings;
+    dynb_rc rc = DYNB_OK;
+    uint32_t i;
+    sweep->is_begun = sweep->is_ended = 0;
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        sweep->phase = (dynbi_sweep_phase)(sweep->phase + 1);
+    if (sweep->phase == DYNBI_SWEEP_LOG) {
+        for (i = 0; i < db->live_count; ++i) {
+            if (db->tables[i]->recovery_days)
+                dynbi_sweep_note_due(sweep, sweep->now_ms + db->tables[i]->recovery_days *
+                                                                DYNBI_DAY_MS / 64);
+        }
+    }
+    if (sweep->phase != DYNBI_SWEEP_BACKUPS)
+        return DYNB_OK;
+    table = dynbi_sweep_next_table(db, sweep);
+    if (!table) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_due_ms = sweep->due_ms;
+        return DYNB_OK;
+    }
+    rc = dynbi_history_settings(table, &settings, err);
+    sweep->table_id = table->id;
+    sweep->rule = settings.retention;
+    sweep->seen_count = sweep->hour_count = sweep->day_count = 0;
+    return rc;
+}
+
+/* Where a phase starts: db->key. Backups are walked from the newest. */
+static dynb_rc dynbi_sweep_seek(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge, dynb_error *err)
+{
+    static const char kinds[] = {0, 'X', 'P', 'L', 'B'};
+    const int backwards = sweep->phase == DYNBI_SWEEP_BACKUPS;
+    const dynbi_table *table = dynbi_store_find_id(db, sweep->table_id);
+    int is_ok = 1;
+    if (!sweep->is_begun) {
+        sweep->at.used_bytes = 0;
+        is_ok = dynbi_buffer_append(&sweep->at, &kinds[sweep->phase], 1);
+        if (backwards && table)
+            is_ok = is_ok && dynbi_buffer_append(&sweep->at, table->name, table->name_length) &&
+                    dynbi_buffer_append(&sweep->at, "\1", 1);
+    }
+    if (!is_ok)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    sweep->is_begun = 1;
+    return dynbi_merge_seek(merge, sweep->at.bytes, (uint32_t)sweep->at.used_bytes, backwards,
+                            err);
+}
+
+/* Looks at records of the phase; deletions go into the transaction. */
+static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge,
+                                uint32_t *looks, int *ends, dynb_error *err)
+{
+    static dynb_rc (*const look_fn[])(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                      int *ends, dynb_error *err) = {
+        NULL, dynbi_sweep_expired, dynbi_sweep_base, dynbi_sweep_segment, dynbi_sweep_backup};
+    const uint8_t kind = sweep->at.bytes[0];
+    const dynbi_change *record = NULL;
+    dynb_rc rc = DYNB_OK;
+    while (rc == DYNB_OK && !*ends) {
+        record = dynbi_merge_current(merge);
+        *ends = !record || record->key[0] != kind;
+        if (*ends || *looks == 0 || db->op_count >= DYNBI_SWEEP_DELETES)
+            break;
+        if (!record->is_tombstone) {
+            --*looks;
+            rc = look_fn[sweep->phase](db, sweep, record, ends, err);
+        }
+        if (rc == DYNB_OK && !*ends)
+            rc = dynbi_merge_next(merge, err);
+    }
+    if (rc != DYNB_OK || *ends)
+        return rc;
+    sweep->at.used_bytes = 0; /* backwards: up to this key, which is to be included */
+    if (!dynbi_buffer_append(&sweep->at, record->key, record->key_size) ||
+        (sweep->phase == DYNBI_SWEEP_BACKUPS && !dynbi_buffer_append(&sweep->at, "", 1)))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    return rc;
+}
+
+/* looks_up_time zero: what the log tells of it will do. */
+static int dynbi_sweep_is_due(const dynb *db, int looks_up_time)
+{
+    return db->sweep_is_due ||
+           (db->sweep_due_ms && db->sweep_due_ms <= (looks_up_time ? dynbi_store_time(db)
+                                                                   : db->log.tail.time_ms));
+}
+
+/* Looks at some records, and deletes what is not wanted in one frame. After a
+ * failure the sweep begins again. */
+static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
+{
+    uint32_t looks = DYNBI_SWEEP_LOOKS;
+    dynb_rc rc = dynbi_change_begin(db, err);
+    if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_NONE) {
+        dynbi_buffer at = sweep->at;
+        memset(sweep, 0, sizeof *sweep);
+        sweep->at = at;
+        sweep->is_ended = 1;
+        sweep->now_ms = dynbi_store_time(db);
+        db->sweep_is_due = 0;
+        db->sweep_due_ms = 0;
+    }
+    while (rc == DYNB_OK && looks > 0 && db->op_count < DYNBI_SWEEP_DELETES) {
+        dynbi_merge merge;
+        dynbi_view view;
+        if (sweep->is_ended && db->op_count && sweep->phase == DYNBI_SWEEP_BASES)
+            break; /* the next phase looks at what is left of them */
+        if (sweep->is_ended)
+            rc = dynbi_sweep_advance(db, sweep, err);
+        if (rc == DYNB_OK && sweep->phase == DYNBI_SWEEP_LOG)
+            rc = dynbi_history_keep_pos(db, &sweep->keep_pos, err);
+        if (rc != DYNB_OK || sweep->phase == DYNBI_SWEEP_NONE)
+            break;
+        dynbi_table_view(&db->catalog, 0, &view);
+        rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_seek(db, sweep, &merge, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_sweep_walk(db, sweep, &merge, &looks, &sweep->is_ended, err);
+        dynbi_merge_free(&merge);
+        if (!sweep->is_ended)
+            break;
+    }
+    if (rc == DYNB_OK && db->op_count)
+        rc = dynbi_change_commit(db, DYNB_BUFFERED, err);
+    if (rc != DYNB_OK) {
+        sweep->phase = DYNBI_SWEEP_NONE;
+        db->sweep_is_due = 1;
+    }
+    return rc;
+}
+
 /* --- the lock --- */
 
 static void dynbi_lock(dynb *db)
@@ -15089,6 +16249,24 @@ static void dynbi_lock(dynb *db)
 #else
     (void)db;
 #endif
+}
+
+/* The builder's way to take the lock: writers hold it for less than a
+ * microsecond, and putting a thread to sleep and waking it costs both of them
+ * more, so it tries for a while first. */
+static void dynbi_lock_soon(dynb *db)
+{
+#if defined(DYNBACKUP_PTHREADS)
+    uint32_t tries;
+    for (tries = 0; tries < 200; ++tries) {
+        volatile uint32_t pause;
+        if (pthread_mutex_trylock(&db->lock) == 0)
+            return;
+        for (pause = 0; pause < 50; pause = pause + 1) {
+        }
+    }
+#endif
+    dynbi_lock(db);
 }
 
 static void dynbi_unlock(dynb *db)
@@ -15145,6 +16323,7 @@ typedef struct dynbi_worker {
     dynbi_view mark_view;
     dynbi_merge mark;
     dynbi_count count;
+    dynbi_sweep sweep;
     int space_is_short; /* the last checkpoint for want of space gained nothing */
     uint32_t memory_tries; /* steps that lacked memory, since one succeeded */
     uint32_t tidy_lacked; /* free pages when tidying lacked space, + 1; or 0 */
@@ -15154,7 +16333,8 @@ typedef struct dynbi_worker {
     pthread_t thread;
     int has_thread;
     int stops;
-    int sleeps; /* wake it with work_ready */
+    int sleeps;    /* until work_ready is signalled, by the next change */
+    int is_called; /* work_ready is to be signalled at the end of this call */
     dynb_error error; /* of the thread's last failed step */
 #endif
 } dynbi_worker;
@@ -15168,7 +16348,7 @@ static void dynbi_worker_leave(dynbi_worker *worker)
 
 static void dynbi_worker_return(dynbi_worker *worker)
 {
-    dynbi_lock(worker->db);
+    dynbi_lock_soon(worker->db);
     worker->is_outside = 0;
 }
 
@@ -15178,7 +16358,7 @@ static void *dynbi_worker_resize(void *ctx, void *ptr, size_t old_size, size_t n
     dynbi_worker *worker = (dynbi_worker *)ctx;
     void *memory;
     if (worker->is_outside)
-        dynbi_lock(worker->db);
+        dynbi_lock_soon(worker->db);
     memory = dynbi_resize(&worker->db->allocator, ptr, old_size, new_size);
     if (worker->is_outside)
         dynbi_unlock(worker->db);
@@ -15200,7 +16380,7 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     dynbi_worker *worker = job->db->worker;
     uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
-        dynbi_lock(job->db);
+        dynbi_lock_soon(job->db);
     /* tidying leaves room for what must go on, and for ending early itself */
     if (job->kind != DYNBI_JOB_TIDY || job->fold.has_ended_early ||
         dynbi_tidy_room(job->db) > 0)
@@ -15291,17 +16471,6 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
 
 /* --- run: the oldest generation becomes the newest run --- */
 
-/* The oldest generation that holds changes; *is_last_one: there is no newer. */
-static dynbi_generation *dynbi_table_oldest(const dynbi_table *table)
-{
-    dynbi_generation *generation = table->newest, *oldest = NULL;
-    for (; generation; generation = generation->next) {
-        if (generation->entry_count)
-            oldest = generation;
-    }
-    return oldest;
-}
-
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
@@ -15334,15 +16503,10 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     if (rc != DYNB_OK || !is_there)
         return rc;
     rc = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&coder, 0, sizeof coder);
-    memset(&details, 0, sizeof details);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
     if (is_complete)
         details.status = DYNB_BACKUP_AVAILABLE;
     memset(&coder, 0, sizeof coder);
@@ -15425,6 +16589,8 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         rc = dynbi_change_begin(db, err);
     if (rc == DYNB_OK && !table->is_dropped)
         rc = dynbi_publish_table(db, table, snapshot, err);
+    if (rc == DYNB_OK && !table->is_dropped && newest_lsn > table->folded_lsn)
+        rc = dynbi_history_note(db, table, err);
     for (i = 0; rc == DYNB_OK && table->pending_count && i < db->pending_count; ++i) {
         const dynbi_pending *pending = &db->pending[i];
         int is_complete = dynbi_publish_completes(db, table, newest_lsn, pending->lsn);
@@ -15448,6 +16614,7 @@ static dynb_rc dynbi_publish(dynb *db, dynbi_table *table, dynbi_snapshot *snaps
         dynbi_runs_free(&db->allocator, &table->sets[0]);
         table->sets[0] = runs;
         table->folded_lsn = snapshot->folded_lsn;
+        table->folded_time_ms = snapshot->folded_time_ms;
         dynbi_table_drop_folded(db, table);
     } else {
         rc = dynbi_change_commit(db, durability, err);
@@ -15483,6 +16650,7 @@ static dynb_rc dynbi_run_publish(dynbi_job *job, const dynbi_root *root, dynb_er
     }
     dynbi_table_snapshot(table, &snapshot);
     snapshot.folded_lsn = job->to_lsn;
+    snapshot.folded_time_ms = job->view.newest->last_time_ms;
     if (!dynbi_runs_replace(&db->allocator, &table->sets[0], 0, 0, &run, &snapshot.sets[0]))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
     rc = dynbi_publish(db, table, &snapshot, err);
@@ -15622,6 +16790,9 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     const dynbi_runs *runs = &catalog->sets[0];
     dynbi_root older;
     dynb_rc rc = dynbi_store_begin_writing(db, err);
+    dynbi_log_mark mark = dynbi_checkpoint_mark(db);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_keep_log(db, &mark, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_flush(&db->log, err);
     if (rc != DYNB_OK)
@@ -15637,7 +16808,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     job->super.sequence += 1;
     job->super.durable_lsn = db->log.tail.lsn;
     job->super.page_count = db->pages.page_count;
-    job->super.log_mark = dynbi_checkpoint_mark(db);
+    job->super.log_mark = mark;
     job->super.log_segment = *dynbi_log_segment_at(&db->log, job->super.log_mark.pos);
     job->super.catalog_lsn = db->log.tail.lsn;
     db->checkpoint_lsn = db->log.tail.lsn;
@@ -16135,6 +17306,10 @@ static dynb_rc dynbi_worker_start_background(dynbi_worker *worker, int is_idle, 
     dynb_rc rc = DYNB_OK;
     if (may_tidy)
         worker->tidy_lacked = 0;
+    if (worker->sweep.phase || dynbi_sweep_is_due(db, 1)) {
+        *has_worked = 1;
+        return dynbi_sweep_step(db, &worker->sweep, err);
+    }
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i) {
         dynbi_table *table = db->tables[i];
         if (table->is_damaged)
@@ -16317,6 +17492,7 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     worker->db = db;
     worker->allocator.resize_fn = dynbi_worker_resize;
     worker->allocator.ctx = worker;
+    worker->sweep.at.allocator = &db->allocator;
     for (i = 0; i < DYNBI_FOLD_SLOTS; ++i) {
         worker->job[i].db = db;
         worker->job[i].slot = i;
@@ -16338,9 +17514,405 @@ static void dynbi_worker_close(dynb *db)
     dynbi_count_end(worker);
     if (worker->is_marking)
         dynbi_mark_stop(worker, 0);
+    dynbi_buffer_free(&worker->sweep.at);
     dynbi_reader_free(&worker->reader);
     dynbi_free(&db->allocator, worker, sizeof *worker);
     db->worker = NULL;
+}
+
+/* --- restoring to a point in time ---
+ *
+ * One call under the lock: the newest base that is not after the time, then the
+ * table's changes in the log from there, gathered in a generation of its own
+ * that becomes a run whenever it is full, then one frame with the new table.
+ * Until that frame nothing refers to what was written, so a crash or a failure
+ * leaves nothing behind but pages that the next marking frees. */
+
+typedef struct dynbi_rebuild {
+    dynb *db;
+    const dynbi_table *source;
+    uint64_t time_ms;
+    dynbi_base base; /* its snapshot becomes the new table's */
+    dynbi_generation *generation;
+    dynbi_log log; /* the part being read */
+    dynbi_log_scan scan;
+} dynbi_rebuild;
+
+static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
+{
+    dynb *db = rebuild->db;
+    dynbi_snapshot_free(&db->allocator, &rebuild->base.snapshot);
+    dynbi_generation_free(rebuild->generation);
+    dynbi_log_scan_free(&rebuild->scan);
+    dynbi_free(&db->allocator, rebuild->log.segments,
+               rebuild->log.segment_capacity * sizeof(dynbi_segment));
+    db->op_count = 0;
+}
+
+/* A fixed-size device keeps room for what must go on. */
+static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
+{
+    dynb *db = (dynb *)ctx;
+    uint32_t free_count = dynbi_pages_free_count(&db->pages);
+    if (!db->disk.device.resize_fn && free_count < page_count + dynbi_store_headroom(db))
+        return DYNBI_PAGE_NONE;
+    return dynbi_store_allocate(db, page_count, DYNBI_NO_SLOT);
+}
+
+/* Takes over the live snapshot if it is not after the time; else finds a base
+ * in the catalog. */
+static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    const dynbi_table *table = rebuild->source;
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    dynb *db = rebuild->db;
+    dynbi_base *base = &rebuild->base;
+    uint32_t set;
+    int is_there;
+    dynb_rc rc;
+    if (table->folded_time_ms > rebuild->time_ms) {
+        rc = dynbi_base_find(db, table, rebuild->time_ms, 0, base, &is_there, err);
+        if (rc == DYNB_OK && !is_there)
+            rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
+        return rc;
+    }
+    dynbi_table_snapshot(table, &base->snapshot);
+    memset(base->snapshot.sets, 0, sizeof base->snapshot.sets);
+    base->mark = oldest ? oldest->first_mark : db->log.tail;
+    base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        if (!dynbi_runs_copy(&db->allocator, &table->sets[set], &base->snapshot.sets[set]))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+    }
+    return DYNB_OK;
+}
+
+/* Folds one set of the generation to a tree. */
+static dynb_rc dynbi_rebuild_fold_set(dynbi_rebuild *rebuild, uint32_t set, dynbi_root *root,
+                                      dynb_error *err)
+{
+    const dynbi_runs *runs = &rebuild->base.snapshot.sets[set];
+    dynb *db = rebuild->db;
+    uint64_t chunk = db->memory.budget_bytes / 64;
+    dynbi_fold fold;
+    dynbi_merge merge;
+    dynbi_view view;
+    dynbi_root nothing;
+    uint32_t i;
+    int is_done;
+    dynb_rc rc;
+    memset(&nothing, 0, sizeof nothing);
+    memset(&fold, 0, sizeof fold);
+    memset(&view, 0, sizeof view);
+    view.newest = rebuild->generation;
+    view.set = set;
+    fold.allocator = &db->allocator;
+    fold.reader = &db->reader;
+    fold.drop_tombstones = 1;
+    for (i = 0; i < runs->count; ++i)
+        fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
+    fold.output.disk = &db->disk;
+    fold.output.node_bytes = db->node_bytes;
+    chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
+    fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+    fold.output.allocate_fn = dynbi_rebuild_allocate;
+    fold.output.ctx = db;
+    fold.next_fn = dynbi_merge_feed;
+    fold.next_ctx = &merge;
+    rc = dynbi_merge_init(&merge, &db->reader, &view, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_start(&fold, &nothing, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_fold_finish(&fold, root, err);
+    if (fold.write_failed)
+        rc = dynbi_disk_fail(&db->disk, err);
+    db->written_bytes += fold.written_bytes;
+    dynbi_fold_free(&fold);
+    dynbi_merge_free(&merge);
+    return rc;
+}
+
+/* Makes what was gathered the newest run of each set. */
+static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    dynbi_generation *generation = rebuild->generation;
+    dynb *db = rebuild->db;
+    uint32_t set;
+    dynb_rc rc = DYNB_OK;
+    if (!generation || !generation->entry_count)
+        return DYNB_OK;
+    for (set = 0; rc == DYNB_OK && set < DYNBI_SETS; ++set) {
+        dynbi_runs runs;
+        dynbi_run run;
+        memset(&run, 0, sizeof run);
+        run.from_lsn = snapshot->folded_lsn;
+        run.to_lsn = generation->last_lsn;
+        rc = dynbi_rebuild_fold_set(rebuild, set, &run.root, err);
+        if (rc == DYNB_OK &&
+            !dynbi_runs_replace(&db->allocator, &snapshot->sets[set], 0, 0, &run, &runs))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc != DYNB_OK)
+            break;
+        if (runs.count == 1) {
+            run.is_counted = 1;
+            run.item_delta = run.root.entry_count;
+            run.byte_delta = run.root.byte_count;
+            runs.run[0] = run;
+        }
+        dynbi_runs_free(&db->allocator, &snapshot->sets[set]);
+        snapshot->sets[set] = runs;
+    }
+    snapshot->folded_lsn = generation->last_lsn;
+    snapshot->folded_time_ms = generation->last_time_ms;
+    dynbi_generation_free(generation);
+    rebuild->generation = NULL;
+    return rc;
+}
+
+/* Room for a frame's changes of the table; what was gathered makes way. */
+static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
+                                     dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc = DYNB_OK;
+    uint32_t attempt;
+    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max)
+        rc = dynbi_rebuild_fold(rebuild, err);
+    for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
+        if (!rebuild->generation)
+            rebuild->generation = dynbi_generation_new(&db->pool, DYNBI_SETS);
+        if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
+            return DYNB_OK;
+        rc = dynbi_rebuild_fold(rebuild, err);
+    }
+    return rc == DYNB_OK ? dynbi_fail(err, DYNB_NO_MEMORY,
+                                      "no memory to replay %u bytes of changes", bytes)
+                         : rc;
+}
+
+static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *frame,
+                                   dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    uint64_t bytes = 0;
+    uint32_t i, count = 0;
+    dynb_rc rc = dynbi_change_parse(db, frame->payload, frame->payload_size, err);
+    for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
+        if (db->ops[i].table != rebuild->source)
+            continue;
+        bytes += (uint64_t)db->ops[i].key_size + db->ops[i].value_size;
+        ++count;
+    }
+    if (rc != DYNB_OK || !count)
+        return rc;
+    rc = dynbi_rebuild_reserve(rebuild, count, bytes, err);
+    if (rc != DYNB_OK)
+        return rc;
+    for (i = 0; i < db->op_count; ++i) {
+        const dynbi_op *op = &db->ops[i];
+        dynbi_change change;
+        if (op->table != rebuild->source)
+            continue;
+        change.key = frame->payload + op->key_pos;
+        change.key_size = op->key_size;
+        change.value = change.key + op->key_size;
+        change.value_size = op->value_size;
+        change.is_tombstone = op->is_tombstone;
+        dynbi_generation_put(rebuild->generation, op->set, &change);
+    }
+    rebuild->generation->last_lsn = frame->lsn;
+    rebuild->generation->last_time_ms = frame->time_ms;
+    return DYNB_OK;
+}
+
+/* Reads the log from the base's mark on. */
+static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_log *log = &rebuild->log;
+    dynbi_log_scan *scan = &rebuild->scan;
+    dynbi_frame frame;
+    int is_good, is_end = 0;
+    dynb_rc rc;
+    log->disk = &db->disk;
+    log->allocator = &db->allocator;
+    memcpy(log->store_id, db->log.store_id, sizeof log->store_id);
+    log->buffer_bytes = db->log.buffer_bytes;
+    dynbi_scan_start(db, scan, log);
+    scan->at = rebuild->base.mark;
+    scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
+    scan->end_pos = db->log.tail.pos;
+    scan->verify = scan->follow = scan->any_chain = 1;
+    if (scan->at.pos == scan->end_pos)
+        return DYNB_OK;
+    rc = db->epoch && !db->disk.has_failed ? dynbi_log_flush(&db->log, err) : DYNB_OK;
+    if (rc == DYNB_OK && !dynbi_log_list_reserve(log))
+        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+    if (rc != DYNB_OK)
+        return rc;
+    scan->next = log->segments[0] = rebuild->base.segment;
+    rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
+    scan->any_chain = 0;
+    is_end = !is_good;
+    while (rc == DYNB_OK && !is_end && scan->at.pos < scan->end_pos) {
+        rc = dynbi_log_scan_next(scan, &frame, &is_end, err);
+        if (rc != DYNB_OK || is_end || frame.time_ms > rebuild->time_ms)
+            break;
+        if (frame.kind == DYNBI_FRAME_CHANGES)
+            rc = dynbi_rebuild_frame(rebuild, &frame, err);
+        dynbi_log_trim(log, dynbi_log_segment_at(log, scan->at.pos)->first_pos);
+    }
+    if (rc == DYNB_OK && is_end)
+        rc = dynbi_fail(err, DYNB_CORRUPT,
+                        "the log kept for table %s is damaged after change %u",
+                        rebuild->source->name, scan->at.lsn);
+    return rc;
+}
+
+/* Logs the new table: the source's settings as they are now, but those that no
+ * restore brings back. */
+static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
+                                 dynb_table_description *table, dynb_error *err)
+{
+    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+    dynb *db = rebuild->db;
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    char uuid[DYNBI_UUID_SIZE], label[32];
+    uint64_t items, bytes;
+    dynb_rc rc = DYNB_OK;
+    if (dynbi_runs_totals(&snapshot->sets[0], &items, &bytes)) {
+        snapshot->item_count = items;
+        snapshot->size_bytes = bytes;
+    }
+    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
+        return dynbi_disk_fail(&db->disk, err);
+    (void)dynbi_table_arn(db, rebuild->source->name, arn, sizeof arn);
+    dynbi_restore_settings(table, name, arn);
+    dynbi_table_baptize(db, table, uuid, label);
+    rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
+                             err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_log(db, name, dynbi_length(name), snapshot, err);
+    return rc == DYNB_OK ? dynbi_change_commit(db, db->config.durability, err) : rc;
+}
+
+/* The source of a restore, by whichever of the two names it was given. */
+static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *input,
+                                    dynbi_table **source, dynb_error *err)
+{
+    const char *arn = input->source_table_arn, *at = arn, *part, *name;
+    size_t length, i;
+    if (!arn)
+        return dynbi_table_find(db, input->source_table_name, DYNB_TABLE_NOT_FOUND, source, err);
+    for (i = 0; i < 4; ++i)
+        (void)dynbi_arn_part(&at, ':', &part);
+    length = dynbi_arn_part(&at, ':', &part);
+    if (dynbi_text_starts(arn, "arn:") && length == 12 &&
+        !dynbi_part_is(part, length, db->account))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "This action is only supported by accounts that match the resource "
+                          "owner\342\200\231s account.");
+    if (!dynbi_text_starts(arn, "arn:") ||
+        dynbi_table_name(db, arn, &name, &length, NULL) != DYNB_OK)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: sourceTableArn is not a "
+                          "valid ARN");
+    *source = dynbi_store_find_table(db, name, length);
+    return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
+}
+
+/* Contract 1.6: the source, recovery, the time, the target, in this order. */
+static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *table, dynb_error *err)
+{
+    const uint64_t now_ms = dynbi_store_time(rebuild->db);
+    uint64_t earliest, latest;
+    dynb *db = rebuild->db;
+    dynbi_table *source;
+    char text[3][32];
+    dynb_rc rc = dynbi_rebuild_source(db, input, &source, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(source, table, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!source->recovery_days)
+        return dynbi_fail(err, DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE,
+                          "Point in time recovery is not enabled for table '%s'", source->name);
+    earliest = dynbi_history_earliest(table, now_ms);
+    latest = dynbi_history_latest(db, table, now_ms);
+    rebuild->source = source;
+    rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
+    if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
+        dynbi_time_text(rebuild->time_ms, text[0]);
+        dynbi_time_text(earliest, text[1]);
+        dynbi_time_text(latest, text[2]);
+        return dynbi_fail(err, DYNB_INVALID_RESTORE_TIME,
+                          "RestoreDateTime '%tZ' must be within EarliestRestorableDateTime '%tZ' "
+                          "and LatestRestorableDateTime '%tZ'",
+                          text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
+                          text[2], dynbi_length(text[2]) - 4);
+    }
+    rc = dynbi_restore_check_target(db, input->target_table_name, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_tables_check(db, 1, err);
+    return rc == DYNB_OK ? dynbi_busy_check(db, 1, 1, err) : rc;
+}
+
+static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
+                                 dynb_table_description *out, dynb_result *result,
+                                 dynb_error *err)
+{
+    const char *name = input->target_table_name;
+    dynb_table_description table;
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    memset(&rebuild, 0, sizeof rebuild);
+    rebuild.db = db;
+    rc = dynbi_rebuild_check(&rebuild, input, &table, err);
+    if (rc == DYNB_OK && out)
+        rc = dynbi_result_reserve(result, &db->memory.outer,
+                                  dynbi_describe_room(rebuild.source->settings_size + 512u,
+                                                      dynbi_length(name)) +
+                                      2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM,
+                                  err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_start(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_replay(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_fold(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_log(&rebuild, name, &table, err);
+    if (rc == DYNB_OK && out) {
+        const dynbi_table *made = dynbi_store_find_table(db, name, dynbi_length(name));
+        rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
+        out->item_count = made->item_count;
+        out->size_bytes = made->size_bytes;
+        out->status = DYNB_TABLE_CREATING;
+        dynbi_describe_restore(made->restored_from, rebuild.time_ms, out, result);
+    }
+    dynbi_rebuild_free(&rebuild);
+    return rc;
+}
+
+/* A table restored while a checkpoint is being made would be behind its cut and
+ * before its marking: the checkpoint comes first. */
+static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
+{
+    dynb_rc rc = DYNB_OK;
+    int has_worked;
+    dynbi_worker_still(db);
+    while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
+        rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
+    return rc;
 }
 
 /* --- starting a store --- */
@@ -16519,6 +18091,43 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb
     }
 }
 
+/* A base's trees, or a kept segment's pages. */
+static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    dynb *db = check->db;
+    dynbi_segment segment;
+    dynbi_snapshot snapshot;
+    dynbi_root pages;
+    uint32_t set, i;
+    dynb_rc rc = DYNB_OK;
+    memset(&snapshot, 0, sizeof snapshot);
+    memset(&pages, 0, sizeof pages);
+    (void)dynbi_format(check->where, sizeof check->where, "the history, key %s%016x",
+                       entry->key[0] == 'P' ? "P" : "L",
+                       entry->key_size < 9 ? (uint64_t)0 : dynbi_load64_be(entry->key + 1));
+    if (entry->key[0] == 'L') {
+        rc = dynbi_segment_read(entry, &segment, err);
+        pages.page = segment.page;
+        pages.page_count = segment.page_count;
+        if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, pages.page, pages.page_count))
+            (void)dynbi_audit_pages(check, &pages);
+        else
+            dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    rc = dynbi_record_snapshot(&db->allocator, entry, &snapshot, err);
+    if (rc == DYNB_CORRUPT) {
+        dynbi_audit_problem(check, rc, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    for (set = 0; set < DYNBI_SETS; ++set) {
+        for (i = 0; rc == DYNB_OK && i < snapshot.sets[set].count; ++i)
+            rc = dynbi_audit_tree(check, &snapshot.sets[set].run[i].root, err);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
 static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_error *err)
 {
     dynbi_audit *check = (dynbi_audit *)ctx;
@@ -16526,10 +18135,18 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     const int is_backup = entry->key[0] == 'B';
     const char *name = (const char *)(const void *)(entry->key + 1);
     dynbi_table *table = NULL;
+    dynb_backup_description details;
     dynbi_record record;
     dynbi_snapshot snapshot;
     uint32_t i;
-    dynb_rc rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    dynb_rc rc = DYNB_OK;
+    if (entry->key[0] == 'X')
+        return rc;
+    if (entry->key[0] == 'L' || entry->key[0] == 'P')
+        return dynbi_audit_history(check, entry, err);
+    rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
+    if (rc == DYNB_OK && is_backup)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_make(db, &record, &table, err);
     if (rc == DYNB_NO_MEMORY)
@@ -16825,53 +18442,60 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
 static int dynbi_api_has_work(const dynb *db)
 {
     return db->frozen_count > 0 || db->tidy_is_due || db->worker->job[1].kind ||
-           db->worker->is_marking || dynbi_checkpoint_is_due(db, 0);
+           db->worker->is_marking || db->worker->sweep.phase ||
+           dynbi_sweep_is_due(db, 0) || dynbi_checkpoint_is_due(db, 0);
 }
 
 #if defined(DYNBACKUP_PTHREADS)
 
+/* Without a clock the time to wait for is long ago: others get the lock all the
+ * same. */
 static void dynbi_api_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint32_t wait_us)
 {
     struct timespec until;
     if (clock_gettime(CLOCK_REALTIME, &until) != 0)
-        return;
+        memset(&until, 0, sizeof until);
     until.tv_nsec += (long)wait_us * 1000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     (void)pthread_cond_timedwait(condition, lock, &until);
 }
 
-/* Steps while there is work; what can wait is done once changes have stopped
- * coming for a moment. */
+#define DYNBI_NAP_US 1000u
+#define DYNBI_NAPS 20u
+
+/* Steps while there is work. While changes come it naps and looks by itself,
+ * since waking a thread costs the caller more than a marker does; once none has
+ * come for some naps it does what could wait, and sleeps until one comes. */
 static void *dynbi_api_thread(void *ctx)
 {
     dynb *db = (dynb *)ctx;
     dynbi_worker *worker = db->worker;
     uint64_t seen_lsn = 0;
-    int is_idle = 0;
+    uint32_t naps = 0;
     dynbi_lock(db);
     while (!worker->stops) {
         int has_worked = 0;
-        dynb_rc rc = dynbi_worker_step(db, (uint64_t)1 << 20, is_idle, &has_worked,
+        dynb_rc rc = dynbi_worker_step(db, (uint64_t)1 << 20, naps >= DYNBI_NAPS, &has_worked,
                                        &worker->error);
         if (rc != DYNB_OK) { /* for whoever waits to hear; tried again later */
             dynbi_api_wait(&db->work_ready, &db->lock, 100000);
             continue;
         }
-        if (has_worked) {
-            is_idle = is_idle && db->change_lsn == seen_lsn;
-            continue;
-        }
-        if (worker->stops) /* said while the step had given the lock away */
-            break;
-        worker->sleeps = 1;
-        if (is_idle && db->change_lsn == seen_lsn)
-            pthread_cond_wait(&db->work_ready, &db->lock);
-        else
-            dynbi_api_wait(&db->work_ready, &db->lock, 20000);
-        worker->sleeps = 0;
-        is_idle = db->change_lsn == seen_lsn;
+        if (db->change_lsn != seen_lsn)
+            naps = 0;
         seen_lsn = db->change_lsn;
+        if (has_worked || worker->stops) /* said while the step had given the lock away */
+            continue;
+        if (naps >= DYNBI_NAPS) {
+            worker->sleeps = 1;
+            pthread_cond_wait(&db->work_ready, &db->lock);
+            worker->sleeps = 0;
+            naps = 0;
+        } else {
+            dynbi_api_wait(&db->work_ready, &db->lock, DYNBI_NAP_US);
+            ++naps;
+        }
     }
     dynbi_unlock(db);
     return NULL;
@@ -16908,13 +18532,14 @@ static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
                           : db->generation_bytes > limit - limit / 4 ? db->generation_max / 128
                                                                      : db->generation_max / 32;
     if (db->worker->sleeps)
-        pthread_cond_signal(&db->work_ready);
+        db->worker->is_called = 1;
     if (db->generation_bytes <= limit / 2)
         return;
     db->debt_bytes += written_bytes;
     if (db->debt_bytes < per_ms)
         return;
     db->debt_bytes = 0;
+    pthread_cond_signal(&db->work_ready);
     dynbi_api_wait(&db->work_done, &db->lock, 1000);
 }
 
@@ -16976,6 +18601,8 @@ static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operati
                     : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
                     : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
                         ? config->restore_table_per_second
+                    : operation == DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS
+                        ? config->describe_continuous_backups_per_second
                         : 0;
     return rate ? rate : DYNB_UNLIMITED;
 }
@@ -17001,9 +18628,20 @@ static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *e
     return rc;
 }
 
+/* ... and ends here. The builder thread is woken without the lock, or it would
+ * only wake to wait for it. */
 static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
 {
+#if defined(DYNBACKUP_PTHREADS)
+    const int wakes = db->worker && db->worker->is_called;
+    if (wakes)
+        db->worker->is_called = 0;
     dynbi_unlock(db);
+    if (wakes)
+        pthread_cond_signal(&db->work_ready);
+#else
+    dynbi_unlock(db);
+#endif
     return rc;
 }
 
@@ -17141,6 +18779,13 @@ static dynb *dynbi_api_handle(const dynb_config *config, const dynb_device *devi
         if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
             db->random_state ^= (uint64_t)now.tv_nsec << 32;
         db->random_state += (uint64_t)getpid() << 40;
+    }
+#elif defined(DYNBI_WINDOWS)
+    {
+        LARGE_INTEGER ticks;
+        if (QueryPerformanceCounter(&ticks))
+            db->random_state ^= (uint64_t)ticks.QuadPart << 24;
+        db->random_state += (uint64_t)GetCurrentProcessId() << 40;
     }
 #endif
 #if defined(DYNBACKUP_PTHREADS)
@@ -17478,7 +19123,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
     rc = dynbi_api_check_out(out, result, err);
     if (rc == DYNB_OK) {
         do
-            rc = dynbi_table_delete(db, table, out, result, err);
+            rc = dynbi_history_delete_table(db, table, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
@@ -17794,9 +19439,9 @@ DYNB_API dynb_rc dynb_create_backups(dynb *db, const char *const *tables, uint32
             rc = dynbi_backup_create(db, tables, table_count, backup_name, out, result, err);
         while (dynbi_api_again(db, rc, err));
     }
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK && dynbi_api_has_work(db))
         dynbi_api_help(db, db->frame.used_bytes);
-    else if (out)
+    else if (rc != DYNB_OK && out)
         memset(out, 0, table_count * sizeof *out);
     return dynbi_api_leave(db, rc);
 }
@@ -17933,6 +19578,160 @@ DYNB_API dynb_rc dynb_restore_table_from_backup(dynb *db, const dynb_restore_inp
     return dynb_restore_tables_from_backups(db, input, 1, out, result, err);
 }
 
+/* --- continuous backups --- */
+
+DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
+                                                  dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
+    if (rc != DYNB_OK)
+        return rc;
+    return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
+}
+
+static dynb_rc dynbi_api_check_period(const dynb_update_continuous_backups_input *input,
+                                      dynb_error *err)
+{
+    const int32_t days = input->recovery_period_days;
+    const uint64_t size = days < 0 ? (uint64_t)0 - (uint64_t)(int64_t)days : (uint64_t)days;
+    if (!input->choose_period)
+        return DYNB_OK;
+    if (days < 1 || days > DYNB_RECOVERY_DAYS_MAX)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "1 validation error detected: Value '%s%u' at "
+                          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to "
+                          "satisfy constraint: Member must have value %s",
+                          days < 0 ? "-" : "", size,
+                          days < 1 ? "greater than or equal to 1" : "less than or equal to 35");
+    if (!input->point_in_time_recovery)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling "
+                          "point-in-time recovery.");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
+                                                const dynb_update_continuous_backups_input *input,
+                                                dynb_continuous_backups *out, dynb_error *err)
+{
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!input)
+        return dynbi_api_null(err, "input");
+    rc = dynbi_api_begin(db, DYNB_OP_UPDATE_CONTINUOUS_BACKUPS, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_period(input, err);
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_history_update(db, input, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    if (rc == DYNB_OK && out)
+        rc = dynbi_history_describe(db, input->table, out, err);
+    return dynbi_api_leave(db, rc);
+}
+
+/* What can be said without a look at the tables. */
+static dynb_rc dynbi_api_check_rebuild(const dynb_restore_to_time_input *input, dynb_error *err)
+{
+    dynb_rc rc = dynbi_name_check(input->target_table_name,
+                                  dynbi_length(input->target_table_name), "targetTableName", err);
+    if (rc == DYNB_OK && input->source_table_name && !input->source_table_arn)
+        rc = dynbi_name_check(input->source_table_name, dynbi_length(input->source_table_name),
+                              "sourceTableName", err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!input->source_table_name && !input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "The parameter 'TableName' is required but was not present in the "
+                          "request");
+    if (input->source_table_name && input->source_table_arn)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Must provide exactly one of: sourceTableArn, "
+                          "sourceTableName");
+    if (input->use_latest_time && input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime "
+                          "cannot be set for point-in-time restore request. Please specify only "
+                          "one of them");
+    if (!input->use_latest_time && !input->use_restore_time)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Invalid Request: Either one of RestoreDateTime or "
+                          "UseLatestRestorableTime must be specified, but not both");
+    return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
+                                                     const dynb_restore_to_time_input *input,
+                                                     dynb_table_description *out,
+                                                     dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc;
+    if (out)
+        memset(out, 0, sizeof *out);
+    if (!input || !input->target_table_name)
+        return dynbi_api_null(err, !input ? "input" : "input.target_table_name");
+    rc = dynbi_api_begin(db, DYNB_OP_RESTORE_TABLE_TO_POINT_IN_TIME, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_api_check_out(out, result, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_api_check_rebuild(input, err);
+    if (rc == DYNB_OK) {
+        do {
+            rc = dynbi_rebuild_prepare(db, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_rebuild_run(db, input, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
+    }
+    if (rc != DYNB_OK && out)
+        memset(out, 0, sizeof *out);
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
+                                              const dynb_backup_retention *rule, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (rule && (rule->keep_last == DYNB_UNLIMITED || rule->keep_hourly == DYNB_UNLIMITED ||
+                 rule->keep_daily == DYNB_UNLIMITED))
+        rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "a count of the rule is too large");
+    if (rc == DYNB_OK) {
+        do
+            rc = dynbi_retention_update(db, table, rule, err);
+        while (dynbi_api_again(db, rc, err));
+    }
+    return dynbi_api_leave(db, rc);
+}
+
+DYNB_API dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
+                                                dynb_backup_retention *out, dynb_error *err)
+{
+    dynb_table_description settings;
+    dynbi_table *found;
+    dynb_rc rc;
+    if (!out)
+        return dynbi_api_null(err, "out");
+    memset(out, 0, sizeof *out);
+    rc = dynbi_api_enter(db, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_table_find(db, table, DYNB_TABLE_NOT_FOUND, &found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_history_settings(found, &settings, err);
+    if (rc == DYNB_OK)
+        *out = settings.retention;
+    return dynbi_api_leave(db, rc);
+}
+
 /* --- failures on demand --- */
 
 DYNB_API dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation operation, dynb_rc code,
@@ -17988,6 +19787,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_ARN_ROOM
 #undef DYNBI_ASSERT
 #undef DYNBI_BACKUP_ID_SIZE
+#undef DYNBI_BASE_KEY_BYTES
 #undef DYNBI_BASE_RATIO
 #undef DYNBI_BUILD_ORDINAL
 #undef DYNBI_BUILD_ROOM
@@ -17999,6 +19799,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_COMPARE_LOOKS
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
+#undef DYNBI_DAY_MS
 #undef DYNBI_ENCODING_MAX_BYTES
 #undef DYNBI_EPOCHS_TRIED
 #undef DYNBI_FANOUT_MIN
@@ -18007,6 +19808,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_FRAME_CHANGES
 #undef DYNBI_FRAME_HAS_CATALOG
 #undef DYNBI_FRAME_HEAD_BYTES
+#undef DYNBI_FRAME_MARK
 #undef DYNBI_FRAME_MAX_BYTES
 #undef DYNBI_FRAME_OPEN
 #undef DYNBI_GENERATION_LEVELS
@@ -18016,6 +19818,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_LEAF_FANOUT
 #undef DYNBI_LEVELS
 #undef DYNBI_LOG_RESERVED
+#undef DYNBI_NAPS
+#undef DYNBI_NAP_US
 #undef DYNBI_NODE_BYTES
 #undef DYNBI_NODE_BYTES_MAX
 #undef DYNBI_NODE_HEAD_BYTES
@@ -18024,6 +19828,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_NUMBER_MAX
 #undef DYNBI_NUMBER_PAIRS_MAX
 #undef DYNBI_OFF_MAX
+#undef DYNBI_OLD_BASE_GAPS
+#undef DYNBI_OLD_BASE_MS
 #undef DYNBI_OPENED
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
@@ -18045,6 +19851,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SUMS_DIFFER
 #undef DYNBI_SUPERBLOCK_BYTES
 #undef DYNBI_SUPERBLOCK_TEXT
+#undef DYNBI_SWEEP_DELETES
+#undef DYNBI_SWEEP_LOOKS
 #undef DYNBI_TABLES_MAX
 #undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TIER_RUNS

@@ -472,6 +472,11 @@ struct engine {
     int (*backup_done_fn)(void *store, const char *id);
     void (*restore_fn)(void *store, const char *id, const char *new_table);
     void (*delete_backup_fn)(void *store, const char *id);
+    /* describes a page of backups of a table, after one or NULL; how many */
+    uint32_t (*list_backups_fn)(void *store, const char *table, const char *after_id);
+    void (*keep_past_fn)(void *store, const char *table, int on); /* point in time */
+    void (*restore_past_fn)(void *store, const char *table, uint64_t time_ms,
+                            const char *new_table);
     void (*settle_fn)(void *store); /* until no background work is left */
     void (*stat_fn)(void *store, struct engine_stat *stat);
     void (*check_fn)(void *store); /* whole-store check */
@@ -684,6 +689,44 @@ static void ours_delete_backup(void *store, const char *id)
          "dynb_delete_backup");
 }
 
+static uint32_t ours_list_backups(void *store, const char *table, const char *after_id)
+{
+    struct ours *o = store;
+    dynb_list_backups_input input;
+    dynb_backup_list list;
+    memset(&input, 0, sizeof input);
+    input.table = table;
+    input.start_after_arn = after_id;
+    must(dynb_list_backups(o->db, &input, &list, &o->result, &o->err), &o->err,
+         "dynb_list_backups");
+    return list.count;
+}
+
+static void ours_keep_past(void *store, const char *table, int on)
+{
+    struct ours *o = store;
+    dynb_update_continuous_backups_input input;
+    memset(&input, 0, sizeof input);
+    input.table = table;
+    input.point_in_time_recovery = on;
+    must(dynb_update_continuous_backups(o->db, &input, NULL, &o->err), &o->err,
+         "dynb_update_continuous_backups");
+}
+
+static void ours_restore_past(void *store, const char *table, uint64_t time_ms,
+                              const char *new_table)
+{
+    struct ours *o = store;
+    dynb_restore_to_time_input input;
+    memset(&input, 0, sizeof input);
+    input.source_table_name = table;
+    input.target_table_name = new_table;
+    input.use_restore_time = 1;
+    input.restore_time_ms = time_ms;
+    must(dynb_restore_table_to_point_in_time(o->db, &input, NULL, NULL, &o->err), &o->err,
+         "dynb_restore_table_to_point_in_time");
+}
+
 static void ours_settle(void *store)
 {
     struct ours *o = store;
@@ -762,8 +805,9 @@ static void ours_compare(void *store, const char *from_id, const char *to_id, di
 static const struct engine engine_ours = {
     "dynbackup",      ours_open,        ours_close,         ours_create_table, ours_delete_table,
     ours_put,         ours_put_batch,   ours_get,           ours_scan,         ours_sync,
-    ours_marker,      ours_backup_done, ours_restore,       ours_delete_backup, ours_settle,
-    ours_stat,        ours_check,       ours_get_inside,    ours_compare,
+    ours_marker,       ours_backup_done, ours_restore,      ours_delete_backup,
+    ours_list_backups, ours_keep_past,   ours_restore_past, ours_settle,
+    ours_stat,         ours_check,       ours_get_inside,   ours_compare,
 };
 
 static const struct engine *const engines[] = {&engine_ours};
@@ -1451,6 +1495,165 @@ static void case_marker_synced(struct run *r)
     unlink(path);
 }
 
+/* ------ the past of a table */
+
+/* A millisecond that holds all that was written so far, and nothing later. */
+static uint64_t time_between(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    sleep_us(2000);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* Turns of puts without and with recovery on, in pairs. */
+static void case_past_writes(struct run *r)
+{
+    struct latencies with = {0}, without = {0};
+    const unsigned pairs = r->quick ? 4 : 8;
+    const uint64_t count = r->items < 100000 ? 20000 : 100000;
+    current_case = "writes with recovery on";
+    for (unsigned i = 0; i < 2 * pairs; ++i) {
+        int on = (i + i / 2) % 2; /* off on, on off, ... */
+        r->engine->keep_past_fn(r->store, TABLE, on);
+        r->engine->settle_fn(r->store);
+        put_many(r, count, on ? &with : &without, NULL);
+    }
+    r->engine->keep_past_fn(r->store, TABLE, 0);
+    r->engine->settle_fn(r->store);
+    record("recovery on: puts, time to without", "x",
+           ((double)with.sum_ns / (double)without.sum_ns), AT_MOST, 1.03);
+    record_info("recovery on: puts, p99.9", "us", latency_us(&with, 0.999));
+    record_info("recovery off: puts, p99.9", "us", latency_us(&without, 0.999));
+    latency_free(&with);
+    latency_free(&without);
+}
+
+/* 100,000 changes, and the table as it was after each quarter of them. */
+static void case_past_restore(struct run *r)
+{
+    const uint64_t changes = r->items < 100000 ? r->items : 100000;
+    struct engine_stat before, after;
+    uint64_t times[5];
+    double ms[5], raw = (double)changes * RAW_ITEM_BYTES;
+    current_case = "restore to a point in time";
+    r->engine->settle_fn(r->store);
+    quiesce(r);
+    r->engine->stat_fn(r->store, &before);
+    r->engine->keep_past_fn(r->store, TABLE, 1);
+    memcpy(r->marked, r->versions, r->items * sizeof *r->versions);
+    times[0] = time_between();
+    for (unsigned i = 1; i < 5; ++i) {
+        change_items(r, changes / 4, COMMIT_OS, NULL);
+        times[i] = time_between();
+    }
+    r->engine->settle_fn(r->store);
+    r->engine->stat_fn(r->store, &after);
+    for (unsigned i = 0; i < 5; ++i) {
+        uint64_t index = random_below(&r->random, r->items);
+        uint64_t start = now_ns();
+        r->engine->restore_past_fn(r->store, TABLE, times[i], "Restored");
+        (void)r->engine->get_fn(r->store, "Restored", (const uint8_t *)r->pairs[0].key);
+        ms[i] = (double)(now_ns() - start) / 1e6;
+        if (i == 0 || i == 4) {
+            get_checked(r, "Restored", index, i ? r->versions : r->marked);
+            scan_checked(r, "Restored", i ? r->versions : r->marked);
+        }
+        r->engine->delete_table_fn(r->store, "Restored");
+    }
+    record("restore to a time, all changes after it", "ms", ms[0], AT_MOST, 150);
+    record("restore to a time, within 100k changes", "ms", ms[2] > ms[3] ? ms[2] : ms[3], AT_MOST,
+           150);
+    record("restore to a time, after 100k changes", "ms", ms[4] > ms[1] ? ms[4] : ms[1], AT_MOST,
+           150);
+    record_info("recovery on: bytes in use added", "x raw",
+                ((double)after.used_bytes - (double)before.used_bytes) / raw);
+    r->engine->keep_past_fn(r->store, TABLE, 0);
+    r->engine->settle_fn(r->store);
+    r->engine->settle_fn(r->store);
+    r->engine->stat_fn(r->store, &after);
+    record_info("recovery off again: bytes in use added", "x raw",
+                ((double)after.used_bytes - (double)before.used_bytes) / raw);
+}
+
+/* ------ very many backups */
+
+static void case_many_backups(struct run *r)
+{
+    const unsigned count = r->quick ? 1000 : 10000, listed = r->quick ? 10000 : 100000;
+    struct latencies marker[2] = {{0}, {0}}, built[2] = {{0}, {0}}, gone[2] = {{0}, {0}};
+    struct latencies list = {0}, look = {0};
+    char(*ids)[ID_SIZE] = get_memory(listed * sizeof *ids);
+    struct engine_stat before, full, after;
+    current_case = "many backups";
+    r->engine->settle_fn(r->store);
+    r->engine->stat_fn(r->store, &before);
+    for (unsigned i = 0; i < count; ++i) {
+        struct latencies none = {0};
+        int part = i < 100 ? 0 : i >= count - 100 ? 1 : -1;
+        change_items(r, 100, COMMIT_OS, NULL);
+        uint64_t t0 = now_ns();
+        r->engine->marker_fn(r->store, TABLE, ids[i]);
+        uint64_t t1 = now_ns();
+        wait_backup(r, ids[i]);
+        latency_add(part < 0 ? &none : &marker[part], t1 - t0);
+        latency_add(part < 0 ? &none : &built[part], now_ns() - t1);
+        latency_free(&none);
+    }
+    r->engine->settle_fn(r->store);
+    r->engine->stat_fn(r->store, &full);
+    for (unsigned i = 0; i < count; ++i) {
+        int part = i < 100 ? 0 : i >= count - 100 ? 1 : -1;
+        uint64_t t0 = now_ns();
+        r->engine->delete_backup_fn(r->store, ids[i]);
+        if (part >= 0)
+            latency_add(&gone[part], now_ns() - t0);
+    }
+    r->engine->settle_fn(r->store);
+    r->engine->settle_fn(r->store);
+    r->engine->stat_fn(r->store, &after);
+    record("many backups: create, last 100 to first", "x",
+           latency_us(&marker[1], 0.5) / latency_us(&marker[0], 0.5), AT_MOST, 1.3);
+    record("many backups: build, last 100 to first", "x",
+           latency_us(&built[1], 0.5) / latency_us(&built[0], 0.5), AT_MOST, 1.3);
+    record("many backups: delete, last 100 to first", "x",
+           latency_us(&gone[1], 0.5) / latency_us(&gone[0], 0.5), AT_MOST, 1.3);
+    record_info("many backups: create", "us", latency_us(&marker[1], 0.5));
+    record_info("many backups: build", "us", latency_us(&built[1], 0.5));
+    record_info("many backups: delete", "us", latency_us(&gone[1], 0.5));
+    record_info("many backups: bytes in use added by each", "B",
+                ((double)full.used_bytes - (double)before.used_bytes) / count);
+    record("many backups: space after deleting all", "x before",
+           (double)after.used_bytes / (double)before.used_bytes, AT_MOST, 1.2);
+    for (unsigned i = 0; i < listed; ++i) /* nothing changed: available at once */
+        r->engine->marker_fn(r->store, TABLE, ids[i]);
+    r->engine->settle_fn(r->store);
+    for (unsigned i = 0; i < 200; ++i) {
+        const char *id = ids[random_below(&r->random, listed)];
+        uint64_t t0 = now_ns();
+        (void)r->engine->backup_done_fn(r->store, id);
+        uint64_t t1 = now_ns();
+        uint32_t page = r->engine->list_backups_fn(r->store, TABLE, id);
+        latency_add(&look, t1 - t0);
+        latency_add(&list, now_ns() - t1);
+        if (page > 100)
+            die("a page of backups is too long");
+    }
+    record_info("very many backups: describe one", "us", latency_us(&look, 0.5));
+    record_info("very many backups: list 100 of them", "us", latency_us(&list, 0.5));
+    for (unsigned i = 0; i < listed; ++i)
+        r->engine->delete_backup_fn(r->store, ids[i]);
+    r->engine->settle_fn(r->store);
+    for (unsigned i = 0; i < 2; ++i) {
+        latency_free(&marker[i]);
+        latency_free(&built[i]);
+        latency_free(&gone[i]);
+    }
+    latency_free(&list);
+    latency_free(&look);
+    free(ids);
+}
+
 /* ------ writing while a backup is built */
 
 struct poller {
@@ -1463,7 +1666,7 @@ static void *poller_main(void *ctx)
 {
     struct poller *p = ctx;
     while (!p->run->engine->backup_done_fn(p->run->store, p->id))
-        sleep_us(200);
+        sleep_us(1000);
     atomic_store(&p->done, 1);
     return NULL;
 }
@@ -1663,6 +1866,10 @@ static void run_file(struct run *r)
     case_overwrite_synced(r);
     if (r->items >= 100000)
         case_write_while_built(r);
+    case_past_writes(r);
+    case_past_restore(r);
+    if (r->items == 100000)
+        case_many_backups(r);
     finish_store(r, DEFAULT_BUDGET_BYTES);
     case_marker_synced(r);
     case_kill(r);

@@ -157,6 +157,32 @@ static const char *date_text(char out[40], uint64_t ms)
     return out;
 }
 
+/* Reads what date_text writes, or 2026-11-22T15:09:01.123Z, or a part of it from
+ * the left down to the day; or milliseconds since 1970. */
+static int parse_date(const char *text, uint64_t *out)
+{
+    static const int days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    int year, month, day, hour = 0, minute = 0, second = 0, ms = 0, fields, leaps;
+    char between = 'T';
+    if (strlen(text) > 10 && strspn(text, "0123456789") == strlen(text)) {
+        *out = (uint64_t)strtoull(text, NULL, 10);
+        return 1;
+    }
+    fields = sscanf(text, "%4d-%2d-%2d%c%2d:%2d:%2d.%3d", &year, &month, &day, &between, &hour,
+                    &minute, &second, &ms);
+    if (fields < 3 || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+        (between != 'T' && between != ' ') || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60 || ms < 0)
+        return 0;
+    leaps = year - (month < 3);
+    leaps = leaps / 4 - leaps / 100 + leaps / 400 - 477; /* since 1970 */
+    *out = (uint64_t)((int64_t)(year - 1970) * 365 + leaps + days[month - 1] + day - 1) *
+               86400000u +
+           (uint64_t)hour * 3600000u + (uint64_t)minute * 60000u + (uint64_t)second * 1000u +
+           (uint64_t)ms;
+    return 1;
+}
+
 static const char *type_name(dynb_type type)
 {
     static const char *const names[] = {"-",  "S",  "N",  "B", "BOOL", "NULL",
@@ -491,6 +517,9 @@ static int run_describe(shell *s, arguments *a)
         printf("restored      %s\n", date_text(date, d.restored_at_ms));
         printf("  from        %s\n", d.restore_source_backup_arn);
     }
+    if (d.recovery_period_days)
+        printf("recovery      %u days (\"pitr\" shows the window)\n",
+               (unsigned)d.recovery_period_days);
     if (dynb_list_tags_of_resource(s->db, d.table_arn, &tags, &tag_count, &s->other_result,
                                    &s->err))
         return failed(s);
@@ -1504,13 +1533,21 @@ static int run_backup(shell *s, arguments *a)
 
 static int run_backups(shell *s, arguments *a)
 {
+    static const char *const types[] = {"user", "system", "aws_backup", "all"};
+    char **type = take_option(a, "--type", 1);
     dynb_list_backups_input input;
     dynb_backup_list list;
     int rc = check_words(s, a);
     if (rc)
         return rc;
     memset(&input, 0, sizeof input);
-    input.type = DYNB_LIST_ALL;
+    for (input.type = 0; type && input.type <= DYNB_LIST_ALL; ++input.type)
+        if (!strcmp(type[0], types[input.type]))
+            break;
+    if (!type)
+        input.type = DYNB_LIST_ALL;
+    if (input.type > DYNB_LIST_ALL)
+        return misused(s, "--type is user, system or all, not \"%s\"", type[0]);
     input.table = a->count ? a->words[0] : NULL;
     print_backup_head();
     do {
@@ -1553,12 +1590,117 @@ static int run_delete_backup(shell *s, arguments *a)
     return DONE;
 }
 
+/* restore --at TIME|latest TABLE NEWTABLE */
+static int restore_to_time(shell *s, arguments *a, const char *time)
+{
+    dynb_restore_to_time_input input;
+    dynb_table_description d;
+    char number[32], date[40];
+    memset(&input, 0, sizeof input);
+    if (strncmp(a->words[0], "arn:", 4))
+        input.source_table_name = a->words[0];
+    else
+        input.source_table_arn = a->words[0];
+    input.target_table_name = a->words[1];
+    input.use_latest_time = !strcmp(time, "latest");
+    input.use_restore_time = !input.use_latest_time;
+    if (input.use_restore_time && !parse_date(time, &input.restore_time_ms))
+        return misused(s, "--at needs a time such as 2026-11-22T15:09:01.123, or latest, not "
+                          "\"%s\"",
+                       time);
+    if (dynb_restore_table_to_point_in_time(s->db, &input, &d, &s->result, &s->err))
+        return failed(s);
+    printf("restored %s as of %s into ", a->words[0], date_text(date, d.restored_at_ms));
+    if (dynb_describe_table(s->db, a->words[1], &d, &s->result, &s->err))
+        return failed(s);
+    printf("%s: %s items\n", d.table_name, grouped(number, d.item_count));
+    return DONE;
+}
+
+/* pitr TABLE [on [DAYS] | off] */
+static int run_pitr(shell *s, arguments *a)
+{
+    dynb_update_continuous_backups_input input;
+    dynb_continuous_backups about;
+    char date[40];
+    uint64_t days = 0;
+    int rc = check_words(s, a);
+    if (rc)
+        return rc;
+    memset(&input, 0, sizeof input);
+    input.table = a->words[0];
+    if (a->count > 1) {
+        input.point_in_time_recovery = !strcmp(a->words[1], "on");
+        if (!input.point_in_time_recovery && strcmp(a->words[1], "off"))
+            return misused(s, "it is on or off, not \"%s\"", a->words[1]);
+        input.choose_period = a->count > 2;
+        if (input.choose_period && !parse_number(a->words[2], INT32_MAX, &days))
+            return misused(s, "DAYS is a number, not \"%s\"", a->words[2]);
+        input.recovery_period_days = (int32_t)days;
+        if (dynb_update_continuous_backups(s->db, &input, &about, &s->err))
+            return failed(s);
+    } else if (dynb_describe_continuous_backups(s->db, a->words[0], &about, &s->err)) {
+        return failed(s);
+    }
+    printf("recovery      %s\n", about.recovery_is_enabled ? "ENABLED" : "DISABLED");
+    if (!about.recovery_is_enabled)
+        return DONE;
+    printf("period        %u days\n", (unsigned)about.recovery_period_days);
+    printf("earliest      %s\n", date_text(date, about.earliest_restorable_ms));
+    printf("latest        %s\n", date_text(date, about.latest_restorable_ms));
+    return DONE;
+}
+
+/* Takes an option with a number. Nonzero: it is wrong. */
+static int take_count(shell *s, arguments *a, const char *name, uint64_t max, uint64_t *out)
+{
+    char **value = take_option(a, name, 1);
+    *out = 0;
+    if (value && !parse_number(value[0], max, out))
+        return misused(s, "%s needs a number, not \"%s\"", name, value[0]);
+    return DONE;
+}
+
+static int run_retention(shell *s, arguments *a)
+{
+    dynb_backup_retention rule;
+    uint64_t last, hourly, daily, days;
+    int none = take_option(a, "--none", 0) != NULL, words = a->count, rc;
+    if ((rc = take_count(s, a, "--keep-last", UINT32_MAX - 1, &last)) != DONE ||
+        (rc = take_count(s, a, "--keep-hourly", UINT32_MAX - 1, &hourly)) != DONE ||
+        (rc = take_count(s, a, "--keep-daily", UINT32_MAX - 1, &daily)) != DONE ||
+        (rc = take_count(s, a, "--max-days", 1000000, &days)) != DONE ||
+        (rc = check_words(s, a)) != DONE)
+        return rc;
+    memset(&rule, 0, sizeof rule);
+    rule.keep_last = (uint32_t)last;
+    rule.keep_hourly = (uint32_t)hourly;
+    rule.keep_daily = (uint32_t)daily;
+    rule.max_age_ms = days * 86400000u;
+    if ((none || words != a->count) &&
+        dynb_update_backup_retention(s->db, a->words[0], &rule, &s->err))
+        return failed(s);
+    if (dynb_describe_backup_retention(s->db, a->words[0], &rule, &s->err))
+        return failed(s);
+    if (!rule.keep_last && !rule.keep_hourly && !rule.keep_daily && !rule.max_age_ms) {
+        printf("all backups are kept\n");
+        return DONE;
+    }
+    printf("keep last     %u\nkeep hourly   %u\nkeep daily    %u\n", (unsigned)rule.keep_last,
+           (unsigned)rule.keep_hourly, (unsigned)rule.keep_daily);
+    printf("max age       %" PRIu64 " days (0: no limit)\n", rule.max_age_ms / 86400000u);
+    return DONE;
+}
+
 static int run_restore(shell *s, arguments *a)
 {
     char arn[DYNB_ARN_MAX + 1], number[32];
+    char **at = take_option(a, "--at", 1);
     dynb_restore_input input;
     dynb_table_description d;
     int rc = check_words(s, a);
+    if (rc == DONE && at)
+        return restore_to_time(s, a, at[0]);
     if (rc || (rc = resolve_backup(s, a->words[0], NULL, arn)) != DONE)
         return rc;
     input.target_table_name = a->words[1];
@@ -2574,14 +2716,27 @@ static const command commands[] = {
      "Several tables, parted by commas, are backed up at one marker. Prints the\n"
      "backups' ARNs. The backup is exact and safe once it has an ARN; --no-wait leaves\n"
      "its building to later commands or to work.\n"},
-    {"backups", READS, 0, 1, run_backups, "[TABLE]", "list the backups", ""},
+    {"backups", READS, 0, 1, run_backups, "[TABLE] [--type user|system|all]",
+     "list the backups",
+     "A system backup is what stays, for 35 days, of a deleted table with pitr on.\n"},
     {"describe-backup", READS, 1, 1, run_describe_backup, "BACKUP", "show a backup",
      "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
     {"delete-backup", WRITES, 1, 1, run_delete_backup, "BACKUP", "delete a backup",
      "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
-    {"restore", WRITES, 2, 2, run_restore, "BACKUP NEWTABLE", "make a new table of a backup",
+    {"restore", WRITES, 2, 2, run_restore, "BACKUP NEWTABLE | --at TIME|latest TABLE NEWTABLE",
+     "make a new table of a backup, or of a table's past",
      "Nothing is copied, so it takes no time; both live on independently.\n"
-     "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"},
+     "BACKUP is an ARN, or a name, an id or the start of an id that only one has.\n"
+     "With --at it is TABLE as it was then; see pitr. TIME is UTC to the millisecond,\n"
+     "2026-11-22T15:09:01.123, or milliseconds since 1970.\n"},
+    {"pitr", WRITES, 1, 3, run_pitr, "TABLE [on [DAYS] | off]",
+     "point-in-time recovery: show, switch on or off",
+     "With recovery on, any millisecond of the last 1 to 35 DAYS can be restored.\n"},
+    {"retention", WRITES, 1, 1, run_retention,
+     "TABLE [--keep-last N] [--keep-hourly N] [--keep-daily N] [--max-days N] [--none]",
+     "which backups of a table stay",
+     "A backup stays if one of the counts wants it, and it is not older than that many\n"
+     "days; the newest always stays. Others are deleted by later commands or by work.\n"},
     {"diff", READS, 2, 2, run_diff, "TABLE|BACKUP TABLE|BACKUP [--limit N]",
      "show what changed from the first to the second",
      "In order of the keys: a line with - is as the first has it, one with + as the\n"

@@ -393,6 +393,34 @@ run_list <<'LIST'
   ~ dynb: set: --stream cannot be "sideways"
 0 facts.dynb drop Moons
   = dropped Moons; its backups stay
+
+# The past of a table.
+0 facts.dynb pitr Planets
+  = recovery      DISABLED
+1 facts.dynb restore --at latest Planets Planets-then
+  ! dynb: PointInTimeRecoveryUnavailableException: Point in time recovery is not enabled for table 'Planets'
+0 facts.dynb pitr Planets on 7
+  ~ period        7 days
+1 facts.dynb pitr Planets on 36
+  ~ dynb: ValidationException: 1 validation error detected: Value '36'
+2 facts.dynb pitr Planets perhaps
+  ~ dynb: pitr: it is on or off, not "perhaps"
+1 facts.dynb restore --at 2020-02-29T12:00:00.5 Planets Planets-then
+  ~ dynb: InvalidRestoreTimeException: RestoreDateTime '2020-02-29T12:00:00Z' must be within
+2 facts.dynb restore --at noon Planets Planets-then
+  ~ dynb: restore: --at needs a time such as
+0 facts.dynb restore --at latest Planets Planets-then
+  ~ into Planets-then: 8 items
+0 facts.dynb retention Planets --keep-hourly 24 --keep-daily 30
+  ~ keep daily    30
+0 facts.dynb retention Planets --none
+  = all backups are kept
+0 facts.dynb drop Planets-then
+  = dropped Planets-then; its backups stay
+0 facts.dynb drop Planets
+  = dropped Planets; its backups stay
+0 facts.dynb backups --type system
+  ~ Planets$DeletedTableBackup
 0 facts.dynb tables
   ~ Elements-then                     118
 

@@ -439,6 +439,10 @@ if [ "${1:-}" = --all ]; then
     check 'warnings, clang++ -Weverything' everything -x c++ -std=c++11 -DDYNBACKUP_PTHREADS
     check 'warnings, tcc' with_tcc
     check 'warnings, 32 bits' compile i686-linux-gnu-gcc c99 -O2
+    check 'warnings, Windows' compile x86_64-w64-mingw32-gcc c99 -O2
+    check 'warnings, Windows, threads' compile x86_64-w64-mingw32-gcc-posix c11 -O2 \
+        -DDYNBACKUP_PTHREADS
+    check 'warnings, Windows, C++' compile clang++ c++11 -O1 --target=x86_64-w64-mingw32
     check 'no file device' compile "$cc" c99 -DDYNBACKUP_NO_FILE
     check 'no malloc' compile "$cc" c99 -DDYNBACKUP_NO_MALLOC
     check 'freestanding, -Os' freestanding -Os

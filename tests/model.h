@@ -620,6 +620,49 @@ static inline dynb_rc model_store_digest(dynb *db, uint64_t *digest)
     return rc;
 }
 
+/* ------------------------------------------------------------- the past -- */
+
+/* A table's states, one after each write, with the time of the write. */
+typedef struct model_past {
+    model_table **states; /* [0]: when recovery was switched on */
+    uint64_t *times_ms;
+    uint32_t count, capacity;
+} model_past;
+
+static inline void model_remember(model_past *past, const model_table *table, uint64_t time_ms)
+{
+    if (past->count == past->capacity) {
+        past->capacity = past->capacity ? past->capacity * 2 : 64;
+        past->states = (model_table **)fault_memory(past->states,
+                                                    past->capacity * sizeof *past->states);
+        past->times_ms = (uint64_t *)fault_memory(past->times_ms,
+                                                  past->capacity * sizeof *past->times_ms);
+    }
+    past->states[past->count] = model_table_copy(table);
+    past->times_ms[past->count++] = time_ms;
+}
+
+/* The state at a time: after the last write whose time is not after it. Of the
+ * first `limit` writes only. */
+static inline const model_table *model_state_at(const model_past *past, uint32_t limit,
+                                                uint64_t time_ms)
+{
+    uint32_t i = limit < past->count ? limit : past->count;
+    while (i > 1 && past->times_ms[i - 1] > time_ms)
+        --i;
+    return past->states[i - 1];
+}
+
+static inline void model_past_free(model_past *past)
+{
+    uint32_t i;
+    for (i = 0; i < past->count; ++i)
+        model_table_free(past->states[i]);
+    free(past->states);
+    free(past->times_ms);
+    memset(past, 0, sizeof *past);
+}
+
 /* --------------------------------------------------------- comparison -- */
 
 /* What an item looks like in a report. */

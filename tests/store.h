@@ -1,5 +1,6 @@
-/* store.h - what the unit tests of sections 22 to 26 share: a small store that
- * works only when told to, and ways to look and to change things inside it.
+/* store.h - what the unit tests of sections 22 to 26 share: a small store (as in
+ * kit_store.h) that works only when told to, and ways to look and to change things
+ * inside it.
  *
  * Sums can be switched off (sums_are_off), so that a node changed on the device
  * is read as if it had been written so. */
@@ -12,63 +13,15 @@ static int sums_are_off;
 #define DYNBACKUP_KEEP_MACROS
 #include "../dynbackup.h"
 
-#include "check.h"
-#include "fault.h"
-#include "kit.h"
-
-typedef struct store {
-    dynb *db;
-    fault_device device;
-    fault_allocator memory;
-    kit_clock clock;
-    check_random ids;
-    dynb_device callbacks;
-    dynb_config config;
-    dynb_result result;
-} store;
+#include "kit_store.h"
 
 /* A store on an empty device, not open yet; small, and nothing works by itself. */
 static inline void store_begin(store *s)
 {
-    memset(s, 0, sizeof *s);
-    s->clock.now_ms = 1700000000000u;
-    s->clock.step_ms = 1;
-    s->ids.state = 7;
-    s->config.allocator = fault_allocator_of(&s->memory);
-    s->config.device = &s->callbacks;
-    s->config.clock_fn = kit_clock_now;
-    s->config.clock_ctx = &s->clock;
-    s->config.random_fn = kit_random64;
-    s->config.random_ctx = &s->ids;
-    s->config.create_backup_per_second = DYNB_UNLIMITED;
+    store_init(s);
     s->config.page_size_bytes = 512;
     s->config.memory_bytes = 1 << 20;
     s->config.manual_work = 1;
-}
-
-static inline dynb_rc store_try(store *s)
-{
-    if (!s->device.current)
-        fault_start(&s->device, NULL, 0, 0);
-    s->callbacks = fault_device_of(&s->device);
-    return dynb_open(&s->db, NULL, &s->config, &kit_err);
-}
-
-static inline void store_open(store *s)
-{
-    MUST(store_try(s));
-}
-
-static inline void store_close(store *s)
-{
-    MUST(dynb_close(s->db, &kit_err));
-    s->db = NULL;
-}
-
-static inline void store_reopen(store *s)
-{
-    store_close(s);
-    store_open(s);
 }
 
 /* A power cut that loses nothing, then recovery. */
@@ -82,11 +35,7 @@ static inline void store_end(store *s)
 {
     if (s->db)
         (void)dynb_close(s->db, &kit_err);
-    dynb_result_free(&s->result);
-    CHECK_INT(s->memory.live_count, 0);
-    CHECK_INT(s->memory.broken_count, 0);
-    CHECK_INT(s->device.broken_promise_count, 0);
-    fault_free(&s->device);
+    store_free(s);
 }
 
 /* count items, whose Ids are `prefix` and a number, with v and padding. */

@@ -9,62 +9,18 @@
 #define DYNBACKUP_IMPLEMENTATION
 #include "../dynbackup.h"
 
-#include "fault.h"
-#include "kit.h"
+#include "kit_store.h"
 
 #define ARN "arn:aws:dynamodb:us-east-1:123456789012:table/"
 #define ID "/backup/01700000000000-0123abcd"
 
-/* A store in memory that the test can open again. */
-typedef struct store {
-    dynb *db;
-    fault_device device;
-    fault_allocator memory;
-    kit_clock clock;
-    check_random ids;
-    dynb_device callbacks;
-    dynb_config config;
-    dynb_result result;
-} store;
-
-static void store_begin(store *s)
-{
-    memset(s, 0, sizeof *s);
-    s->clock.now_ms = 1700000000000u;
-    s->clock.step_ms = 1;
-    s->ids.state = 5;
-    s->config.allocator = fault_allocator_of(&s->memory);
-    s->config.device = &s->callbacks;
-    s->config.clock_fn = kit_clock_now;
-    s->config.clock_ctx = &s->clock;
-    s->config.random_fn = kit_random64;
-    s->config.random_ctx = &s->ids;
-    s->config.create_backup_per_second = DYNB_UNLIMITED;
-}
-
-static void store_open(store *s)
-{
-    if (!s->device.current)
-        fault_start(&s->device, NULL, 0, 0);
-    s->callbacks = fault_device_of(&s->device);
-    MUST(dynb_open(&s->db, NULL, &s->config, &kit_err));
-}
-
-static void store_reopen(store *s)
-{
-    MUST(dynb_close(s->db, &kit_err));
-    store_open(s);
-}
-
+/* Every test ends so: the store is sound, and nothing of it is left. */
 static void store_end(store *s)
 {
     EXPECT(dynb_check(s->db, NULL, NULL, NULL, &kit_err), DYNB_OK);
     EXPECT(dynb_scrub(s->db, &kit_err), DYNB_OK);
-    MUST(dynb_close(s->db, &kit_err));
-    dynb_result_free(&s->result);
-    CHECK(s->memory.live_count == 0 && s->memory.broken_count == 0);
-    CHECK(s->device.broken_promise_count == 0);
-    fault_free(&s->device);
+    store_close(s);
+    store_free(s);
 }
 
 /* Backs a table up; its ARN goes to arn. */
@@ -217,7 +173,7 @@ static void test_one_lsn(uint64_t seed, uint32_t page_size_bytes, uint64_t memor
     check_random random;
     bank b;
     uint32_t count = 0, i, steps = (uint32_t)check_scaled(1200);
-    store_begin(&s);
+    store_init(&s);
     s.config.page_size_bytes = page_size_bytes;
     s.config.memory_bytes = memory_bytes;
     s.config.manual_work = manual_work;
@@ -269,7 +225,7 @@ static void test_life(void)
     char arn[DYNB_ARN_MAX + 1], same[DYNB_ARN_MAX + 1], id[64];
     uint64_t created;
     int pending = 1;
-    store_begin(&s);
+    store_init(&s);
     s.config.manual_work = 1;
     store_open(&s);
     MUST(kit_create_table(s.db, "Orders", NULL));
@@ -341,7 +297,7 @@ static void test_deleted_table(void)
     dynb_list_backups_input list;
     dynb_backup_list found;
     char before[DYNB_ARN_MAX + 1], during[DYNB_ARN_MAX + 1], after[DYNB_ARN_MAX + 1], id[64];
-    store_begin(&s);
+    store_init(&s);
     s.config.manual_work = 1;
     store_open(&s);
     MUST(kit_create_table(s.db, "Short", "n"));
@@ -400,7 +356,7 @@ static void test_arns(void)
     dynb_backup_description about;
     dynb_table_description table;
     const char *id;
-    store_begin(&s);
+    store_init(&s);
     s.clock.now_ms = 1489602797000u;
     s.config.account_id = "000000000042";
     s.config.region = "eu-central-1";
@@ -502,7 +458,7 @@ static void test_list(void)
     listing wanted;
     char arn[DYNB_ARN_MAX + 1];
     uint32_t limit;
-    store_begin(&s);
+    store_init(&s);
     store_open(&s);
     make_list(&s, arns);
     memset(&wanted, 0, sizeof wanted);
@@ -691,7 +647,7 @@ static void test_errors(void)
     char arn[DYNB_ARN_MAX + 1];
     dynb_backup_description about;
     dynb_tag tag;
-    store_begin(&s);
+    store_init(&s);
     store_open(&s);
     MUST(kit_create_table(s.db, "Orders", NULL));
     MUST(back_up(&s, "Orders", "good", arn));
@@ -755,7 +711,7 @@ static void test_settings(void)
     uint32_t tag_count;
     char arn[DYNB_ARN_MAX + 1], id[64];
     uint64_t created;
-    store_begin(&s);
+    store_init(&s);
     store_open(&s);
     make_settings(&s);
     MUST(dynb_describe_table(s.db, "Rich", &table, &s.result, &kit_err));
@@ -811,7 +767,7 @@ static void test_on_demand(void)
     dynb_table_description table;
     dynb_backup_description about;
     char arn[DYNB_ARN_MAX + 1];
-    store_begin(&s);
+    store_init(&s);
     store_open(&s);
     memset(&input, 0, sizeof input);
     input.table_name = "Demand";
@@ -854,7 +810,7 @@ static void test_throttle(void)
 {
     static store s;
     uint32_t i;
-    store_begin(&s);
+    store_init(&s);
     s.config.create_backup_per_second = 0; /* AWS's 50 */
     store_open(&s);
     MUST(kit_create_table(s.db, "Orders", NULL));
@@ -920,7 +876,7 @@ static void test_space(void)
     uint64_t start, full, end, device_bytes;
     uint32_t i, round;
     char name[32];
-    store_begin(&s);
+    store_init(&s);
     s.config.page_size_bytes = 512;
     s.config.memory_bytes = 256 * 1024;
     s.config.log_segment_bytes = 8192;
@@ -1003,7 +959,7 @@ static void test_full_device(uint32_t kibibytes)
     static store s;
     char arns[4][DYNB_ARN_MAX + 1];
     uint32_t first, second, third, i;
-    store_begin(&s);
+    store_init(&s);
     s.config.page_size_bytes = 512;
     s.config.memory_bytes = 128 * 1024;
     s.config.log_segment_bytes = 8192;

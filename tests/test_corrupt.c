@@ -404,6 +404,8 @@ static void run_setting(const setting *set, uint64_t seed)
     c.harmless = 0;
     c.damage = ONE_RECORD;
     flip_bits(&c, &random);
+    if (set->crash < 2 && set->durability == DYNB_SYNCED)
+        CHECK_INT(c.undecidable, 0); /* one bit of what was synced is never just lost */
     c.damage = THE_REST;
     truncate_everywhere(&c);
     c.damage = ONE_SECTOR;

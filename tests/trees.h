@@ -254,6 +254,8 @@ typedef struct world {
     int write_failed;
 } world;
 
+static const dynbi_root no_tree;
+
 static inline void world_open(world *w, uint32_t page_bytes, uint32_t node_bytes,
                               uint64_t cache_bytes, uint64_t map_bytes)
 {
@@ -275,16 +277,49 @@ static inline void world_open(world *w, uint32_t page_bytes, uint32_t node_bytes
     dynbi_reader_limit(&w->reader, w->next_page);
 }
 
-static inline void world_close(world *w)
+static inline void world_lends_nothing(const world *w)
 {
     uint32_t i;
     for (i = 0; i < w->reader.set_count * DYNBI_WAYS; ++i)
         CHECK(w->reader.ways[i].pin_count == 0);
+}
+
+/* No node is lent, and `live` allocations remain when the reader gives up what it
+ * can. */
+static inline void world_holds(world *w, uint64_t live)
+{
+    world_lends_nothing(w);
+    dynbi_reader_trim(&w->reader);
+    CHECK_INT(w->memory.live_count, live);
+}
+
+static inline void world_close(world *w)
+{
+    world_lends_nothing(w);
     dynbi_reader_free(&w->reader);
     CHECK_INT(w->memory.live_count, 0);
     CHECK_INT(w->memory.broken_count, 0);
     CHECK_INT(w->device.broken_promise_count, 0);
     fault_free(&w->device);
+}
+
+/* Nonzero: what was found for a key is the item, or that there is none (NULL). The
+ * leaf is given back; for what was found in memory that is harmless. */
+static inline int world_found(world *w, dynbi_found *found, const uint8_t *key,
+                              uint32_t key_size, const item *one)
+{
+    dynbi_change change;
+    int same = found->is_there == (one != NULL);
+    if (found->is_there) {
+        change.key = key;
+        change.key_size = key_size;
+        change.value = found->value;
+        change.value_size = found->value_size;
+        change.is_tombstone = found->is_tombstone;
+        same = same && item_is(one, &change);
+        dynbi_node_close(&w->reader, &found->leaf);
+    }
+    return same;
 }
 
 static inline uint32_t world_allocate(void *ctx, uint32_t page_count)

@@ -117,6 +117,60 @@ static void test_no_early_end(void)
     }
 }
 
+/* Each allocation of an early end fails once: then nothing is published, and what
+ * was folded is folded again later. */
+static void test_early_end_memory(void)
+{
+    uint32_t n, lacked_list_count = 0;
+    int is_over = 0;
+    for (n = 1; !is_over && n < 100; ++n) {
+        store s;
+        dynb_rc rc = DYNB_OK;
+        dynbi_job *job;
+        make_runs(&s);
+        job = start_tidy(&s);
+        leave_headroom(&s);
+        s.memory.call_count = s.memory.failed_count = 0;
+        s.memory.fail_at = n;
+        while (job->kind && rc == DYNB_OK)
+            rc = dynbi_job_step(s.db->worker, job, 4096, &kit_err);
+        s.memory.fail_at = 0;
+        is_over = s.memory.failed_count == 0;
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+        lacked_list_count +=
+            rc != DYNB_OK && strcmp(kit_err.message, "no memory for a list of runs") == 0;
+        CHECK_INT(job->kind, DYNBI_JOB_NONE);
+        CHECK_INT(run_count(&s, "Table"), 2);
+        CHECK_INT(table_of(&s, "Table")->sets[0].run[0].is_counted, 0);
+        s.db->disk.device.resize_fn = fault_resize_device;
+        s.db->worker->tidy_lacked = 0;
+        check_runs(&s);
+        CHECK_INT(run_count(&s, "Table"), 1);
+        store_end(&s);
+    }
+    CHECK_INT(is_over, 1);
+    CHECK(lacked_list_count > 0);
+}
+
+/* A read that lacks memory has nothing folded that waits: but fewer runs need
+ * less. */
+static void test_relief_by_fewer_runs(void)
+{
+    store s;
+    int has_worked = 1;
+    make_runs(&s);
+    s.db->wants_space = 1; /* a checkpoint, so that no changes are left in memory */
+    while (has_worked)
+        MUST(dynbi_worker_step(s.db, 1 << 20, 0, &has_worked, &kit_err));
+    CHECK_INT(s.db->log.tail.lsn, s.db->checkpoint_lsn);
+    CHECK_INT(run_count(&s, "Table"), 2);
+    CHECK_INT(dynbi_worker_relieve(s.db, DYNB_NO_MEMORY), 1);
+    CHECK_INT(run_count(&s, "Table"), 1);
+    CHECK_INT(dynbi_worker_relieve(s.db, DYNB_NO_MEMORY), 0); /* that was all */
+    check_runs(&s);
+    store_end(&s);
+}
+
 /* The table is deleted, or gets other runs, while its runs are folded. */
 static void test_overtaken(void)
 {
@@ -258,6 +312,18 @@ static void test_damage(void)
     EXPECT_ABOUT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_CORRUPT,
                  "problems were found");
     EXPECT(dynb_scrub(s.db, &kit_err), DYNB_CORRUPT);
+    store_end(&s);
+
+    make_runs(&s); /* so does a fold under way */
+    table = table_of(&s, "Table");
+    MUST(dynbi_tidy_start(&s.db->worker->job[1], table, 0, 2, &kit_err));
+    damage_page(&s, first_leaf(&s, table->sets[0].run[1].root));
+    for (i = 0, rc = DYNB_OK; i < 100 && rc == DYNB_OK; ++i)
+        rc = dynbi_job_step(s.db->worker, &s.db->worker->job[1], 4096, &kit_err);
+    CHECK_INT(rc, DYNB_CORRUPT);
+    CHECK_INT(table->is_damaged, 1);
+    CHECK_INT(s.db->worker->job[1].kind, DYNBI_JOB_NONE);
+    CHECK_INT(run_count(&s, "Table"), 2);
     store_end(&s);
 
     make_runs(&s); /* counting a table's run meets it */
@@ -665,6 +731,8 @@ int main(void)
 {
     test_early_end();
     test_no_early_end();
+    test_early_end_memory();
+    test_relief_by_fewer_runs();
     test_overtaken();
     test_delete_while_working();
     test_damage();

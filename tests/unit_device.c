@@ -26,6 +26,7 @@ typedef enum call {
     CALL_CUT,
     CALL_STAT,
     CALL_MAP,
+    CALL_LOCK,
     CALL_COUNT
 } call;
 
@@ -108,12 +109,18 @@ static void *planned_mmap(void *at, size_t size, int protection, int flags, int 
     return plan_fails(CALL_MAP) ? MAP_FAILED : mmap(at, size, protection, flags, fd, pos);
 }
 
+static int planned_flock(int fd, int operation)
+{
+    return plan_fails(CALL_LOCK) ? -1 : flock(fd, operation);
+}
+
 #define pread planned_pread
 #define pwrite planned_pwrite
 #define posix_fallocate planned_fallocate
 #define ftruncate planned_ftruncate
 #define fstat planned_fstat
 #define mmap planned_mmap
+#define flock planned_flock
 #endif
 
 #define DYNBACKUP_IMPLEMENTATION
@@ -127,6 +134,7 @@ static void *planned_mmap(void *at, size_t size, int protection, int flags, int 
 #undef ftruncate
 #undef fstat
 #undef mmap
+#undef flock
 #endif
 
 #include "check.h"
@@ -220,6 +228,14 @@ static void test_ram_growth(check_random *random)
     CHECK(device.map_fn(device.ctx, 0, 1) == first); /* it never moved */
     CHECK(device.map_fn(device.ctx, 65536 - 8, 8) == first + 65536 - 8);
     CHECK(device.map_fn(device.ctx, 65536 - 8, 9) == NULL); /* across two blocks */
+    CHECK(device.write_map_fn(device.ctx, 65536 - 8, 9) == NULL);
+    {
+        uint8_t *taken = (uint8_t *)device.write_map_fn(device.ctx, 100, 9);
+        CHECK(taken == first + 100);
+        memcpy(taken, "stored to", 9);
+        CHECK_INT(device.read_fn(device.ctx, 100, bytes, 9), DYNB_OK);
+        CHECK(memcmp(bytes, "stored to", 9) == 0);
+    }
     CHECK_INT(device.resize_fn(device.ctx, 5), DYNB_OK);    /* never shrinks */
     CHECK_INT(size_of(&device), size);
     CHECK_INT(device.sync_fn(device.ctx), DYNB_OK);
@@ -754,6 +770,11 @@ static void test_file_opening(void)
     plans[CALL_STAT].error = EIO;
     check_refused("a", 0, DYNB_IO_FAILED, "not an ordinary file");
     memset(plans, 0, sizeof plans);
+    plans[CALL_LOCK].error = ENOLCK; /* not locked by another, but not to be locked */
+    snprintf(text, sizeof text, "(system error %d)", ENOLCK);
+    check_refused("a", 0, DYNB_IO_FAILED, text);
+    check_refused("a", 1, DYNB_IO_FAILED, "cannot lock the file");
+    memset(plans, 0, sizeof plans);
     if (open_file(&third, "a", 0)) /* nothing kept the lock */
         third.close_fn(third.ctx);
     CHECK(unlink(path_of("a")) == 0);
@@ -931,9 +952,59 @@ static void test_file_windows(void)
     CHECK(unlink(path_of("a")) == 0);
 }
 
+#if defined(__linux__)
+/* Memory to store to: what is stored there is written. */
+static void test_file_stores(void)
+{
+    static uint8_t bytes[9000];
+    struct stat before, after;
+    dynb_device device;
+    uint8_t *lent;
+    if (!open_file(&device, "a", 0))
+        return;
+    CHECK(truncate(path_of("a"), 400000) == 0); /* nothing but a hole */
+    CHECK(stat(path_of("a"), &before) == 0);
+    lent = (uint8_t *)device.write_map_fn(device.ctx, 70000, sizeof bytes);
+    CHECK(stat(path_of("a"), &after) == 0 && after.st_blocks > before.st_blocks);
+    CHECK(lent != NULL && is_zero(lent, sizeof bytes));
+    fill(bytes, 70000, sizeof bytes, 3);
+    CHECK_INT(device.write_fn(device.ctx, 70000, bytes, 5000), DYNB_OK);
+    CHECK(memcmp(lent, bytes, 5000) == 0); /* what is written is there */
+    memcpy(lent + 5000, bytes + 5000, sizeof bytes - 5000);
+    memset(bytes, 0, sizeof bytes);
+    CHECK_INT(device.read_fn(device.ctx, 70000, bytes, sizeof bytes), DYNB_OK);
+    CHECK(is_filled(bytes, 70000, sizeof bytes, 3)); /* what is stored is written */
+    CHECK_INT(device.sync_fn(device.ctx), DYNB_OK);
+    lent = (uint8_t *)device.write_map_fn(device.ctx, 200000, 200000); /* instead of the first */
+    CHECK(lent != NULL);
+    lent[199999] = 7;
+    CHECK(device.write_map_fn(device.ctx, 200000, 200001) == NULL); /* past the end */
+    CHECK(device.write_map_fn(device.ctx, UINT64_MAX, 1) == NULL);
+    CHECK(device.write_map_fn(device.ctx, 0, SIZE_MAX) == NULL);
+    plans[CALL_TAKE].error = ENOSPC; /* a full disk is met here, not while storing */
+    CHECK(device.write_map_fn(device.ctx, 0, 512) == NULL);
+    memset(plans, 0, sizeof plans);
+    plans[CALL_MAP].error = ENOMEM;
+    CHECK(device.write_map_fn(device.ctx, 0, 512) == NULL);
+    memset(plans, 0, sizeof plans);
+    plans[CALL_STAT].error = EIO;
+    CHECK(device.write_map_fn(device.ctx, 0, 512) == NULL);
+    memset(plans, 0, sizeof plans);
+    device.close_fn(device.ctx);
+    CHECK(open_file(&device, "a", 1) && device.write_map_fn == NULL);
+    CHECK_INT(device.read_fn(device.ctx, 399999, bytes, 1), DYNB_OK);
+    CHECK_INT(bytes[0], 7);
+    device.close_fn(device.ctx);
+    CHECK(unlink(path_of("a")) == 0);
+}
+#endif
+
 static void test_files(void)
 {
     make_directory();
+#if defined(__linux__)
+    test_file_stores();
+#endif
     test_file_opening();
     test_file_moving();
     test_file_resize();

@@ -726,6 +726,11 @@ static void test_pool(void)
     dynbi_generation_free(b.generation);
     b.generation = NULL;
     CHECK_INT(b.pool.free_bytes, 4096);
+    calls = b.memory.call_count;
+    CHECK(dynbi_pool_take(&b.pool, (size_t)-1) == NULL); /* more than there are addresses */
+    CHECK(dynbi_pool_take(&b.pool, (size_t)-1 - DYNBI_CHUNK_HEADER - 7u) == NULL);
+    CHECK_INT(b.memory.call_count, calls);
+    CHECK_INT(b.pool.free_bytes, 4096);
     dynbi_pool_trim(&b.pool);
     CHECK_INT(b.memory.held_bytes, 0);
     dynbi_generation_free(NULL);

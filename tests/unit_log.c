@@ -163,7 +163,8 @@ static dynb_rc append_frame(world *w, uint32_t kind, uint32_t payload_size, int 
         dynbi_store32(w->frame.bytes + DYNBI_FRAME_HEAD_BYTES, w->log.tail.epoch);
     w->frame.used_bytes = DYNBI_FRAME_HEAD_BYTES + payload_size;
     w->log.tail.time_ms += w->entry_count % 3;
-    rc = dynbi_log_append(&w->log, &w->frame, kind, w->entry_count % 2, is_buffered, err);
+    rc = dynbi_log_append(&w->log, &w->frame, kind, w->entry_count % 2,
+                          is_buffered ? DYNB_BUFFERED : DYNB_TO_OS, err);
     if (rc == DYNB_OK)
         note_entry(w, kind, payload_size, &before, durable_lsn);
     else
@@ -403,6 +404,59 @@ static uint64_t disk_pos_of(world *w, uint64_t pos)
     return disk_pos;
 }
 
+/* ------------------------------------------------ memory to store to -- */
+
+static struct {
+    uint64_t limit_bytes; /* of what is lent at once */
+    uint32_t count;       /* of requests */
+} lending;
+
+static void *lend(void *ctx, uint64_t pos, size_t size)
+{
+    fault_device *device = (fault_device *)ctx;
+    ++lending.count;
+    if (size > lending.limit_bytes || pos > device->current_bytes ||
+        size > device->current_bytes - pos)
+        return NULL;
+    return device->current + pos;
+}
+
+/* The same frames, stored or written, make the same log. */
+static void test_lent(uint64_t limit_bytes)
+{
+    static world w[2];
+    uint64_t i, last_lsn, writes[2];
+    uint32_t which;
+    for (which = 0; which < 2; ++which) {
+        check_random random;
+        random.state = limit_bytes;
+        world_open(&w[which], 400, 2048, 300, 0);
+        lending.count = 0;
+        lending.limit_bytes = limit_bytes;
+        if (which)
+            w[which].disk.device.write_map_fn = lend;
+        CHECK_INT(begin(&w[which]), DYNB_OK);
+        for (i = 0; i < 150; ++i) {
+            uint32_t size = (uint32_t)check_below(&random, i % 20 ? 300 : 5000);
+            CHECK_INT(append(&w[which], size, i % 7 == 3), DYNB_OK);
+            if (i % 31 == 5)
+                CHECK_INT(dynbi_log_sync(&w[which].log, NULL), DYNB_OK);
+        }
+        CHECK_INT(dynbi_log_sync(&w[which].log, NULL), DYNB_OK);
+        CHECK_INT(probe(&w[which], &last_lsn, NULL), DYNB_OK);
+        CHECK_INT(last_lsn, w[which].entry_count);
+        writes[which] = w[which].fault.call_count;
+        /* once for each segment, whatever the answer */
+        CHECK(lending.count <= w[which].log.segment_count);
+        CHECK(!which || lending.count > w[which].log.segment_count / 2);
+    }
+    CHECK_INT(w[0].fault.current_bytes, w[1].fault.current_bytes);
+    CHECK(memcmp(w[0].fault.current, w[1].fault.current, w[0].fault.current_bytes) == 0);
+    CHECK(limit_bytes ? writes[1] + 50 < writes[0] : writes[1] == writes[0]);
+    world_close(&w[0]);
+    world_close(&w[1]);
+}
+
 /* Synced up to one frame, the frames after it cut at each byte. */
 static void test_torn_tails(uint32_t segment_bytes)
 {
@@ -484,6 +538,8 @@ static void check_flip(world *w, uint64_t disk_pos, uint8_t mask)
     is_proven = w->super.durable_lsn > owner;
     for (i = owner + 1; i < w->entry_count; ++i)
         is_proven |= w->entries[i].durable_lsn > owner;
+    if (w->log.durable_lsn == w->entry_count) /* the mark of the sync is still there */
+        is_proven = 1;
     if (owner == 0 || in_link)
         CHECK(rc == DYNB_CORRUPT || (rc == DYNB_OK && w->super.durable_lsn <= owner));
     else
@@ -661,12 +717,15 @@ static void test_proof(void)
         c.durable_lsn = 3;
         is_proof = 0;
         switch (i) {
-        case 0: is_proof = 1; break;
+        case 0:
+            c.kind = DYNBI_FRAME_MARK;
+            is_proof = 1;
+            break;
         case 1: c.durable_lsn = 99, is_proof = 1; break;
         case 2: c.durable_lsn = 2; break; /* what is there all right */
         case 3: c.durable_lsn = 100; break;
         case 4: c.kind = 0; break;
-        case 5: c.kind = 3; break;
+        case 5: c.kind = 4; break;
         case 6: c.used_bytes = DYNBI_FRAME_HEAD_BYTES - 8; break;
         case 7: c.used_bytes = 0x7fffffffu; break;
         case 8: c.is_cut = 1; break;
@@ -715,6 +774,36 @@ static void test_proof(void)
     CHECK_INT(last_lsn, 2);
     CHECK(w.fault.kind_count[FAULT_READ] < 5000);
     world_close(&w);
+}
+
+/* A store that was cut off in its first life: the frame that began it is not
+ * there, a later one may be. No epoch later than the superblock's is believed. */
+static void test_first_life(void)
+{
+    static world w;
+    uint64_t last_lsn;
+    dynb_error err;
+    craft c;
+    uint32_t epoch, limit;
+    for (limit = 0; limit < 2; ++limit) {
+        for (epoch = 0; epoch < 3; ++epoch) {
+            world_open(&w, 40, 4096, 200, 0);
+            w.super.epoch = limit;
+            c = next_craft(&w);
+            c.lsn = 3;
+            c.durable_lsn = 1;
+            c.epoch = epoch;
+            c.seed = dynbi_log_seed(w.log.store_id, epoch);
+            put_craft(&w, w.log.tail.pos + 64, &c);
+            CHECK_INT(probe(&w, &last_lsn, &err), epoch <= limit ? DYNB_CORRUPT : DYNB_OK);
+            CHECK_INT(last_lsn, 0);
+            if (epoch <= limit) {
+                CHECK_INT(err.pos, disk_pos_of(&w, w.log.tail.pos));
+                CHECK(strstr(err.message, "change 1 had been synced") != NULL);
+            }
+            world_close(&w);
+        }
+    }
 }
 
 /* Each rule of a segment's head broken, with a sum that is right. */
@@ -1014,6 +1103,9 @@ int main(void)
     test_round_trips(&random, 4096, 65536, 1);
     test_huge();
     test_reading_again();
+    test_lent(~(uint64_t)0);
+    test_lent(2100);
+    test_lent(0);
     test_torn_tails(1024);
     test_torn_tails(512);
     test_torn_tails(8192);
@@ -1022,6 +1114,7 @@ int main(void)
     test_flips(&random, 25);
     test_crafted();
     test_proof();
+    test_first_life();
     test_heads();
     test_reserve();
     test_zeros();

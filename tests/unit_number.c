@@ -145,16 +145,16 @@ typedef struct decimal {
     char text[600];
 } decimal;
 
-static void decimal_random(check_random *random, decimal *d, int near)
+static void decimal_random(check_random *random, decimal *d, int is_near)
 {
     int i, scale, zeros;
     size_t used = 0;
     memset(d, 0, sizeof *d);
-    d->count = (int)check_below(random, near ? 4 : 39);
+    d->count = (int)check_below(random, is_near ? 4 : 39);
     d->is_negative = (int)check_below(random, 2);
-    d->exponent = near ? (int)check_below(random, 5) - 2 : (int)check_below(random, 256) - 130;
+    d->exponent = is_near ? (int)check_below(random, 5) - 2 : (int)check_below(random, 256) - 130;
     for (i = 0; i < d->count; ++i)
-        d->digit[i] = (char)('0' + check_below(random, near ? 3 : 10));
+        d->digit[i] = (char)('0' + check_below(random, is_near ? 3 : 10));
     while (d->count && d->digit[d->count - 1] == '0')
         --d->count;
     while (d->count && d->digit[0] == '0') {
@@ -220,9 +220,9 @@ static void test_order(check_random *random)
         uint32_t sa = 0, sb = 0, again_size = 0, aws;
         char text[DYNB_NUMBER_TEXT_SIZE];
         size_t length;
-        int near = round & 1;
-        decimal_random(random, &a, near);
-        decimal_random(random, &b, near);
+        int is_near = round & 1;
+        decimal_random(random, &a, is_near);
+        decimal_random(random, &b, is_near);
         a.digit[a.count] = b.digit[b.count] = 0;
         if (round % 8 == 2) { /* one digit apart */
             b = a;

@@ -9,8 +9,6 @@
 
 #define FOLDED_PERCENT_MAX 900u /* log4 of 2000 flushes, and some */
 
-static const dynbi_root no_tree;
-
 /* -------------------------------------------------------- lists of runs -- */
 
 /* Runs of `count` marks each, tiled: run i holds (10 * (count - 1 - i), + 10]. */
@@ -345,17 +343,7 @@ static void check_get(stack *s, const uint8_t *key, uint32_t key_size)
     dynbi_found found;
     memset(&found, 0x5a, sizeof found);
     CHECK(dynbi_view_get(&s->w.reader, &s->view, key, key_size, &found, &s->w.err) == DYNB_OK);
-    CHECK_INT(found.is_there, is_there);
-    if (found.is_there) {
-        dynbi_change change;
-        change.key = key;
-        change.key_size = key_size;
-        change.value = found.value;
-        change.value_size = found.value_size;
-        change.is_tombstone = found.is_tombstone;
-        CHECK(is_there && item_is(one, &change));
-        dynbi_node_close(&s->w.reader, &found.leaf); /* harmless for changes in memory */
-    }
+    CHECK(world_found(&s->w, &found, key, key_size, is_there ? one : NULL));
 }
 
 /* Reads `steps` entries on from a key. */
@@ -502,15 +490,6 @@ static dynb_rc read_view(stack *s)
     return rc;
 }
 
-static void nothing_held(stack *s, uint64_t live)
-{
-    uint32_t i;
-    for (i = 0; i < s->w.reader.set_count * DYNBI_WAYS; ++i)
-        CHECK(s->w.reader.ways[i].pin_count == 0);
-    dynbi_reader_trim(&s->w.reader);
-    CHECK_INT(s->w.memory.live_count, live);
-}
-
 static void test_failures(uint64_t seed)
 {
     uint32_t setting;
@@ -529,7 +508,7 @@ static void test_failures(uint64_t seed)
             rc = i % 2 ? read_view(&s) : fold_view(&s, &no_tree, &root);
             CHECK(rc == DYNB_OK || (rc == DYNB_NO_MEMORY && s.w.err.code == rc));
             failed += rc != DYNB_OK;
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
             if (rc == DYNB_OK && (s.w.memory.failed_count || i % 2 == 0))
                 rc = DYNB_NO_MEMORY;
         }
@@ -540,7 +519,7 @@ static void test_failures(uint64_t seed)
         total = s.w.device.call_count;
         CHECK(total > 10);
         for (i = 1; i <= total; ++i) {
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
             s.w.device.call_count = 0;
             s.w.device.plan_call = i;
             s.w.device.plan_mode = i % 2 ? FAULT_ONCE : FAULT_FROM;
@@ -550,18 +529,18 @@ static void test_failures(uint64_t seed)
         s.w.device.plan_call = 0;
         s.w.device.call_count = 0;
         s.w.device.failed_write = 0;
-        nothing_held(&s, live);
+        world_holds(&s.w, live);
         CHECK(fold_view(&s, &no_tree, &root) == DYNB_OK);
         total = s.w.device.call_count;
         for (i = 1; i <= total; ++i) {
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
             s.w.device.call_count = 0;
             s.w.device.failed_write = 0;
             s.w.device.plan_call = i;
             CHECK(fold_view(&s, &no_tree, &root) == DYNB_IO_FAILED);
         }
         s.w.device.plan_call = 0;
-        nothing_held(&s, live);
+        world_holds(&s.w, live);
         CHECK(read_view(&s) == DYNB_OK);
         stack_close(&s);
     }

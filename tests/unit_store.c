@@ -258,13 +258,13 @@ static void test_snapshot_record(void)
         MUST(dynbi_record_make(&buffer, &record, &snapshot, &kit_err));
         if (i >= 3) { /* by hand: page, page count or sum of the first run is 2^32 */
             dynbi_coder coder;
-            uint64_t page[3] = {1000, 2, 7}, number[4] = {30, 5, 500, 1}, zero = 0;
+            uint64_t page[3] = {1000, 2, 7}, number[5] = {30, 0, 5, 500, 1}, zero = 0;
             uint32_t j;
             page[i - 3] = (uint64_t)1 << 32;
             buffer.used_bytes -= snapshot_size;
             memset(&coder, 0, sizeof coder);
             coder.out = &buffer;
-            for (j = 0; j < 4; ++j)
+            for (j = 0; j < 5; ++j)
                 dynbi_code_u64(&coder, &number[j]); /* the snapshot's head: one run */
             dynbi_code_u64(&coder, &zero);
             dynbi_code_u64(&coder, &number[0]);
@@ -393,7 +393,7 @@ static void test_stage(void)
     bad = record;
     lsn = s.db->log.tail.lsn;
     CHECK(dynbi_buffer_append(&bad, "\0\377", 2));
-    EXPECT(stage(&s, "X-ray", &bad), DYNB_CORRUPT);
+    EXPECT(stage(&s, "Z-ray", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "T", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "Table", &bad), DYNB_CORRUPT);
     EXPECT(stage(&s, "Backup", &bad), DYNB_CORRUPT);
@@ -602,7 +602,7 @@ static void test_memory(void)
     SWEEP_MEMORY(&s, dynbi_audit_run(s.db, NULL, NULL, NULL, &kit_err));
     SWEEP_MEMORY(&s, dynbi_scrub_run(s.db, &kit_err));
     SWEEP_MEMORY(&s, dynbi_backup_delete(s.db, arn, NULL, NULL, &kit_err));
-    SWEEP_MEMORY(&s, dynbi_table_delete(s.db, "Second", NULL, NULL, &kit_err));
+    SWEEP_MEMORY(&s, dynbi_history_delete_table(s.db, "Second", NULL, NULL, &kit_err));
 
     /* a frame that is full to its last byte cannot be padded */
     MUST(dynbi_change_begin(s.db, &kit_err));
@@ -815,6 +815,58 @@ static void test_superblock(void)
     store_end(&s);
 }
 
+/* What the two superblocks went through: 1 and 2 written, s a sync. */
+static struct {
+    dynb_device device;
+    char order[16];
+    size_t count;
+} watched;
+
+static void watch(char what)
+{
+    if (watched.count + 1 < sizeof watched.order)
+        watched.order[watched.count++] = what;
+    watched.order[watched.count] = 0;
+}
+
+static dynb_rc watched_write(void *ctx, uint64_t pos, const void *from, size_t size)
+{
+    if (pos < 1024)
+        watch(pos < 512 ? '1' : '2');
+    return watched.device.write_fn(ctx, pos, from, size);
+}
+
+static dynb_rc watched_sync(void *ctx)
+{
+    watch('s');
+    return watched.device.sync_fn(ctx);
+}
+
+/* The copy this open read is written last, when the other one is durable. */
+static void test_superblock_order(void)
+{
+    store s;
+    int slot;
+    dynb_error err;
+    store_begin(&s);
+    for (slot = 0; slot < 2; ++slot) {
+        store_open(&s);
+        MUST(slot ? DYNB_OK : kit_create_table(s.db, "Table", NULL));
+        MUST(kit_put(s.db, "Table", "a", 1));
+        watched.device = s.db->disk.device;
+        s.db->disk.device.write_fn = watched_write;
+        s.db->disk.device.sync_fn = watched_sync;
+        watched.count = 0;
+        s.db->super_slot = (uint32_t)slot;
+        MUST(dynbi_superblock_write(s.db, &s.db->super));
+        CHECK(strcmp(watched.order, slot ? "1s2s" : "2s1s") == 0);
+        s.db->disk.device = watched.device;
+        EXPECT(dynb_close(s.db, &err), DYNB_OK);
+        s.db = NULL;
+    }
+    store_end(&s);
+}
+
 /* Damage in the log: an error, but read_only shows what came before. */
 static void test_damaged_log(void)
 {
@@ -930,6 +982,7 @@ int main(void)
     test_memory();
     test_space();
     test_superblock();
+    test_superblock_order();
     test_damaged_log();
     test_replay();
     return check_report("unit_store");

@@ -7,8 +7,6 @@
 #include "check.h"
 #include "trees.h"
 
-static const dynbi_root no_tree;
-
 /* -------------------------------------------------------------- reading -- */
 
 /* All of it, in both directions. */
@@ -46,17 +44,7 @@ static int finds(world *w, const dynbi_root *root, const items *all, const uint8
     dynbi_tree_cursor cursor;
     memset(&found, 0, sizeof found);
     same = dynbi_tree_get(&w->reader, root, key, key_size, &found, &w->err) == DYNB_OK;
-    same &= found.is_there == is_there;
-    if (found.is_there) {
-        dynbi_change change;
-        change.key = key;
-        change.key_size = key_size;
-        change.value = found.value;
-        change.value_size = found.value_size;
-        change.is_tombstone = found.is_tombstone;
-        same &= is_there && item_is(&all->item[at], &change);
-        dynbi_node_close(&w->reader, &found.leaf);
-    }
+    same &= world_found(w, &found, key, key_size, is_there ? &all->item[at] : NULL);
     dynbi_tree_cursor_init(&cursor, &w->reader);
     for (backwards = 0; backwards < 2; ++backwards) {
         int64_t i = (int64_t)at - backwards;
@@ -543,15 +531,6 @@ static dynb_rc whole_round(stand *s, uint32_t feed_fail_at, dynbi_root *root)
     return world_fold_feed(&s->w, &s->root, f, root);
 }
 
-static void nothing_held(stand *s, uint64_t live)
-{
-    uint32_t i;
-    for (i = 0; i < s->w.reader.set_count * DYNBI_WAYS; ++i)
-        CHECK(s->w.reader.ways[i].pin_count == 0);
-    dynbi_reader_trim(&s->w.reader);
-    CHECK_INT(s->w.memory.live_count, live);
-}
-
 static dynb_rc read_round(stand *s)
 {
     dynbi_tree_cursor cursor;
@@ -601,7 +580,7 @@ static void test_failures(uint64_t seed)
             codes += rc != DYNB_OK;
             if (rc == DYNB_OK && s.w.memory.failed_count)
                 rc = DYNB_NO_MEMORY; /* the cache did without: there are more */
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
         }
         CHECK(codes > 8);
         for (i = 1, rc = DYNB_NO_MEMORY; rc != DYNB_OK; ++i) { /* allocations of reads */
@@ -611,7 +590,7 @@ static void test_failures(uint64_t seed)
             CHECK(rc == DYNB_OK || (rc == DYNB_NO_MEMORY && s.w.err.code == rc));
             if (rc == DYNB_OK && s.w.memory.failed_count)
                 rc = DYNB_NO_MEMORY;
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
         }
         s.w.memory.fail_at = 0;
 
@@ -619,7 +598,7 @@ static void test_failures(uint64_t seed)
         CHECK(whole_round(&s, 0, &root) == DYNB_OK);
         total = s.w.device.call_count;
         for (i = 1; i <= total; ++i) { /* device calls of a fold */
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
             s.w.device.call_count = 0;
             s.w.device.failed_write = 0;
             s.w.device.plan_call = i;
@@ -632,11 +611,11 @@ static void test_failures(uint64_t seed)
         s.w.device.failed_write = 0;
         s.w.device.plan_call = 0;
         s.w.device.call_count = 0;
-        nothing_held(&s, live);
+        world_holds(&s.w, live);
         CHECK(read_round(&s) == DYNB_OK);
         total = s.w.device.call_count;
         for (i = 1; i <= total; ++i) { /* of reads */
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
             s.w.device.call_count = 0;
             s.w.device.plan_call = i;
             CHECK(read_round(&s) == DYNB_IO_FAILED);
@@ -654,7 +633,7 @@ static void test_failures(uint64_t seed)
             s.w.page_fail_at = i;
             s.w.page_fail_code = i % 2 ? DYNBI_PAGE_NO_MEMORY : DYNBI_PAGE_NONE;
             CHECK(whole_round(&s, 0, &root) == (i % 2 ? DYNB_NO_MEMORY : DYNB_NO_SPACE));
-            nothing_held(&s, live);
+            world_holds(&s.w, live);
         }
         stand_close(&s);
     }

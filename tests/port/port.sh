@@ -1,8 +1,8 @@
 #!/bin/sh
 # port.sh - the unit tests, the golden digest and the fuzz corpus on other
-# architectures: big-endian, 32 bits, WebAssembly.
+# architectures and systems: big-endian, 32 bits, WebAssembly, Windows.
 #
-#     sh tests/port/port.sh [native|s390x|i386|wasm32|aarch64|armhf ...]
+#     sh tests/port/port.sh [native|s390x|i386|wasm32|win64|aarch64|armhf ...]
 #
 # Without arguments: native, s390x, i386 and wasm32. What each needs, by the names of
 # Debian's packages, is in tools_of; a missing one is skipped with a word, and
@@ -15,9 +15,11 @@ trap 'exit 1' HUP INT TERM
 export SCALE="${SCALE:-5}"
 [ $# -gt 0 ] || set -- native s390x i386 wasm32
 
-# Sets compiler (with its options) and runner, or returns 1.
+# Sets compiler (with its options) and runner, or returns 1; threaded, where the
+# tests of threads are compiled and run as well.
 tools_of()
 {
+    threaded=
     case $1 in
     native) # the golden digest here, as well
         compiler="${CC:-cc}" runner=env ;;
@@ -35,6 +37,10 @@ tools_of()
         compiler='clang-14 --target=wasm32-wasi -DDYNBACKUP_NO_FILE
                   -Wl,-z,stack-size=4194304 -Wl,--stack-first -Wl,--initial-memory=268435456'
         runner='node --no-warnings --no-turbo-fast-api-calls port/wasi.mjs' ;;
+    win64) # gcc-mingw-w64-x86-64 wine wine64
+        export WINEPREFIX="$work/wine" WINEDEBUG=-all
+        compiler='x86_64-w64-mingw32-gcc -static' runner=wine
+        threaded='x86_64-w64-mingw32-gcc-posix -static -DDYNBACKUP_PTHREADS -pthread' ;;
     *)
         echo "port: unknown architecture $1"
         return 1 ;;
@@ -61,7 +67,10 @@ one()
 architecture()
 {
     for source in unit_*.c test_replay_*.c golden.c; do
-        one "$1" "$(basename "$source" .c)"
+        case $source in
+        *threads*) [ -z "$threaded" ] || (compiler=$threaded && one "$1" "${source%.c}") ;;
+        *) one "$1" "$(basename "$source" .c)" ;;
+        esac
     done
 }
 
