@@ -11404,7 +11404,7 @@ static int dynbi_retention_is_set(const dynb_backup_retention *rule)
     return rule->keep_last || rule->keep_hourly || rule->keep_daily || rule->max_age_ms;
 }
 
-/* What is kept at hand of a table's settings; texts go on pointing into them. */
+/* What a table keeps at hand of its settings; texts point into them. */
 static dynb_rc dynbi_table_take_settings(dynbi_table *table, dynb_error *err)
 {
     dynb_table_description settings;
