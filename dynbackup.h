@@ -66,6 +66,20 @@
  *   it is valid until the next call with the same dynb_result. Nothing else
  *   that is returned has to be freed, but the handle itself.
  *
+ * READING BACKUPS
+ *
+ *   A backup can be read as it is, at once and without restoring it:
+ *   dynb_get_item_at, and dynb_query and dynb_scan with backup_arn. What
+ *   changed between two backups, or since one, is told by dynb_compare.
+ *
+ * STATES
+ *
+ *   Here everything is done when a call returns; only backups are CREATING
+ *   until they are built. For programs that must live with a service that takes
+ *   its time, dynb_config.control_plane_delay_ms and backup_delay_ms show the
+ *   states of the service and its conflicts on the clock; dynb_fail_next_calls
+ *   gives any error on demand.
+ *
  * ERRORS
  *
  *   Every function that can fail returns a dynb_rc, DYNB_OK (0) or a reason,
@@ -9541,12 +9555,11 @@ static dynb_rc dynbi_walk_open(dynbi_walk *walk, dynb_error *err)
 }
 
 /* On to the next element: of the open node, else of the nearest above that has
- * one. The root itself has none after it. */
+ * one. (Never from a root as a whole: the two of a pair are not the same.) */
 static dynb_rc dynbi_walk_next(dynbi_walk *walk, dynb_error *err)
 {
+    DYNBI_ASSERT(walk->is_at && walk->node.range.bytes);
     walk->is_at = 0;
-    if (!walk->node.range.bytes)
-        return DYNB_OK;
     while (++walk->index[walk->level] == walk->node.entry_count) {
         dynb_rc rc;
         dynbi_walk_leave(walk);
@@ -10843,7 +10856,7 @@ typedef struct dynbi_table {
     uint64_t item_count; /* last exact values */
     uint64_t size_bytes;
     uint64_t created_at_ms;
-    const char *restored_from; /* a backup's ARN, in settings; NULL: none */
+    const char *restored_from; /* ARN of a backup or table, in settings; NULL: none */
     uint64_t changed_at_ms;    /* by UpdateTable, since open */
     uint64_t reserve_bytes; /* of the transaction being prepared */
     uint32_t reserve_count;
@@ -10970,6 +10983,7 @@ struct dynb {
     dynbi_buffer image;  /* likewise, the item that a write replaces */
     dynbi_buffer entry_key[2];   /* likewise: its entry in an index, and the new one */
     dynbi_buffer entry_value[2];
+    dynbi_buffer start;  /* likewise, for what a read starts after */
 
     dynbi_opened opened[DYNBI_OPENED]; /* good while catalog_changes is ... */
     uint64_t opened_at;                /* ... this; all are dropped else */
@@ -11847,6 +11861,24 @@ static void dynbi_table_bind(dynbi_table *table, const dynb_table_description *s
     table->slot_count = table->index_count + 1;
 }
 
+/* What a table keeps at hand of its settings; texts point into them. */
+static dynb_rc dynbi_table_take_settings(dynbi_table *table, dynb_error *err)
+{
+    dynb_table_description settings;
+    dynb_rc rc = dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings,
+                                     NULL, err);
+    if (rc != DYNB_OK)
+        return rc;
+    table->created_at_ms = settings.created_at_ms;
+    table->restored_from = settings.restore_source_backup_arn;
+    dynbi_table_take_recovery(table, &settings);
+    if (!dynbi_key_type_is_good(&settings.partition_key) ||
+        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key)))
+        return dynbi_record_broken(err);
+    dynbi_table_bind(table, &settings);
+    return DYNB_OK;
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
@@ -11892,17 +11924,11 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     }
     memcpy(table->settings, record->settings, table->settings_size);
     memcpy(table->name, settings.table_name, length + 1);
-    (void)dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
-                              NULL);
-    table->created_at_ms = settings.created_at_ms;
-    table->restored_from = settings.restore_source_backup_arn;
-    dynbi_table_take_recovery(table, &settings);
-    if (!dynbi_key_type_is_good(&settings.partition_key) ||
-        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key))) {
+    rc = dynbi_table_take_settings(table, err);
+    if (rc != DYNB_OK) {
         dynbi_table_free(db, table);
         return dynbi_record_broken(err);
     }
-    dynbi_table_bind(table, &settings);
     *out = table;
     return DYNB_OK;
 }
@@ -12961,6 +12987,7 @@ static void dynbi_store_init(dynb *db)
         db->entry_key[i].allocator = &db->allocator;
         db->entry_value[i].allocator = &db->allocator;
     }
+    db->start.allocator = &db->allocator;
     db->pool.allocator = &db->allocator;
     db->catalog.fold_key.allocator = &db->allocator;
     db->catalog.slot_count = 1;
@@ -13412,6 +13439,7 @@ static void dynbi_store_free(dynb *db)
         dynbi_buffer_free(&db->entry_key[i]);
         dynbi_buffer_free(&db->entry_value[i]);
     }
+    dynbi_buffer_free(&db->start);
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
     dynbi_pages_free(&db->pages);
@@ -13965,8 +13993,8 @@ static void dynbi_describe_indexes(const dynb *db, const dynbi_index *indexes, u
     }
 }
 
-/* Adds what is shown of a restore of a backup, or of a table to a time, whose ARN
- * that is; the room was reserved. */
+/* Adds what is shown of a restore; the room was reserved. source_arn: a
+ * backup's, or a table's that was restored to a time. */
 static void dynbi_describe_restore(const char *source_arn, uint64_t restored_at_ms,
                                    dynb_table_description *out, dynb_result *result)
 {
@@ -16903,7 +16931,8 @@ static dynbi_opened *dynbi_opened_find(dynb *db, const char *arn, size_t arn_siz
     return oldest;
 }
 
-static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, dynb_error *err)
+static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out,
+                                  dynb_error *err)
 {
     const size_t arn_size = dynbi_length(arn) + 1;
     dynbi_opened *opened = dynbi_opened_find(db, arn, arn_size);
@@ -16933,9 +16962,10 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out, d
 }
 
 /* Finds what a source names: the one way from a name to what is read. A place
- * is good until the lock is given up; code as for dynbi_table_find. */
-static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, dynb_rc code,
-                                  dynbi_place *out, dynb_error *err)
+ * is good until the lock is given up; set 0: the items; code as for
+ * dynbi_table_find. */
+static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source,
+                                  dynb_rc code, dynbi_place *out, dynb_error *err)
 {
     dynbi_table *table;
     dynb_rc rc;
@@ -17046,6 +17076,9 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
     if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
         rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
                         "The backup is either being created, deleted or restored to a table: %s",
+                        arn);
+    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, arn))
+        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being used to restore table: %s",
                         arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
@@ -17802,6 +17835,10 @@ static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuou
     dynb_rc rc = dynbi_table_find(db, name, DYNB_TABLE_NOT_FOUND, &found, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_check_backups(db, found, err);
+    if (rc == DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE) { /* not an error here */
+        dynbi_error_clear(err);
+        return DYNB_OK;
+    }
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(found, &table, err);
     if (rc != DYNB_OK)
@@ -21494,6 +21531,20 @@ static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
     return rc;
 }
 
+/* Keeps what a page starts after: it may stand in the very result that the page
+ * goes to, and the call may have to be made again. */
+static dynb_rc dynbi_api_keep_start(dynb *db, dynb_item *start_after, dynb_error *err)
+{
+    const uint8_t *bytes = start_after->bytes;
+    if (!bytes || bytes == db->start.bytes || start_after->size_bytes > 4096)
+        return DYNB_OK; /* a last_key is not larger */
+    db->start.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->start, bytes, start_after->size_bytes))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    start_after->bytes = db->start.bytes;
+    return DYNB_OK;
+}
+
 static dynb_rc dynbi_api_null(dynb_error *err, const char *argument)
 {
     dynbi_error_clear(err);
@@ -22161,6 +22212,7 @@ DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t w
 DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *out,
                             dynb_result *result, dynb_error *err)
 {
+    dynb_query_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -22170,12 +22222,15 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
     rc = dynbi_api_begin(db, DYNB_OP_QUERY, err);
     if (rc != DYNB_OK)
         return rc;
+    own = *input;
     if ((unsigned)input->condition > DYNB_SORT_BEGINS_WITH)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.condition is not one of its values");
     else
-        do
-            rc = dynbi_source_query(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        do {
+            rc = dynbi_api_keep_start(db, &own.start_after, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_source_query(db, &own, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -22184,6 +22239,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
 DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
                            dynb_result *result, dynb_error *err)
 {
+    dynb_scan_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -22193,6 +22249,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
     rc = dynbi_api_begin(db, DYNB_OP_SCAN, err);
     if (rc != DYNB_OK)
         return rc;
+    own = *input;
     if (input->total_segments > 1000000)
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "1 validation error detected: Value '%u' at 'totalSegments' failed to "
@@ -22205,9 +22262,11 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
                         "TotalSegments: Segment: %u is not less than TotalSegments: %u",
                         (uint64_t)input->segment, (uint64_t)input->total_segments);
     else
-        do
-            rc = dynbi_source_scan(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        do {
+            rc = dynbi_api_keep_start(db, &own.start_after, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_source_scan(db, &own, out, result, err);
+        } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -22216,6 +22275,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
 DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
                               dynb_difference_page *out, dynb_result *result, dynb_error *err)
 {
+    dynb_compare_input own;
     dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
@@ -22225,9 +22285,12 @@ DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    do
-        rc = dynbi_source_compare(db, input, out, result, err);
-    while (dynbi_api_again(db, rc, err));
+    own = *input;
+    do {
+        rc = dynbi_api_keep_start(db, &own.start_after, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_source_compare(db, &own, out, result, err);
+    } while (dynbi_api_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);

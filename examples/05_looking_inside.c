@@ -155,9 +155,9 @@ The log, a # for each 256 bytes:
   LSN 1  second  2   0 changes  #
   LSN 2  second  4   1 change   #
   LSN 3  second  5  60 changes  #############
-  LSN 4  second  8   1 change   # <- marker of first-draft, 00000000007000-ab0055a8
+  LSN 4  second  8   1 change   # <- marker of first-draft, 00000000007000-2dbb914c
   LSN 5  second  9  15 changes  ####
-  LSN 6  second 12   1 change   # <- marker of second-draft, 00000000011000-0066cd30
+  LSN 6  second 12   1 change   # <- marker of second-draft, 00000000011000-e02aadae
 
 The nodes, a letter each; in parentheses those that point to others:
 first-draft

@@ -738,9 +738,10 @@ static void test_faults(void)
     MUST(look_at_all(&s, arns, counts));
     expect_counts(counts);
     allocations = s.memory.call_count;
-    for (n = 1; n <= allocations + 5; ++n) { /* one failure is made good, or told */
+    for (n = 1; n <= allocations + 20; ++n) { /* one failure is made good, or told */
         forget_reads(&s);
         dynbi_store_drop_opened(s.db);
+        dynbi_buffer_free(&s.db->key);
         s.memory.call_count = 0;
         s.memory.fail_at = n;
         rc = look_at_all(&s, arns, counts);
@@ -753,9 +754,10 @@ static void test_faults(void)
     }
     s.memory.fail_from = 1;
     s.db->config.read_only = 1; /* no work makes room */
-    for (n = 1; n <= allocations + 5; ++n) {
+    for (n = 1; n <= allocations + 20; ++n) {
         forget_reads(&s);
         dynbi_store_drop_opened(s.db);
+        dynbi_buffer_free(&s.db->key);
         s.memory.call_count = 0;
         s.memory.fail_at = n;
         rc = look_at_all(&s, arns, counts);
@@ -788,6 +790,81 @@ static void test_faults(void)
     store_end(&s);
 }
 
+/* Pages one after another in one result, with what comes next in it, too: a call
+ * that has to be made again for want of memory still knows where it started. */
+static dynb_rc page_through(store *s, char arns[3][DYNB_ARN_MAX + 1], uint32_t counts[3])
+{
+    dynb_compare_input compare = between(arns[0], arns[2]);
+    dynb_difference_page differences;
+    dynb_query_input query;
+    dynb_scan_input scan;
+    dynb_builder builder;
+    dynb_page page;
+    dynb_result result;
+    dynb_rc rc;
+    memset(counts, 0, 3 * sizeof counts[0]);
+    memset(&result, 0, sizeof result);
+    memset(&builder, 0, sizeof builder);
+    memset(&query, 0, sizeof query);
+    memset(&scan, 0, sizeof scan);
+    scan.backup_arn = query.backup_arn = arns[1];
+    scan.limit = compare.limit = 7;
+    query.limit = 1;
+    query.partition_key = dynb_item_get(kit_item(&builder, "k00003", -1), "Id");
+    do {
+        rc = dynb_compare(s->db, &compare, &differences, &result, &kit_err);
+        counts[0] += differences.count;
+        compare.start_after = differences.last_key;
+    } while (rc == DYNB_OK && compare.start_after.bytes);
+    while (rc == DYNB_OK) {
+        rc = dynb_scan(s->db, &scan, &page, &result, &kit_err);
+        counts[1] += page.count;
+        scan.start_after = page.last_key;
+        if (!scan.start_after.bytes)
+            break;
+    }
+    while (rc == DYNB_OK) {
+        rc = dynb_query(s->db, &query, &page, &result, &kit_err);
+        counts[2] += page.count;
+        query.start_after = page.last_key;
+        if (!query.start_after.bytes)
+            break;
+    }
+    dynb_result_free(&result);
+    dynb_builder_free(&builder);
+    return rc;
+}
+
+static void test_one_result(void)
+{
+    static store s;
+    static char arns[3][DYNB_ARN_MAX + 1];
+    uint32_t counts[3];
+    uint64_t n, allocations;
+    begin_faults(&s, arns);
+    s.memory.call_count = 0;
+    MUST(page_through(&s, arns, counts));
+    allocations = s.memory.call_count;
+    for (n = 1; n <= allocations + 40; ++n) {
+        dynb_rc rc;
+        forget_reads(&s);
+        dynbi_store_drop_opened(s.db);
+        dynbi_buffer_free(&s.db->start);
+        dynbi_buffer_free(&s.db->key);
+        s.memory.call_count = 0;
+        s.memory.fail_at = n;
+        rc = page_through(&s, arns, counts);
+        s.memory.fail_at = 0;
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+        if (rc == DYNB_OK) {
+            CHECK_INT(counts[0], 50);
+            CHECK_INT(counts[1], 170);
+            CHECK_INT(counts[2], 1);
+        }
+    }
+    store_end(&s);
+}
+
 /* Every node on the device damaged in turn: told, or not needed. */
 static void test_damage(void)
 {
@@ -814,7 +891,7 @@ static void test_damage(void)
     sums_are_off = 1; /* what a hostile device says may be anything, but ends */
     for (page = 2; page < s.device.current_bytes / 512; ++page) {
         uint32_t i;
-        for (i = 0; i < 60; i += 7) {
+        for (i = 0; i < 512; i += i < 64 ? 7 : 23) {
             uint8_t *at = s.device.current + page * 512 + i;
             dynb_rc rc;
             *at ^= 0x04;
@@ -831,6 +908,45 @@ static void test_damage(void)
     dynbi_store_drop_opened(s.db);
     MUST(look_at_all(&s, arns, counts));
     expect_counts(counts);
+    store_end(&s);
+}
+
+/* What was logged is rubbish: an item, a key; keys of a run out of order. */
+static void test_rubbish(void)
+{
+    static store s;
+    static char arns[3][DYNB_ARN_MAX + 1];
+    dynb_compare_input input;
+    dynb_difference_page page;
+    dynbi_runs *runs;
+    dynbi_root *root;
+    begin_faults(&s, arns);
+    input = between(arns[2], "Fault");
+    MUST(log_change(&s, table_of(&s, "Fault"), "z", 1, "\1\377\377", 3));
+    EXPECT_MESSAGE(dynb_compare(s.db, &input, &page, &s.result, &kit_err), DYNB_CORRUPT,
+                   "an item of table Fault is damaged");
+    MUST(log_change(&s, table_of(&s, "Fault"), "z", 1, NULL, 0)); /* away with it */
+    MUST(dynb_compare(s.db, &input, &page, &s.result, &kit_err));
+    CHECK_INT(page.count, 0);
+    MUST(log_change(&s, table_of(&s, "Fault"), "\377", 1, NULL, 0)); /* no key is so */
+    MUST(kit_put(s.db, "Fault", "a", 1));
+    input.limit = 1;
+    MUST(dynb_compare(s.db, &input, &page, &s.result, &kit_err));
+    CHECK(page.count == 1 && page.last_key.bytes != NULL);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    back_up(&s, "Fault", arns[0]);
+    runs = &table_of(&s, "Fault")->sets[0];
+    root = &runs->run[runs->count - 1].root;
+    CHECK(root->level > 0);
+    root->level = DYNBI_LEVELS; /* a pair with a root of rubbish */
+    input = between(arns[0], "Fault");
+    EXPECT(dynb_compare(s.db, &input, &page, &s.result, &kit_err), DYNB_CORRUPT);
+    root->level = 0;
+    EXPECT(dynb_compare(s.db, &input, &page, &s.result, &kit_err), DYNB_CORRUPT);
+    dynbi_api_free(s.db); /* memory alone was spoilt */
+    store_open(&s);
+    MUST(dynb_compare(s.db, &input, &page, &s.result, &kit_err));
+    CHECK_INT(page.count, 0);
     store_end(&s);
 }
 
@@ -889,7 +1005,9 @@ int main(void)
     test_looks();
     test_cost();
     test_faults();
+    test_one_result();
     test_damage();
+    test_rubbish();
     test_opened();
     for (i = 0; i < sizeof settings / sizeof settings[0]; ++i)
         run_setting(&settings[i], seed + i);

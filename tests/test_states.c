@@ -310,6 +310,55 @@ static void test_restoring(void)
     store_end(&s);
 }
 
+/* 1.6, 1.7, 1.8: continuous backups of a table that is new, and a restore to a
+ * point in time. */
+static void test_continuous(void)
+{
+    static store s;
+    dynb_update_continuous_backups_input update_input;
+    dynb_restore_to_time_input input;
+    dynb_continuous_backups about;
+    dynb_table_description table;
+    memset(&update_input, 0, sizeof update_input);
+    memset(&input, 0, sizeof input);
+    begin(&s, DELAY, 0);
+    MUST(kit_create_table(s.db, "Table", NULL));
+    update_input.table = "Table";
+    update_input.point_in_time_recovery = 1;
+    EXPECT_MESSAGE(dynb_update_continuous_backups(s.db, &update_input, NULL, &kit_err),
+                   DYNB_TABLE_NOT_FOUND, "Table not found: Table");
+    EXPECT_MESSAGE(dynb_describe_continuous_backups(s.db, "Table", &about, &kit_err),
+                   DYNB_TABLE_NOT_FOUND, "Table not found: Table");
+    pass(&s, DELAY);
+    EXPECT_MESSAGE(dynb_update_continuous_backups(s.db, &update_input, NULL, &kit_err),
+                   DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE,
+                   "Backups are being enabled for the table: Table. Please retry later");
+    EXPECT(dynb_describe_continuous_backups(s.db, "Table", &about, &kit_err), DYNB_OK);
+    CHECK(!about.is_enabled && !about.recovery_is_enabled);
+    pass(&s, DELAY / 2);
+    MUST(kit_put(s.db, "Table", "a", 1));
+    MUST(dynb_update_continuous_backups(s.db, &update_input, &about, &kit_err));
+    CHECK(about.is_enabled && about.recovery_is_enabled);
+    input.source_table_name = "Table";
+    input.target_table_name = "Then";
+    input.use_latest_time = 1;
+    MUST(dynb_restore_table_to_point_in_time(s.db, &input, &table, &s.result, &kit_err));
+    CHECK(table.restoring && table.restore_source_backup_arn == NULL);
+    MUST(dynb_describe_table(s.db, "Then", &table, &s.result, &kit_err));
+    CHECK(table.status == DYNB_TABLE_CREATING && table.restoring);
+    CHECK(table.restore_source_backup_arn == NULL);
+    CHECK_TEXT(table.restore_source_table_arn,
+               "arn:aws:dynamodb:us-east-1:123456789012:table/Table");
+    EXPECT_ABOUT(dynb_restore_table_to_point_in_time(s.db, &input, NULL, NULL, &kit_err),
+                 DYNB_TABLE_IN_USE, "Table: Then is already being restored");
+    EXPECT_MESSAGE(delete_table(&s, "Then"), DYNB_RESOURCE_IN_USE, USED "used: Then");
+    pass(&s, DELAY);
+    MUST(dynb_describe_table(s.db, "Then", &table, &s.result, &kit_err));
+    CHECK(table.status == DYNB_TABLE_ACTIVE && !table.restoring);
+    CHECK_INT(kit_get(s.db, "Then", "a"), 1);
+    store_end(&s);
+}
+
 /* A set conflicts as its parts do, all or nothing. */
 static void test_restoring_set(void)
 {
@@ -560,6 +609,9 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     dynb_backup_description backup;
     dynb_query_input query;
     dynb_scan_input scan;
+    dynb_restore_to_time_input to_time;
+    dynb_continuous_backups continuous;
+    dynb_update_continuous_backups_input set_continuous;
     dynb_table_list tables;
     dynb_backup_list backups;
     dynb_page page;
@@ -572,6 +624,11 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     memset(&query, 0, sizeof query);
     memset(&scan, 0, sizeof scan);
     memset(&write, 0, sizeof write);
+    memset(&to_time, 0, sizeof to_time);
+    memset(&set_continuous, 0, sizeof set_continuous);
+    to_time.source_table_name = set_continuous.table = "Table";
+    to_time.target_table_name = "Restored";
+    to_time.use_latest_time = 1;
     tag.key = tag.value = "a";
     query.table = scan.table = write.table = "Table";
     query.partition_key = dynb_item_get(item, "Id");
@@ -605,6 +662,12 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
         return dynb_list_backups(s->db, NULL, &backups, &s->result, &kit_err);
     case DYNB_OP_DELETE_BACKUP: return delete_backup(s, arn);
     case DYNB_OP_RESTORE_TABLE_FROM_BACKUP: return kit_restore(s->db, arn, "Restored");
+    case DYNB_OP_RESTORE_TABLE_TO_POINT_IN_TIME:
+        return dynb_restore_table_to_point_in_time(s->db, &to_time, NULL, NULL, &kit_err);
+    case DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS:
+        return dynb_describe_continuous_backups(s->db, "Table", &continuous, &kit_err);
+    case DYNB_OP_UPDATE_CONTINUOUS_BACKUPS:
+        return dynb_update_continuous_backups(s->db, &set_continuous, NULL, &kit_err);
     case DYNB_OPERATION_COUNT: break;
     }
     return DYNB_INVALID_ARGUMENT;
@@ -720,6 +783,7 @@ int main(void)
     test_updating();
     test_deleting();
     test_restoring();
+    test_continuous();
     test_restoring_set();
     test_backup_states();
     test_busy_limits();
