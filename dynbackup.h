@@ -18438,7 +18438,7 @@ typedef struct dynbi_count {
     uint64_t byte_delta;
 } dynbi_count;
 
-#define DYNBI_COUNTED_RUNS 64u
+#define DYNBI_COUNTED_RUNS 8u
 
 typedef struct dynbi_worker {
     dynb *db;

@@ -316,7 +316,7 @@ static void test_damage(void)
 
     make_runs(&s); /* so does a fold under way */
     table = table_of(&s, "Table");
-    MUST(dynbi_tidy_start(&s.db->worker->job[1], table, 0, 2, &kit_err));
+    MUST(dynbi_tidy_start(&s.db->worker->job[1], table, 0, 0, 2, &kit_err));
     damage_page(&s, first_leaf(&s, table->sets[0].run[1].root));
     for (i = 0, rc = DYNB_OK; i < 100 && rc == DYNB_OK; ++i)
         rc = dynbi_job_step(s.db->worker, &s.db->worker->job[1], 4096, &kit_err);

@@ -77,14 +77,12 @@ static void test_full_keys(void)
     dynb_query_input query;
     dynb_page page;
     dynb_builder partition;
-    dynbi_place place;
     size_t length;
     uint32_t asked[130];
     memset(text, 'k', sizeof text);
     store_begin(&s);
     store_open(&s);
     MUST(kit_create_table(s.db, "Table", NULL));
-    place = dynbi_place_of(table_of(&s, "Table"));
     memset(&partition, 0, sizeof partition);
     for (length = 62; length < 130; ++length) {
         dynb_rc rc = DYNB_NO_MEMORY;
