@@ -13611,6 +13611,7 @@ static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **n
 
 #define DYNBI_TABLES_MAX 2500u
 #define DYNBI_BUSY_MAX 500u
+#define DYNBI_BUSY_INDEXED_MAX 250u /* of these, tables with indexes being created */
 #define DYNBI_RESTORES_MAX 50u
 
 static int dynbi_is_recent(const dynb *db, uint64_t since_ms, uint64_t delay_ms)
@@ -13712,6 +13713,21 @@ static dynb_rc dynbi_busy_check(dynb *db, uint32_t more, uint32_t more_restores,
         return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
                           "Too many operations for a given subscriber.");
     return DYNB_OK;
+}
+
+/* One more table with indexes may be created at this time. */
+static dynb_rc dynbi_busy_check_indexed(const dynb *db, dynb_error *err)
+{
+    uint32_t i, count = 0;
+    for (i = 0; db->config.control_plane_delay_ms && i < db->live_count; ++i) {
+        const dynbi_table *table = db->tables[i];
+        count += table->index_count && !table->restored_from &&
+                 dynbi_table_state(db, table) == DYNB_TABLE_CREATING;
+    }
+    return count < DYNBI_BUSY_INDEXED_MAX
+               ? DYNB_OK
+               : dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
+                            "Too many operations for a given subscriber.");
 }
 
 /* So many more tables are allowed. */
@@ -14688,6 +14704,8 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
         rc = dynbi_tables_check(db, 1, err);
     if (rc == DYNB_OK)
         rc = dynbi_busy_check(db, 1, 0, err);
+    if (rc == DYNB_OK && list.count)
+        rc = dynbi_busy_check_indexed(db, err);
     if (rc != DYNB_OK)
         return rc;
     memset(&table, 0, sizeof table);
@@ -14911,7 +14929,8 @@ static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
             rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
         /* above all earlier ones, those of the table's creation, too */
         if (rc == DYNB_OK)
-            rc = dynbi_snapshot_add(db, snapshot, &about, 1, (lsn - dynbi_table_lsn(table) + 1) * 32, err);
+            rc = dynbi_snapshot_add(db, snapshot, &about, 1,
+                                    (lsn - dynbi_table_lsn(table) + 1) * 32, err);
         if (rc != DYNB_OK)
             return rc;
         set = snapshot->index_count;
@@ -20683,8 +20702,8 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
     return dynbi_rebuild_check_target(db, input->target_table_name, err);
 }
 
-/* Makes the table of what was rebuilt, if all is still as it was: others may have
- * gone on meanwhile. */
+/* Makes the table of what was rebuilt, if all is still as it was: others may
+ * have gone on meanwhile. */
 static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
                                      const dynb_restore_to_time_input *input,
                                      dynb_table_description *out, dynb_result *result,
@@ -22682,6 +22701,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_BUILD_ORDINAL
 #undef DYNBI_BUILD_ROOM
 #undef DYNBI_BUILD_START
+#undef DYNBI_BUSY_INDEXED_MAX
 #undef DYNBI_BUSY_MAX
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN

@@ -507,6 +507,45 @@ static void test_busy_limits(void)
     store_end(&s);
 }
 
+/* 3.5: of these, 250 tables with indexes at a time. */
+static void test_busy_indexed(void)
+{
+    static store s;
+    dynb_create_table_input input;
+    dynb_index index;
+    char name[24];
+    uint32_t i;
+    begin(&s, DELAY, 0);
+    s.config.memory_bytes = 8 << 20;
+    store_reopen(&s);
+    memset(&input, 0, sizeof input);
+    memset(&index, 0, sizeof index);
+    input.table_name = name;
+    input.partition_key.name = "id";
+    input.partition_key.type = DYNB_S;
+    input.global_indexes = &index;
+    input.global_index_count = 1;
+    index.index_name = "by_owner";
+    index.partition_key.name = "owner";
+    index.partition_key.type = DYNB_S;
+    for (i = 0; i < 250; ++i) {
+        snprintf(name, sizeof name, "Table-%u", (unsigned)i);
+        MUST(dynb_create_table(s.db, &input, NULL, NULL, &kit_err));
+    }
+    snprintf(name, sizeof name, "Table-250");
+    EXPECT_MESSAGE(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_LIMIT_EXCEEDED,
+                   "Too many operations for a given subscriber.");
+    input.global_indexes = NULL; /* without indexes there is room */
+    input.global_index_count = 0;
+    EXPECT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_OK);
+    pass(&s, DELAY);
+    input.global_indexes = &index;
+    input.global_index_count = 1;
+    snprintf(name, sizeof name, "Table-251");
+    EXPECT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_OK);
+    store_end(&s);
+}
+
 /* 3.5: 2,500 tables, however they come. */
 static void test_table_limit(void)
 {
@@ -787,6 +826,7 @@ int main(void)
     test_restoring_set();
     test_backup_states();
     test_busy_limits();
+    test_busy_indexed();
     test_table_limit();
     test_rates();
     test_failures();
