@@ -9555,11 +9555,13 @@ static dynb_rc dynbi_walk_open(dynbi_walk *walk, dynb_error *err)
 }
 
 /* On to the next element: of the open node, else of the nearest above that has
- * one. (Never from a root as a whole: the two of a pair are not the same.) */
+ * one. The root as a whole has none after it. */
 static dynb_rc dynbi_walk_next(dynbi_walk *walk, dynb_error *err)
 {
-    DYNBI_ASSERT(walk->is_at && walk->node.range.bytes);
+    DYNBI_ASSERT(walk->is_at);
     walk->is_at = 0;
+    if (!walk->node.range.bytes)
+        return DYNB_OK; /* the roots of a pair differ, but a damaged one may hold the other */
     while (++walk->index[walk->level] == walk->node.entry_count) {
         dynb_rc rc;
         dynbi_walk_leave(walk);

@@ -567,7 +567,7 @@ static void test_check(void)
         CHECK(page.count == 0 && page.items == NULL);
         s.db->key.used_bytes = 0;
         CHECK(dynbi_buffer_append(&s.db->key, "z", 1));
-        place = dynbi_place_of(table_of(&s, "Leaf"), 0);
+        place = dynbi_place_of(table_of(&s, "Leaf"));
         EXPECT_MESSAGE(dynbi_item_read(s.db, &place, &item, &s.result, &kit_err),
                        DYNB_CORRUPT, "an item of table Leaf is damaged");
     }

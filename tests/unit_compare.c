@@ -46,6 +46,40 @@ static void test_same_root(void)
     store_end(&s);
 }
 
+/* A damaged tree whose first key is empty, as no item's is: its first child then
+ * looks like a root as a whole, and here it is the other's. They differ in what
+ * comes after it. */
+static void test_root_in_root(void)
+{
+    store s;
+    char arn[DYNB_ARN_MAX + 1];
+    dynb_compare_input input;
+    dynb_difference_page page;
+    dynbi_run *run;
+    dynbi_node node;
+    uint32_t count;
+    store_begin(&s);
+    store_open(&s);
+    MUST(kit_create_table(s.db, "Tree", NULL));
+    EXPECT(log_change(&s, table_of(&s, "Tree"), "", 0, "\1\0", 2), DYNB_OK);
+    fill(&s, "Tree", 'k', ITEMS, 1, 60);
+    back_up(&s, "Tree", arn);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    CHECK_INT(table_of(&s, "Tree")->sets[0].count, 1);
+    run = table_of(&s, "Tree")->sets[0].run;
+    CHECK(run->root.level > 0);
+    MUST(dynbi_node_open(&s.db->reader, &run->root, &node, &kit_err));
+    dynbi_node_child(&node, 0, &run->root);
+    dynbi_node_close(&s.db->reader, &node);
+    count = (uint32_t)run->root.entry_count;
+    memset(&input, 0, sizeof input);
+    input.from.table = "Tree";
+    input.to.backup_arn = arn;
+    MUST(dynb_compare(s.db, &input, &page, &s.result, &kit_err));
+    CHECK_INT(page.count, ITEMS + 1 - count);
+    store_end(&s);
+}
+
 /* A root that says it is deeper than any tree. */
 static void test_deep_root(void)
 {
@@ -305,6 +339,7 @@ static void test_start_after(void)
 int main(void)
 {
     test_same_root();
+    test_root_in_root();
     test_deep_root();
     test_walk_reads();
     test_damaged_item();

@@ -3,6 +3,8 @@
  * of the catalog are damaged, or say what cannot be. */
 #include "store.h"
 
+#include "indexes.h"
+
 #define DAY_MS ((uint64_t)86400000)
 #define HOUR_MS ((uint64_t)3600000)
 
@@ -32,18 +34,24 @@ static dynb_restore_to_time_input restore_input(const char *source, const char *
     return input;
 }
 
+static uint64_t lsn_before; /* the last restore */
+
 static dynb_rc restore_at(store *s, const char *source, const char *target, uint64_t time_ms)
 {
     dynb_restore_to_time_input input = restore_input(source, target, time_ms);
+    lsn_before = s->db->log.tail.lsn;
     return dynb_restore_table_to_point_in_time(s->db, &input, NULL, NULL, &kit_err);
 }
 
-/* The table that was to be made is not there, and nothing else has changed. */
+/* The table that was to be made is not there, nothing was logged, and the worker
+ * and the source are free again. */
 static void expect_nothing_made(store *s, uint32_t live_count)
 {
     CHECK_INT(s->db->live_count, live_count);
     CHECK(table_of(s, "Then") == NULL);
-    CHECK_INT(s->db->op_count, 0);
+    CHECK_INT(s->db->log.tail.lsn, lsn_before);
+    CHECK_INT(s->db->worker->is_busy, 0);
+    CHECK_INT(s->db->tables[0]->job_count, 0);
 }
 
 /* -------------------------------------------------- records of the catalog -- */
@@ -93,6 +101,20 @@ static uint32_t find_record(store *s, char kind, uint32_t index, found_record *o
 static uint32_t count_records(store *s, char kind)
 {
     return find_record(s, kind, 0, NULL);
+}
+
+/* What the record of a base says; its runs are freed by the caller. */
+static dynbi_base read_base(store *s, const found_record *record)
+{
+    dynbi_base base;
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = record->key;
+    change.key_size = record->key_size;
+    change.value = record->value;
+    change.value_size = record->value_size;
+    MUST(dynbi_base_read(&s->db->allocator, &change, &base, &kit_err));
+    return base;
 }
 
 /* Deletes all records of a kind, and logs it. */
@@ -217,6 +239,7 @@ static void test_no_answer(void)
     uint64_t times[PUTS];
     begin_past(&s, times);
     input = restore_input("Past", "Then", times[0] - DAY_MS);
+    lsn_before = s.db->log.tail.lsn;
     memset(&about, 1, sizeof about);
     EXPECT(dynb_restore_table_to_point_in_time(s.db, &input, &about, &s.result, &kit_err),
            DYNB_INVALID_RESTORE_TIME);
@@ -277,13 +300,16 @@ static void test_checkpoint_first(void)
 
 /* ----------------------------------------------------------------- bases -- */
 
-/* A base is noted with whatever memory there is, or not at all. */
+/* A base is noted with whatever memory there is, or not at all; what follows near
+ * behind it moves its end on. */
 static void test_note_memory(void)
 {
     store s;
     uint64_t times[PUTS], n;
     dynb_rc rc = DYNB_NO_MEMORY;
     uint32_t lacked_record = 0, lacked_sources = 0;
+    found_record record, moved;
+    dynbi_base was, is;
     begin_past(&s, times);
     delete_records(&s, 'P'); /* so that one is wanted again */
     for (n = 1; rc == DYNB_NO_MEMORY && n < 50; ++n) {
@@ -305,9 +331,21 @@ static void test_note_memory(void)
     CHECK_INT(count_records(&s, 'P'), 0);
     MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
     CHECK_INT(count_records(&s, 'P'), 1);
-    MUST(dynbi_change_begin(s.db, &kit_err)); /* near enough: no other one */
+    find_record(&s, 'P', 0, &record);
+    MUST(kit_put(s.db, "Past", "b", 1)); /* near enough: its end moves on */
+    MUST(dynbi_change_begin(s.db, &kit_err));
     MUST(dynbi_history_note(s.db, table_of(&s, "Past"), &kit_err));
-    CHECK_INT(s.db->op_count, 0);
+    MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
+    CHECK_INT(find_record(&s, 'P', 0, &moved), 1);
+    CHECK(moved.key_size == record.key_size &&
+          memcmp(moved.key, record.key, record.key_size) == 0);
+    was = read_base(&s, &record);
+    is = read_base(&s, &moved);
+    CHECK(is.end_pos > was.end_pos);
+    CHECK_INT(is.end_pos, dynbi_table_oldest(table_of(&s, "Past"))->last_pos);
+    CHECK(memcmp(&was.mark, &is.mark, sizeof is.mark) == 0);
+    dynbi_snapshot_free(&s.db->allocator, &was.snapshot);
+    dynbi_snapshot_free(&s.db->allocator, &is.snapshot);
     store_end(&s);
 }
 
@@ -378,6 +416,37 @@ static void test_keep_log(void)
         MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
     }
     EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+    store_end(&s);
+}
+
+/* Segments that were kept, and are not any more, join nothing. */
+static void test_joins_deleted(void)
+{
+    store s;
+    uint64_t times[PUTS], end;
+    uint32_t i;
+    int joins;
+    found_record record;
+    dynbi_change change;
+    dynbi_segment segment;
+    begin_past(&s, times);
+    for (i = 0; i < 5; ++i) {
+        fill(&s, "Past", 'b', 60, i, 100);
+        MUST(dynb_wait_idle(s.db, &kit_err));
+    }
+    CHECK(find_record(&s, 'L', 0, &record) >= 2);
+    memset(&change, 0, sizeof change);
+    change.key = record.key;
+    change.key_size = record.key_size;
+    change.value = record.value;
+    change.value_size = record.value_size;
+    MUST(dynbi_segment_read(&change, &segment, &kit_err));
+    end = dynbi_segment_end(&s.db->log, &segment);
+    MUST(dynbi_history_joins(s.db, end - 8, end, &joins, &kit_err));
+    CHECK(joins);
+    delete_records(&s, 'L');
+    MUST(dynbi_history_joins(s.db, end - 8, end, &joins, &kit_err));
+    CHECK(!joins);
     store_end(&s);
 }
 
@@ -471,6 +540,57 @@ static void test_sweep_bases(void)
             MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
         }
         EXPECT(restore_at(&s, names[k], "Then", times[1]), DYNB_INVALID_RESTORE_TIME);
+    }
+    EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+    store_end(&s);
+}
+
+/* Bases that are old lie further apart: the sweep joins them with whatever memory
+ * there is, or leaves them as they are, and the past is the same. */
+static void test_sweep_joins(void)
+{
+    store s;
+    uint64_t times[6], n;
+    uint32_t i, k, count, lacked = 0;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    store_begin(&s);
+    s.config.memory_bytes = 65536;
+    store_open(&s);
+    MUST(kit_create_table(s.db, "Past", NULL));
+    MUST(switch_recovery(&s, "Past", 35));
+    for (i = 0; i < 6; ++i) {
+        for (k = 0; k < 2; ++k)
+            fill(&s, "Past", 'a', 60, i, 300);
+        times[i] = table_of(&s, "Past")->newest->last_time_ms;
+        MUST(dynb_wait_idle(s.db, &kit_err));
+    }
+    sweep_now(&s);
+    count = count_records(&s, 'P');
+    CHECK(count >= 4);
+    s.clock.now_ms += 2 * DAY_MS;
+    for (n = 1; rc == DYNB_NO_MEMORY && n < 200; ++n) {
+        s.db->sweep_is_due = 1;
+        dynbi_buffer_free(&s.db->value);
+        dynbi_buffer_free(&s.db->record);
+        forget_reads(&s);
+        s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
+        s.memory.fail_at = n;
+        rc = dynbi_sweep_step(s.db, &s.db->worker->sweep, &kit_err);
+        s.memory.fail_at = 0;
+        lacked += rc == DYNB_NO_MEMORY;
+        CHECK(count_records(&s, 'P') == count || rc == DYNB_OK);
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(lacked >= 5);
+    CHECK(count_records(&s, 'P') < count);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    s.config.memory_bytes = 1 << 20; /* the store has grown */
+    store_crash(&s);
+    for (i = 0; i < 6; ++i) {
+        MUST(restore_at(&s, "Past", "Then", times[i]));
+        CHECK_INT(kit_get(s.db, "Then", "a00059"), (int64_t)i);
+        MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
     }
     EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
     store_end(&s);
@@ -607,9 +727,6 @@ typedef struct bad_record {
 } bad_record;
 
 static const bad_record bad_records[] = {
-    {"X\0\0", 3, "\0", 1},                                  /* ends before what expires */
-    {"P\1\2", 3, "\0", 1},                                  /* whose base? */
-    {"L\0", 2, "\0\5\1", 3},                                /* of which position? */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5", 2},                    /* how many pages? */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\5\1\1", 4},                /* too much */
     {"L\0\0\0\0\0\0\0\1", 9, "\0\x80\x80\x80\x80\x10\1", 7}, /* page 2^32 */
@@ -618,7 +735,8 @@ static const bad_record bad_records[] = {
     {"BPast\0" "20261122000000-12345678", 6 + DYNBI_BACKUP_ID_SIZE, "\0\0\0", 3},
 };
 
-/* The sweep says so, deletes nothing, and begins again each time. */
+/* The sweep says so once, deletes nothing, and does not begin again until there
+ * may be work for it; all else goes on. */
 static void test_sweep_damage(void)
 {
     size_t i;
@@ -637,11 +755,12 @@ static void test_sweep_damage(void)
         MUST(dynb_wait_idle(s.db, &kit_err));
         plant_record(&s, (const uint8_t *)bad->key, bad->key_size, (const uint8_t *)bad->value,
                      bad->value_size);
-        s.db->sweep_is_due = 1;
         for (round = 0; round < 2; ++round) {
+            s.db->sweep_is_due = 1;
             EXPECT_MESSAGE(dynb_wait_idle(s.db, &kit_err), DYNB_CORRUPT, damaged);
-            CHECK_INT(s.db->sweep_is_due, 1);
+            CHECK_INT(s.db->sweep_is_due, 0);
             CHECK_INT(s.db->worker->sweep.phase, DYNBI_SWEEP_NONE);
+            EXPECT(dynb_wait_idle(s.db, &kit_err), DYNB_OK);
         }
         CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_AVAILABLE);
         CHECK_INT(kit_get(s.db, "Past", "a3"), 3);
@@ -650,23 +769,30 @@ static void test_sweep_damage(void)
 }
 
 /* A base of a table that is there, cut short anywhere: the sweep, a restore that
- * needs it, and a check say so. */
+ * needs it, a check, and whoever asks what log to keep say so. */
 static void test_cut_base(void)
 {
     store s;
-    uint64_t times[PUTS];
+    uint64_t times[PUTS], pos;
     found_record record;
     uint32_t size;
+    int is_needed;
     begin_past(&s, times);
     MUST(dynb_wait_idle(s.db, &kit_err));
-    CHECK_INT(find_record(&s, 'P', 0, &record), 1);
+    CHECK(find_record(&s, 'P', 0, &record) >= 1);
     for (size = 0; size < record.value_size; ++size) {
         plant_record(&s, record.key, record.key_size, record.value, size);
         EXPECT_MESSAGE(restore_at(&s, "Past", "Then", times[2]), DYNB_CORRUPT, damaged);
         expect_nothing_made(&s, 1);
         EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_CORRUPT);
+        EXPECT_MESSAGE(dynbi_history_keep_pos(s.db, &pos, &kit_err), DYNB_CORRUPT, damaged);
     }
     plant_record(&s, record.key, record.key_size, record.value, 5);
+    is_needed = 0;
+    table_of(&s, "Past")->history_end_pos = DYNBI_POS_UNKNOWN;
+    EXPECT_MESSAGE(dynbi_history_needs(s.db, table_of(&s, "Past"), 0, 1, &is_needed, &kit_err),
+                   DYNB_CORRUPT, damaged);
+    CHECK(!is_needed);
     s.db->sweep_is_due = 1;
     EXPECT_MESSAGE(dynb_wait_idle(s.db, &kit_err), DYNB_CORRUPT, damaged);
     plant_record(&s, record.key, record.key_size, record.value, record.value_size);
@@ -754,21 +880,8 @@ static void test_no_base(void)
     store_end(&s);
 }
 
-static const char kept_log[] = "the log kept for table Past is damaged after change ";
-
-/* What the record of a base says; its runs are freed by the caller. */
-static dynbi_base read_base(store *s, const found_record *record)
-{
-    dynbi_base base;
-    dynbi_change change;
-    memset(&change, 0, sizeof change);
-    change.key = record->key;
-    change.key_size = record->key_size;
-    change.value = record->value;
-    change.value_size = record->value_size;
-    MUST(dynbi_base_read(&s->db->allocator, &change, &base, &kit_err));
-    return base;
-}
+static const char kept_log[] =
+    "the log kept for point-in-time recovery is damaged after change ";
 
 /* What a base may not say. */
 static void spoil_base(dynbi_base *base, const dynbi_log_mark *tail, uint32_t how)
@@ -793,11 +906,12 @@ static void spoil_base(dynbi_base *base, const dynbi_log_mark *tail, uint32_t ho
     case 16: base->mark.pos += 1; break;
     case 17: base->mark.pos = base->segment.first_pos - 8; break;
     case 18: base->mark.pos = 8; break;
+    case 19: base->end_pos = base->mark.pos; break;
     default: base->mark.pos = tail->pos; break;
     }
 }
 
-#define SPOILS 20u
+#define SPOILS 21u
 
 /* Bases that lead elsewhere than to the log they name, whatever they say. */
 static void test_bad_bases(void)
@@ -808,12 +922,14 @@ static void test_bad_bases(void)
     uint32_t how;
     begin_past_later(&s, times, 60);
     MUST(dynb_wait_idle(s.db, &kit_err));
-    CHECK_INT(find_record(&s, 'P', 0, &record), 1);
+    CHECK(find_record(&s, 'P', 0, &record) >= 1);
     for (how = 0; how < SPOILS; ++how) {
         dynbi_base base = read_base(&s, &record);
+        const char *message;
         dynbi_coder coder;
         dynb_rc rc;
         spoil_base(&base, &s.db->log.tail, how);
+        message = base.end_pos <= base.mark.pos ? "the history of table Past is damaged" : kept_log;
         dynbi_history_record(s.db, &coder);
         dynbi_code_place(&coder, &base);
         dynbi_code_snapshot(&coder, NULL, &base.snapshot);
@@ -823,7 +939,7 @@ static void test_bad_bases(void)
         if (rc != DYNB_CORRUPT)
             printf("    a base spoilt in way %u: %s\n", (unsigned)how, kit_code_name(rc));
         CHECK_INT(rc, DYNB_CORRUPT);
-        CHECK(strncmp(kit_err.message, kept_log, strlen(kept_log)) == 0);
+        CHECK(strncmp(kit_err.message, message, strlen(message)) == 0);
         if (rc == DYNB_OK)
             MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
         else
@@ -843,7 +959,7 @@ static void test_damaged_log(void)
     dynbi_base base;
     begin_past(&s, times);
     MUST(dynb_wait_idle(s.db, &kit_err));
-    CHECK_INT(find_record(&s, 'P', 0, &record), 1);
+    CHECK(find_record(&s, 'P', 0, &record) >= 1);
     base = read_base(&s, &record);
     dynbi_snapshot_free(&s.db->allocator, &base.snapshot);
     at = (uint64_t)base.segment.page * 512;
@@ -928,6 +1044,224 @@ static void test_no_space(void)
     store_end(&s);
 }
 
+/* A frame whose sum is right, but that says what cannot be. */
+static void test_bad_frame(void)
+{
+    static const uint8_t bad[] = {1, 0, 0, 0x80, 0x60, 'k', 'k', 'v'}; /* such a long key? */
+    dynbi_change change;
+    uint64_t times[PUTS];
+    dynb_rc rc;
+    store s;
+    begin_past(&s, times);
+    memset(&change, 0, sizeof change);
+    change.key = (const uint8_t *)"XA";
+    change.key_size = 2;
+    change.is_tombstone = 1;
+    MUST(dynbi_change_begin(s.db, &kit_err));
+    MUST(dynbi_change_add(s.db, &s.db->catalog, 0, &change, &kit_err));
+    CHECK(dynbi_buffer_append(&s.db->frame, bad, sizeof bad));
+    MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
+    s.clock.now_ms += 1000;
+    rc = restore_at(&s, "Past", "Then", s.clock.now_ms);
+    CHECK_INT(rc, DYNB_CORRUPT);
+    CHECK_TEXT(kit_err.message, "a log record is malformed");
+    expect_nothing_made(&s, 1);
+    expect_state(&s, times[PUTS - 1], PUTS - 1); /* before it all is as it was */
+    abandon(&s);
+}
+
+/* ------------------------------------------------- indexes of the past -- */
+
+static void put_v(store *s, uint32_t i, int64_t v)
+{
+    char id[8];
+    snprintf(id, sizeof id, "a%u", (unsigned)i);
+    s->clock.now_ms += 1000;
+    MUST(kit_put(s->db, "Past", id, v));
+}
+
+/* "Past" with an index of v, one that is being deleted, and recovery; returns the
+ * time when each a<i> had v = i. */
+static uint64_t begin_indexed(store *s)
+{
+    dynb_create_table_input input;
+    dynb_update_table_input change;
+    dynb_index indexes[2];
+    dynb_index_update update;
+    uint64_t time_ms;
+    uint32_t i;
+    store_begin(s);
+    s->config.log_segment_bytes = 2048;
+    store_open(s);
+    memset(&input, 0, sizeof input);
+    memset(&change, 0, sizeof change);
+    memset(indexes, 0, sizeof indexes);
+    indexes[0].index_name = "gone";
+    indexes[0].partition_key.name = "w";
+    indexes[0].partition_key.type = DYNB_S;
+    indexes[1].index_name = "by-v";
+    indexes[1].partition_key.name = "v";
+    indexes[1].partition_key.type = DYNB_N;
+    input.table_name = "Past";
+    input.partition_key.name = "Id";
+    input.partition_key.type = DYNB_S;
+    input.global_indexes = indexes;
+    input.global_index_count = 2;
+    MUST(dynb_create_table(s->db, &input, NULL, NULL, &kit_err));
+    MUST(switch_recovery(s, "Past", 35));
+    for (i = 0; i < PUTS; ++i)
+        put_v(s, i, (int64_t)i);
+    time_ms = table_of(s, "Past")->newest->last_time_ms;
+    for (i = 0; i < PUTS; ++i)
+        put_v(s, i, 100);
+    MUST(dynb_wait_idle(s->db, &kit_err)); /* folded: a base is needed */
+    CHECK(table_of(s, "Past")->folded_time_ms > time_ms);
+    update.action = DYNB_DELETE_INDEX;
+    update.index = indexes[0];
+    change.table = "Past";
+    change.change = DYNB_CHANGE_INDEXES;
+    change.index_updates = &update;
+    change.index_update_count = 1;
+    MUST(dynb_update_table(s->db, &change, NULL, NULL, &kit_err));
+    CHECK_INT(table_of(s, "Past")->index_count, 2);
+    return time_ms;
+}
+
+/* What is restored has the source's indexes, filled anew from the past's items;
+ * one that is being deleted is none. */
+static void expect_indexed(store *s)
+{
+    dynb_table_description about;
+    dynb_item *items;
+    check_random random;
+    uint32_t count;
+    random.state = 1;
+    MUST(dynb_wait_idle(s->db, &kit_err));
+    MUST(dynb_describe_table(s->db, "Then", &about, &s->result, &kit_err));
+    CHECK_INT(about.item_count, PUTS);
+    CHECK_INT(about.global_index_count, 1);
+    CHECK_TEXT(about.global_indexes[0].index.index_name, "by-v");
+    CHECK_INT(about.global_indexes[0].status, DYNB_INDEX_ACTIVE);
+    CHECK(index_compare(s->db, "Then", 1, &random));
+    CHECK(index_compare(s->db, "Past", 1, &random));
+    MUST(index_read_all(s->db, "Then", "by-v", 3, &items, &count));
+    CHECK_INT(count, PUTS);
+    index_free_all(items, count);
+    CHECK_INT(kit_get(s->db, "Then", "a7"), 7);
+    EXPECT(dynb_check(s->db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+}
+
+static void test_indexes(void)
+{
+    dynb_restore_to_time_input input;
+    dynb_table_description about;
+    uint64_t time_ms, n;
+    uint32_t lacked_index = 0, lacked_indexes = 0;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    store s;
+    time_ms = begin_indexed(&s);
+    input = restore_input("Past", "Then", time_ms);
+    input.overrides.override = DYNB_OVERRIDE_BILLING_MODE;
+    input.overrides.billing_mode = DYNB_PROVISIONED;
+    lsn_before = s.db->log.tail.lsn;
+    EXPECT_MESSAGE(dynb_restore_table_to_point_in_time(s.db, &input, NULL, NULL, &kit_err),
+                   DYNB_VALIDATION,
+                   "Invalid Request: Must override ProvisionedThroughput if BillingMode is "
+                   "overridden to PROVISIONED");
+    expect_nothing_made(&s, 1);
+    memset(&input.overrides, 0, sizeof input.overrides);
+    for (n = 1; rc == DYNB_NO_MEMORY && n < 300; ++n) {
+        forget_reads(&s);
+        lsn_before = s.db->log.tail.lsn;
+        s.memory.call_count = 0;
+        s.memory.fail_from = 1; /* what is cached could make one failure good */
+        s.memory.fail_at = n;
+        rc = dynb_restore_table_to_point_in_time(s.db, &input, &about, &s.result, &kit_err);
+        s.memory.fail_at = 0;
+        if (rc != DYNB_OK) {
+            CHECK_INT(rc, DYNB_NO_MEMORY);
+            CHECK_INT(kit_err.code, rc);
+            lacked_index += strcmp(kit_err.message, "no memory for an index") == 0;
+            lacked_indexes += strcmp(kit_err.message, "no memory for indexes") == 0;
+            expect_nothing_made(&s, 1);
+        }
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(lacked_index >= 3 && lacked_indexes >= 2); /* at the check, and at the end */
+    CHECK_TEXT(about.table_name, "Then");
+    CHECK_INT(about.global_index_count, 1);
+    CHECK_INT(about.global_indexes[0].status, DYNB_INDEX_CREATING);
+    expect_indexed(&s);
+    store_crash(&s);
+    expect_indexed(&s);
+    store_end(&s);
+}
+
+/* ------------------------------------------- while the past is restored -- */
+
+/* What others do while a restore has left the lock: the device is called then. */
+typedef struct others {
+    store *s;
+    dynb_rc (*sync_fn)(void *ctx);
+    int way; /* 0: nothing more */
+} others;
+
+static others meanwhile;
+
+static dynb_rc sync_meanwhile(void *ctx)
+{
+    const int way = meanwhile.way;
+    dynb_error error = kit_err; /* the restore's */
+    meanwhile.way = 0;
+    if (way && !meanwhile.s->db->worker->is_outside)
+        meanwhile.way = way; /* not yet */
+    else if (way == 1)
+        MUST(dynb_delete_table(meanwhile.s->db, "Past", NULL, NULL, &kit_err));
+    else if (way == 2)
+        MUST(kit_create_table(meanwhile.s->db, "Then", NULL));
+    else if (way == 3)
+        MUST(kit_put(meanwhile.s->db, "Past", "a2", 99));
+    kit_err = error;
+    return meanwhile.sync_fn(ctx);
+}
+
+/* The source is deleted, the target is made, or the source changes meanwhile. */
+static void test_meanwhile(void)
+{
+    int way;
+    for (way = 1; way <= 3; ++way) {
+        store s;
+        uint64_t times[PUTS];
+        dynb_rc rc;
+        begin_past(&s, times);
+        MUST(dynb_wait_idle(s.db, &kit_err));
+        meanwhile.s = &s;
+        meanwhile.sync_fn = s.db->disk.device.sync_fn;
+        meanwhile.way = way;
+        s.db->disk.device.sync_fn = sync_meanwhile;
+        rc = restore_at(&s, "Past", "Then", times[2]);
+        CHECK_INT(meanwhile.way, 0); /* it did happen */
+        CHECK_INT(s.db->worker->is_busy, 0);
+        if (way == 1) {
+            CHECK_INT(rc, DYNB_TABLE_NOT_FOUND);
+            CHECK_TEXT(kit_err.message, "Table not found: Past");
+            CHECK_INT(s.db->live_count, 0);
+        } else if (way == 2) {
+            CHECK_INT(rc, DYNB_TABLE_ALREADY_EXISTS);
+            CHECK_INT(kit_get(s.db, "Then", "a2"), -1);
+        } else {
+            CHECK_INT(rc, DYNB_OK);
+            CHECK_INT(kit_get(s.db, "Then", "a2"), 2);
+            CHECK_INT(kit_get(s.db, "Then", "a3"), -1);
+            CHECK_INT(kit_get(s.db, "Past", "a2"), 99);
+        }
+        MUST(dynb_wait_idle(s.db, &kit_err));
+        EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+        EXPECT(dynb_scrub(s.db, &kit_err), DYNB_OK);
+        store_end(&s);
+    }
+}
+
 int main(void)
 {
     test_answers();
@@ -936,8 +1270,10 @@ int main(void)
     test_checkpoint_first();
     test_note_memory();
     test_keep_log();
+    test_joins_deleted();
     test_last_backup();
     test_sweep_bases();
+    test_sweep_joins();
     test_sweep_backups();
     test_sweep_rules();
     test_sweep_memory();
@@ -949,5 +1285,8 @@ int main(void)
     test_damaged_log();
     test_device_fails();
     test_no_space();
+    test_bad_frame();
+    test_indexes();
+    test_meanwhile();
     return check_report("unit_history");
 }
