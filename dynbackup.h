@@ -1327,7 +1327,9 @@ typedef struct dynb_restore_to_time_input {
  * recovery are not brought back. Other threads go on reading and writing
  * meanwhile; nothing is folded, though.
  * out: status CREATING, restoring set, as in AWS's answer.
- * After: the table is ACTIVE and whole; a crash before that leaves none.
+ * After: the table is ACTIVE and whole; a crash before that leaves none. Its
+ *   indexes, the source's of now or those overrides name, are CREATING until
+ *   they are filled in the background, as an index added to a table is.
  * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
  *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
  *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
