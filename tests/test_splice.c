@@ -3,10 +3,14 @@
  * Two copies of one store go on alone: same store id, same epoch, same clock,
  * so their second frames differ in what was written before them only. Spliced
  * into the other's log, such a frame is right by itself; that it does not
- * follow the frame before it shows in the chained checksum alone. */
+ * follow the frame before it shows in the chained checksum alone. It ends the
+ * log, and with the mark that stood behind it, it is known for damage. */
 #include "fuzz/fuzz.h"
 
 #include "check.h"
+
+#define HEAD_BYTES 40u /* of a frame: see LOG in dynbackup.h */
+#define KIND_MARK 3u
 
 /* Opens a copy of `from` and puts item 1 (padded by first_pad) and item 2; the
  * device as it was after the first put, and as a killed process leaves it. */
@@ -30,6 +34,22 @@ static void live_on(const fuzz_device *from, uint32_t first_pad, fuzz_device *af
     dynb_builder_free(&builder);
     free(device->bytes);
     free(device);
+}
+
+/* Where the log of a killed process ends: the bare head of kind MARK there; of
+ * those that look like one, the last by its lsn. 0: there is none. */
+static uint64_t log_end(const fuzz_device *device)
+{
+    uint64_t i, lsn = 0, end = 0;
+    for (i = 0; i + HEAD_BYTES <= device->size_bytes; i += 8) {
+        const uint8_t *head = device->bytes + i;
+        if (dynbi_load32(head + 4) == HEAD_BYTES && dynbi_load32(head + 36) == KIND_MARK &&
+            dynbi_load64(head + 8) > lsn) {
+            lsn = dynbi_load64(head + 8);
+            end = i;
+        }
+    }
+    return end;
 }
 
 /* How many items a device holds; -1 when it is called corrupt. */
@@ -61,7 +81,7 @@ int main(void)
 {
     uint64_t state[2] = {1700000000000u, 0};
     fuzz_device *device[5];
-    uint64_t i, spliced = 0;
+    uint64_t i, start, end;
     dynb *db;
     for (i = 0; i < 5; ++i)
         device[i] = fuzz_device_new();
@@ -73,15 +93,15 @@ int main(void)
     CHECK_INT(count(device[1]), 1);
     CHECK_INT(count(device[2]), 2);
     CHECK_INT(count(device[4]), 2);
-    for (i = 0; i < device[4]->size_bytes; ++i) { /* the other life's second frame */
-        if (device[3]->bytes[i] != device[4]->bytes[i]) {
-            device[1]->bytes[i] = device[4]->bytes[i];
-            ++spliced;
-        }
-    }
-    CHECK(spliced > 0 && device[1]->size_bytes == device[4]->size_bytes);
-    /* that frame does not follow ours, and the mark behind it was synced */
-    CHECK_INT(count(device[1]), -1);
+    start = log_end(device[3]); /* the other life's second frame, and its end */
+    end = log_end(device[4]);
+    if (start == 0 || end <= start + HEAD_BYTES || log_end(device[1]) != start ||
+        device[1]->size_bytes != device[4]->size_bytes)
+        fuzz_fail("the two lives do not lie alike", DYNB_OK);
+    memcpy(device[1]->bytes + start, device[4]->bytes + start, (size_t)(end - start));
+    CHECK_INT(count(device[1]), 1); /* it does not follow ours: the log ends before it */
+    memcpy(device[1]->bytes + end, device[4]->bytes + end, HEAD_BYTES);
+    CHECK_INT(count(device[1]), -1); /* the mark behind it says that it was synced */
     for (i = 0; i < 5; ++i) {
         free(device[i]->bytes);
         free(device[i]);
