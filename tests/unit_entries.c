@@ -184,33 +184,42 @@ static void test_fill_damaged(void)
 
 /* ----------------------------------------------------------- no memory -- */
 
-/* Each allocation of an entry's projection fails once. */
-static void test_project_memory(void)
+/* Each allocation of an entry fails once: its key's, its value's head, the
+ * attribute. Puts that lack memory change nothing. */
+static void test_entry_memory(void)
 {
+    static const char *const messages[] = {"no memory for a key",
+                                           "no memory for an entry of index by-owner",
+                                           "no memory for an entry of index by-owner"};
     dynb_builder builder;
-    dynbi_index *index;
-    dynbi_buffer to;
+    dynbi_buffer key, value;
     dynb_item item;
     store s;
     uint32_t n;
-    dynb_rc rc = DYNB_NO_MEMORY;
+    int is_there;
+    dynb_rc rc;
     memset(&builder, 0, sizeof builder);
     begin(&s, 1);
-    index = &table_of(&s, "Things")->indexes[0];
     item = make_owned(&builder, "a", 'a', 3000);
-    for (n = 1; rc == DYNB_NO_MEMORY && n < 10; ++n) {
-        memset(&to, 0, sizeof to);
-        to.allocator = &s.config.allocator;
+    for (n = 1; n <= 4; ++n) {
+        const dynbi_index *index = &table_of(&s, "Things")->indexes[0];
+        memset(&key, 0, sizeof key);
+        memset(&value, 0, sizeof value);
+        key.allocator = value.allocator = &s.config.allocator;
         s.memory.call_count = 0;
         s.memory.fail_at = n;
-        rc = dynbi_index_project(index, item, &to);
+        rc = dynbi_index_entry(index, item, 1, &key, &value, &is_there, &kit_err);
         s.memory.fail_at = 0;
-        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
-        CHECK(rc != DYNB_OK || to.used_bytes > 3000);
-        dynbi_buffer_free(&to);
+        if (n < 4) {
+            CHECK(rc == DYNB_NO_MEMORY && kit_err.code == rc);
+            CHECK_TEXT(kit_err.message, messages[n - 1]);
+        } else {
+            CHECK_INT(rc, DYNB_OK);
+            CHECK(is_there && value.used_bytes > 3000);
+        }
+        dynbi_buffer_free(&key);
+        dynbi_buffer_free(&value);
     }
-    CHECK_INT(rc, DYNB_OK);
-    CHECK_INT(n, 4); /* the head, and the attribute */
 
     MUST(put_owned(&s, "a", 'a', 1));
     for (n = 1, rc = DYNB_NO_MEMORY; rc == DYNB_NO_MEMORY && n < 30; ++n) {
@@ -492,7 +501,7 @@ int main(void)
 {
     test_replace_damaged();
     test_fill_damaged();
-    test_project_memory();
+    test_entry_memory();
     test_publish_memory();
     test_read_pending();
     test_unknown_index();
