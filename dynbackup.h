@@ -15368,8 +15368,8 @@ static int dynbi_index_includes(const dynbi_index *index, const char *name, size
 }
 
 /* Appends what an index projects of an item that is in it, in the form of a
- * stored item. Zero: no memory. */
-static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_buffer *to)
+ * stored item. */
+static dynb_rc dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_buffer *to)
 {
     const dynbi_schema *schema = &index->schema;
     uint8_t head[2 * DYNBI_VARINT_MAX], *head_end;
@@ -15380,9 +15380,9 @@ static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_b
     dynb_value value;
     dynb_iterator it;
     if (index->about.projection == DYNB_PROJECT_ALL)
-        return dynbi_item_strip(schema, item, to) == DYNB_OK;
+        return dynbi_item_strip(schema, item, to);
     if (!dynbi_buffer_reserve(to, sizeof head))
-        return 0;
+        return DYNB_NO_MEMORY;
     to->used_bytes += sizeof head; /* written last */
     it = dynb_item_iterate(item);
     for (before = it.at; dynb_next(&it, &name, &length, &value); before = it.at) {
@@ -15391,11 +15391,11 @@ static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_b
                         !dynbi_index_includes(index, name, length)))
             continue;
         if (dynbi_value_check(value, 1, &size, NULL) != DYNB_OK)
-            return 0; /* not after the item was checked */
+            return DYNB_CORRUPT; /* a stored item; one that is put was checked */
         aws_size += length + size;
         count += !is_key;
         if (!is_key && !dynbi_buffer_append(to, before, (size_t)(it.at - before)))
-            return 0;
+            return DYNB_NO_MEMORY;
     }
     head_end = dynbi_varint_store(dynbi_varint_store(head, aws_size), count);
     length = (size_t)(head_end - head);
@@ -15403,7 +15403,7 @@ static int dynbi_index_project(const dynbi_index *index, dynb_item item, dynbi_b
             to->used_bytes - start - sizeof head);
     memcpy(to->bytes + start, head, length);
     to->used_bytes -= sizeof head - length;
-    return 1;
+    return DYNB_OK;
 }
 
 /* Why a value cannot be in an index's key; only asked when it is put. */
@@ -15443,6 +15443,7 @@ static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int i
     uint32_t i, found_count = 0;
     size_t length = 0;
     const char *name;
+    dynb_rc rc = DYNB_OK;
     dynb_iterator it = dynb_item_iterate(item);
     memset(values, 0, sizeof values);
     key->used_bytes = 0;
@@ -15469,9 +15470,12 @@ static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int i
         if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
     }
-    if (*is_there && !dynbi_index_project(index, item, value))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an entry of index %s",
-                          index->about.index_name);
+    if (*is_there)
+        rc = dynbi_index_project(index, item, value);
+    if (rc == DYNB_CORRUPT)
+        return dynbi_fail(err, rc, "an item is damaged");
+    if (rc != DYNB_OK)
+        return dynbi_fail(err, rc, "no memory for an entry of index %s", index->about.index_name);
     return DYNB_OK;
 }
 
@@ -17099,9 +17103,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
     if (rc == DYNB_OK && out->status == DYNB_BACKUP_CREATING)
         rc = dynbi_fail(err, DYNB_BACKUP_IN_USE,
                         "The backup is either being created, deleted or restored to a table: %s",
-                        arn);
-    if (rc == DYNB_OK && dynbi_backup_is_restoring(db, arn))
-        rc = dynbi_fail(err, DYNB_BACKUP_IN_USE, "Backup is being used to restore table: %s",
                         arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
