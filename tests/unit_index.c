@@ -331,6 +331,47 @@ static void test_update_memory(void)
     }
 }
 
+/* The same of another billing mode, which takes the indexes' throughput away. */
+static void test_rebill_memory(void)
+{
+    dynb_index index = make_index("by-v", "v", DYNB_N);
+    dynb_create_table_input table;
+    dynb_update_table_input input;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    uint32_t n, lacked_count = 0;
+    store s;
+    store_begin(&s);
+    store_open(&s);
+    begin_input(&table, &index, 1);
+    table.settings.billing_mode = DYNB_PROVISIONED;
+    table.settings.provisioned.read_units = table.settings.provisioned.write_units = 5;
+    index.provisioned = table.settings.provisioned;
+    MUST(dynb_create_table(s.db, &table, NULL, NULL, &kit_err));
+    memset(&input, 0, sizeof input);
+    input.table = "Things";
+    input.change = DYNB_CHANGE_BILLING;
+    for (n = 1; rc == DYNB_NO_MEMORY && n < 100; ++n) {
+        const dynb_table_description about = about_things(&s);
+        const uint64_t lsn = s.db->log.tail.lsn;
+        CHECK_INT(about.settings.billing_mode, DYNB_PROVISIONED);
+        CHECK_INT(about.global_indexes[0].index.provisioned.read_units, 5);
+        s.memory.call_count = 0;
+        s.memory.fail_at = n;
+        s.memory.fail_from = 1;
+        rc = dynb_update_table(s.db, &input, NULL, NULL, &kit_err);
+        s.memory.fail_at = 0;
+        lacked_count += rc && strcmp(kit_err.message, "no memory for an index") == 0;
+        CHECK(s.db->log.tail.lsn == lsn || rc == DYNB_OK);
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(lacked_count > 0);
+    CHECK_INT(about_things(&s).settings.billing_mode, DYNB_PAY_PER_REQUEST);
+    CHECK_INT(about_things(&s).global_indexes[0].index.provisioned.read_units, 0);
+    store_reopen(&s);
+    CHECK_INT(about_things(&s).global_indexes[0].index.provisioned.write_units, 0);
+    store_end(&s);
+}
+
 static uint64_t generation_bytes(const dynbi_table *table)
 {
     const dynbi_generation *generation;
@@ -365,7 +406,6 @@ static void test_empty_generation(void)
     }
     CHECK(table->newest->entry_count == 0 && table->newest->next == older);
     CHECK_INT(kit_get(s.db, "Things", "b"), -1);
-    others = s.db->generation_bytes - generation_bytes(table);
     MUST(change_index(&s, DYNB_CREATE_INDEX, &late));
     CHECK_INT(table->slot_count, 2);
     CHECK_INT(table->newest->set_count, 1);
@@ -529,15 +569,16 @@ static void test_delete_again(void)
 
 int main(void)
 {
-    test_delete_again();
     test_shape_messages();
     test_units_messages();
     test_definition_messages();
     test_count_limit();
     test_update_definitions();
     test_update_memory();
+    test_rebill_memory();
     test_empty_generation();
     test_older_generations();
     test_damaged_definition();
+    test_delete_again();
     return check_report("unit_index");
 }
