@@ -11682,16 +11682,14 @@ static uint32_t dynbi_table_find_set(const dynbi_table *table, uint64_t id)
     return id ? set + 1 : 0;
 }
 
-/* The number in the log of the set in a slot. */
+/* The number in the log of the set in an index's slot. */
 static uint64_t dynbi_table_set_id(const dynbi_table *table, uint32_t slot)
 {
-    uint32_t i;
-    for (i = 0; slot && i < table->index_count; ++i) {
-        if (table->indexes[i].slot == slot)
-            return table->indexes[i].id;
-    }
-    DYNBI_ASSERT(slot == 0);
-    return 0;
+    uint32_t i = 0;
+    while (i + 1 < table->index_count && table->indexes[i].slot != slot)
+        ++i;
+    DYNBI_ASSERT(i < table->index_count && table->indexes[i].slot == slot);
+    return table->indexes[i].id;
 }
 
 static void dynbi_store_freeze(dynb *db, dynbi_generation *generation)
@@ -11869,16 +11867,14 @@ static void dynbi_table_bind(dynbi_table *table, const dynb_table_description *s
 static dynb_rc dynbi_table_take_settings(dynbi_table *table, dynb_error *err)
 {
     dynb_table_description settings;
-    dynb_rc rc = dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings,
-                                     NULL, err);
-    if (rc != DYNB_OK)
-        return rc;
+    if (dynbi_settings_read(table->settings, table->settings_size, &table->id, &settings, NULL,
+                            err) != DYNB_OK ||
+        !dynbi_key_type_is_good(&settings.partition_key) ||
+        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key)))
+        return dynbi_record_broken(err);
     table->created_at_ms = settings.created_at_ms;
     table->restored_from = settings.restore_source_backup_arn;
     dynbi_table_take_recovery(table, &settings);
-    if (!dynbi_key_type_is_good(&settings.partition_key) ||
-        (settings.sort_key.name && !dynbi_key_type_is_good(&settings.sort_key)))
-        return dynbi_record_broken(err);
     dynbi_table_bind(table, &settings);
     return DYNB_OK;
 }
