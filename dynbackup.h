@@ -18371,10 +18371,11 @@ static void dynbi_lock_soon(dynb *db)
 #if defined(DYNBACKUP_PTHREADS)
     uint32_t tries;
     for (tries = 0; tries < 200; ++tries) {
-        volatile uint32_t pause;
+        volatile uint32_t pause = 0;
         if (pthread_mutex_trylock(&db->lock) == 0)
             return;
-        for (pause = 0; pause < 50; pause = pause + 1) {
+        while (pause < 50) {
+            pause = pause + 1;
         }
     }
 #endif

@@ -353,9 +353,9 @@ freestanding()
 
 with_assert()
 {
-    printf '#include <assert.h>\n#define DYNBACKUP_ASSERT(x) assert(x)\n' >"$tmp/assert.c"
-    cat "$tmp/engine.c" "$tmp/user.c" >>"$tmp/assert.c"
-    variant -std=gnu99 "$@" "$tmp/assert.c"
+    printf '#include <assert.h>\n#define DYNBACKUP_ASSERT(x) assert(x)\n' >"$tmp/$count.assert.c"
+    cat "$tmp/engine.c" "$tmp/user.c" >>"$tmp/$count.assert.c"
+    variant -std=gnu99 "$@" "$tmp/$count.assert.c"
 }
 
 hostile()

@@ -251,6 +251,7 @@ static void test_publish_memory(void)
     dynbi_table *table;
     dynb_rc rc = DYNB_NO_MEMORY;
     uint32_t n, failed_count = 0;
+    dynbi_run many[200];
     begin(&s, 1);
     put_many(&s, 20, 'a');
     fold_run(&s, "Things");
@@ -275,6 +276,25 @@ static void test_publish_memory(void)
     CHECK_INT(rc, DYNB_OK);
     CHECK(failed_count >= 2);
     CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_CREATING);
+    for (n = 0; n < 200; ++n) /* a record that outgrows what the one before took */
+        many[n] = table->sets[0].run[0];
+    dynbi_buffer_free(&s.db->record);
+    dynbi_buffer_free(&s.db->key);
+    for (n = 1, rc = DYNB_NO_MEMORY, failed_count = 0; rc == DYNB_NO_MEMORY && n < 30; ++n) {
+        dynbi_table_snapshot(table, &snapshot);
+        snapshot.sets[0].run = many;
+        snapshot.sets[0].count = 200;
+        MUST(dynbi_change_begin(s.db, &kit_err));
+        s.memory.call_count = 0;
+        s.memory.fail_at = n;
+        rc = dynbi_publish_backup(s.db, &s.db->pending[0], &snapshot, 0, &kit_err);
+        s.memory.fail_at = 0;
+        failed_count += rc != DYNB_OK;
+        CHECK_INT(s.db->op_count, rc == DYNB_OK);
+        s.db->op_count = 0;
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(failed_count >= 3);
     MUST(dynb_wait_idle(s.db, &kit_err));
     CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_AVAILABLE);
     CHECK_INT(look_up(&s, arn).source.global_indexes[0].item_count, 20);
