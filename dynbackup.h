@@ -14355,7 +14355,7 @@ static void dynbi_included_names(const dynb_index *index, char *to, size_t room)
 
 static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path, dynb_error *err)
 {
-    static const char *const names[3] = {"ALL", "KEYS_ONLY", "INCLUDE"};
+    static const char names[3][10] = {"ALL", "KEYS_ONLY", "INCLUDE"};
     const uint32_t count = index->non_key_attribute_count;
     char list[512];
     uint32_t i;
@@ -14804,7 +14804,7 @@ static uint32_t dynbi_snapshot_find_global(const dynbi_snapshot *snapshot, const
 /* What can be said against a list of changes before looking at the table. */
 static dynb_rc dynbi_index_updates_check(const dynb_update_table_input *input, dynb_error *err)
 {
-    static const char *const actions[3] = {"create", "update", "delete"};
+    static const char actions[3][7] = {"create", "update", "delete"};
     const dynb_index_update *updates = input->index_updates;
     uint32_t i, j, online = 0;
     dynb_rc rc = DYNB_OK;
@@ -15036,6 +15036,22 @@ static dynb_rc dynbi_stream_check(const dynbi_table *table, const dynb_table_set
     return DYNB_OK;
 }
 
+/* The table to be changed, and its settings, if it can be changed now. */
+static dynb_rc dynbi_table_find_idle(dynb *db, const char *name, int is_delete,
+                                     dynbi_table **found, dynb_table_description *settings,
+                                     dynb_error *err)
+{
+    uint64_t id;
+    dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, found, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_check_idle(db, *found, is_delete, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_busy_check(db, 1, 0, err);
+    return rc == DYNB_OK ? dynbi_settings_read((*found)->settings, (*found)->settings_size, &id,
+                                               settings, NULL, err)
+                         : rc;
+}
+
 static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input,
                                   dynb_table_description *out, dynb_result *result,
                                   dynb_error *err)
@@ -15045,14 +15061,7 @@ static dynb_rc dynbi_table_update(dynb *db, const dynb_update_table_input *input
     dynbi_snapshot snapshot;
     dynbi_table *found;
     char label[32];
-    uint64_t id;
-    dynb_rc rc = dynbi_table_find(db, input->table, DYNB_RESOURCE_NOT_FOUND, &found, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_check_idle(db, found, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_busy_check(db, 1, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
+    dynb_rc rc = dynbi_table_find_idle(db, input->table, 0, &found, &table, err);
     if (rc == DYNB_OK && (input->change & DYNB_CHANGE_STREAM))
         rc = dynbi_stream_check(found, &table.settings, from, err);
     if (rc != DYNB_OK)
@@ -15108,15 +15117,8 @@ static dynb_rc dynbi_table_delete_begin(dynb *db, const char *name, dynbi_table 
 {
     dynb_table_description table;
     dynbi_table *found;
-    uint64_t id;
-    dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
+    dynb_rc rc = dynbi_table_find_idle(db, name, 1, &found, &table, err);
     *out = found;
-    if (rc == DYNB_OK)
-        rc = dynbi_table_check_idle(db, found, 1, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_busy_check(db, 1, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
     if (rc != DYNB_OK)
         return rc;
     if (table.settings.deletion_protection)
@@ -15161,14 +15163,7 @@ static dynb_rc dynbi_table_set_ttl(dynb *db, const char *name, const char *attri
 {
     dynb_table_description table;
     dynbi_table *found;
-    uint64_t id;
-    dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, &found, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_check_idle(db, found, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_busy_check(db, 1, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_settings_read(found->settings, found->settings_size, &id, &table, NULL, err);
+    dynb_rc rc = dynbi_table_find_idle(db, name, 0, &found, &table, err);
     if (rc != DYNB_OK)
         return rc;
     if (attribute && table.ttl_attribute)
@@ -18268,13 +18263,21 @@ static dynb_rc dynbi_sweep_seek(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge
                             err);
 }
 
+/* Looks at a record of the phase. */
+static dynb_rc dynbi_sweep_look(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                int *ends, dynb_error *err)
+{
+    return sweep->phase == DYNBI_SWEEP_EXPIRED
+               ? dynbi_sweep_expired(db, sweep, record, ends, err)
+           : sweep->phase == DYNBI_SWEEP_BASES ? dynbi_sweep_base(db, sweep, record, ends, err)
+           : sweep->phase == DYNBI_SWEEP_LOG   ? dynbi_sweep_segment(db, sweep, record, ends, err)
+                                               : dynbi_sweep_backup(db, sweep, record, ends, err);
+}
+
 /* Looks at records of the phase; deletions go into the transaction. */
 static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge,
                                 uint32_t *looks, int *ends, dynb_error *err)
 {
-    static dynb_rc (*const look_fn[])(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
-                                      int *ends, dynb_error *err) = {
-        NULL, dynbi_sweep_expired, dynbi_sweep_base, dynbi_sweep_segment, dynbi_sweep_backup};
     const uint8_t kind = sweep->at.bytes[0];
     const dynbi_change *record = NULL;
     dynb_rc rc = DYNB_OK;
@@ -18285,7 +18288,7 @@ static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge
             break;
         if (!record->is_tombstone) {
             --*looks;
-            rc = look_fn[sweep->phase](db, sweep, record, ends, err);
+            rc = dynbi_sweep_look(db, sweep, record, ends, err);
         }
         if (rc == DYNB_OK && !*ends)
             rc = dynbi_merge_next(merge, err);
