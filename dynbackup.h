@@ -10459,6 +10459,7 @@ typedef struct dynbi_log_scan {
     uint32_t seed;        /* of at.epoch */
     uint32_t epoch_limit; /* no later epoch was ever begun */
     uint64_t end_pos;     /* follow: 0; else stop here */
+    uint64_t disk_bytes;  /* the device's size at the start: others may grow it */
     int verify;           /* zero: the frames were verified before */
     int follow;           /* find further segments by their heads */
     int any_chain;        /* the first head is read in mid-stream */
@@ -10474,12 +10475,13 @@ static void dynbi_log_scan_free(dynbi_log_scan *scan)
     memset(scan, 0, sizeof *scan);
 }
 
-/* Nonzero: the extent can be a segment's. */
-static int dynbi_segment_is_sane(const dynbi_log *log, uint32_t page, uint32_t page_count)
+/* Nonzero: the extent can be a segment's on a device of disk_bytes. */
+static int dynbi_segment_is_sane(const dynbi_log *log, uint64_t disk_bytes, uint32_t page,
+                                 uint32_t page_count)
 {
-    uint64_t page_limit = log->disk->size_bytes / log->disk->page_bytes;
+    const uint64_t page_bytes = log->disk->page_bytes, page_limit = disk_bytes / page_bytes;
     return page >= 2 && page_count > 0 && page < page_limit && page_count <= page_limit - page &&
-           (uint64_t)page_count * log->disk->page_bytes > DYNBI_SEGMENT_HEAD_BYTES;
+           page_count * page_bytes > DYNBI_SEGMENT_HEAD_BYTES;
 }
 
 /* Reads the head of the segment at `next`, which should go on at first_pos. A
@@ -10492,8 +10494,8 @@ static dynb_rc dynbi_log_read_head(dynbi_log_scan *scan, uint64_t first_pos, int
     dynbi_segment segment = scan->next;
     dynb_rc rc;
     *is_good = 0;
-    if (!dynbi_segment_is_sane(log, segment.page, segment.page_count) ||
-        first_pos - log->segments[0].first_pos > log->disk->size_bytes)
+    if (!dynbi_segment_is_sane(log, scan->disk_bytes, segment.page, segment.page_count) ||
+        first_pos - log->segments[0].first_pos > scan->disk_bytes)
         return DYNB_OK;
     rc = dynbi_disk_read(log->disk, (uint64_t)segment.page * log->disk->page_bytes, head,
                          sizeof head, err);
@@ -10675,7 +10677,7 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
     const uint32_t used = dynbi_load32(head + 4), kind = head[36];
     *size = ((uint64_t)used + 7) & ~(uint64_t)7;
     return durable_lsn >= missing && durable_lsn < lsn && used >= DYNBI_FRAME_HEAD_BYTES &&
-           *size <= scan->log->disk->size_bytes &&
+           *size <= scan->disk_bytes &&
            (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN || kind == DYNBI_FRAME_MARK);
 }
 
@@ -10690,7 +10692,7 @@ static dynb_rc dynbi_log_scan_prove(dynbi_log_scan *scan, uint64_t missing, int 
                                     dynb_error *err)
 {
     uint64_t pos = scan->at.pos, available = DYNBI_FRAME_HEAD_BYTES, size;
-    uint64_t effort = 16 * scan->log->disk->size_bytes;
+    uint64_t effort = 16 * scan->disk_bytes;
     dynb_rc rc = DYNB_OK;
     while (rc == DYNB_OK && !*is_damage && available >= DYNBI_FRAME_HEAD_BYTES) {
         uint32_t stored, tried, epoch = scan->epoch_limit;
@@ -10745,7 +10747,7 @@ static void dynbi_log_adopt(dynbi_log *log, const dynbi_log_scan *scan)
     log->tail = scan->at;
     log->seed = scan->seed;
     log->reserved_count = 0;
-    if (dynbi_segment_is_sane(log, next.page, next.page_count)) {
+    if (dynbi_segment_is_sane(log, scan->disk_bytes, next.page, next.page_count)) {
         log->reserved[0] = next;
         log->reserved_count = 1;
     }
@@ -13281,6 +13283,7 @@ static void dynbi_scan_start(const dynb *db, dynbi_log_scan *scan, dynbi_log *lo
     scan->at = db->super.log_mark;
     scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
     scan->epoch_limit = db->super.epoch;
+    scan->disk_bytes = db->disk.size_bytes;
 }
 
 /* Reads the log to its end and applies the catalog changes in it. */
@@ -20992,7 +20995,8 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
         rc = dynbi_segment_read(entry, &segment, err);
         pages.page = segment.page;
         pages.page_count = segment.page_count;
-        if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, pages.page, pages.page_count))
+        if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, db->disk.size_bytes, pages.page,
+                                                   pages.page_count))
             (void)dynbi_audit_pages(check, &pages);
         else
             dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);

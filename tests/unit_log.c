@@ -236,6 +236,7 @@ static void scan_start(world *w, const superblock *from, dynbi_log *log, dynbi_l
     scan->at = from->mark;
     scan->seed = dynbi_log_seed(log->store_id, scan->at.epoch);
     scan->epoch_limit = from->epoch;
+    scan->disk_bytes = w->disk.size_bytes;
 }
 
 /* Opens the log on the device into `log`, as a store does. *last_lsn: of the last
@@ -839,7 +840,7 @@ static void test_heads(void)
 {
     static const uint32_t places[] = {0, 8, 24, 32, 44, 48, 36};
     static world w;
-    uint64_t last_lsn;
+    uint64_t last_lsn, size;
     dynb_error err;
     uint8_t kept[DYNBI_SEGMENT_HEAD_BYTES], *head;
     uint32_t i, value;
@@ -875,10 +876,12 @@ static void test_heads(void)
     /* Pages so small that a head fills them. */
     world_open(&w, 40, 1024, 300, 0);
     w.disk.page_bytes = DYNBI_SEGMENT_HEAD_BYTES;
-    CHECK(!dynbi_segment_is_sane(&w.log, 5, 1) && dynbi_segment_is_sane(&w.log, 5, 2));
-    CHECK(!dynbi_segment_is_sane(&w.log, 1, 2) && !dynbi_segment_is_sane(&w.log, 5, 0));
-    CHECK(!dynbi_segment_is_sane(&w.log, 320, 2) && !dynbi_segment_is_sane(&w.log, 319, 2));
-    CHECK(!dynbi_segment_is_sane(&w.log, 0xffffffffu, 0xffffffffu));
+    size = w.disk.size_bytes;
+    CHECK(!dynbi_segment_is_sane(&w.log, size, 5, 1) && dynbi_segment_is_sane(&w.log, size, 5, 2));
+    CHECK(!dynbi_segment_is_sane(&w.log, size, 1, 2) && !dynbi_segment_is_sane(&w.log, size, 5, 0));
+    CHECK(!dynbi_segment_is_sane(&w.log, size, 320, 2));
+    CHECK(!dynbi_segment_is_sane(&w.log, size, 319, 2));
+    CHECK(!dynbi_segment_is_sane(&w.log, size, 0xffffffffu, 0xffffffffu));
     w.disk.page_bytes = PAGE;
     world_close(&w);
 }
