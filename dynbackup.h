@@ -1173,13 +1173,17 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_restore_tables_from_backups(
     X(UPDATE_TABLE, "UpdateTable") \
     X(DELETE_TABLE, "DeleteTable") \
     X(UPDATE_TIME_TO_LIVE, "UpdateTimeToLive") \
+    X(DESCRIBE_TIME_TO_LIVE, "DescribeTimeToLive") \
     X(TAG_RESOURCE, "TagResource") \
     X(UNTAG_RESOURCE, "UntagResource") \
     X(LIST_TAGS_OF_RESOURCE, "ListTagsOfResource") \
+    X(DESCRIBE_LIMITS, "DescribeLimits") \
+    X(DESCRIBE_ENDPOINTS, "DescribeEndpoints") \
     X(PUT_ITEM, "PutItem") \
     X(GET_ITEM, "GetItem") \
     X(DELETE_ITEM, "DeleteItem") \
     X(BATCH_WRITE_ITEM, "BatchWriteItem") \
+    X(BATCH_GET_ITEM, "BatchGetItem") \
     X(QUERY, "Query") \
     X(SCAN, "Scan") \
     X(CREATE_BACKUP, "CreateBackup") \
@@ -1357,6 +1361,28 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const ch
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_describe_backup_retention(dynb *db, const char *table,
                                                                 dynb_backup_retention *out,
                                                                 dynb_error *err);
+
+/* ------------------------------------------------------ JSON requests -- */
+
+/* The answer to a request as the service gives it over HTTP. */
+typedef struct dynb_response {
+    int http_status;  /* 200, 400, 500 */
+    const char *body; /* JSON, or "" for none; in the dynb_result of the call */
+    size_t body_size;
+} dynb_response;
+
+/* Does what DynamoDB does on a request: operation and JSON in, status and JSON
+ * out, with the service's validation, messages and forms.
+ * operation: such as "CreateBackup". json, json_size: the request; need not end
+ * with NUL. result: holds the answer; must not be NULL.
+ * After: *out is filled whatever is returned; on failure its body is the error's.
+ * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
+ *   SERIALIZATION, VALIDATION, and what the function of the operation's name
+ *   returns. err, which may be NULL, holds code and message.
+ * Cost: the function's, and O(json_size). Threads: any, each with a result of
+ * its own. Source: contract 4, appendix A. */
+DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, size_t json_size,
+                           dynb_result *result, dynb_response *out, dynb_error *err);
 
 /* ------------------------------------------------------ looking inside -- */
 
@@ -21339,6 +21365,270 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
 }
 
 /* ===========================================================================
+ * 25 REQUEST
+ *
+ * DynamoDB's JSON interface: the name of an operation and a request's text in,
+ * a status and an answer's text out. What a request may hold stands in tables
+ * of shapes, a line for each member (contract, appendix A); reading a request
+ * by them fills the plain struct of its operation, and refuses what AWS refuses,
+ * in AWS's words. A handler for each operation hands the struct to the public C
+ * function of that name and writes what comes back.
+ *
+ * A request is read once, in this order of precedence (contract 4.2):
+ *   1. not JSON at all, or nesting too deep: SERIALIZATION without a message
+ *   2. a value of the wrong JSON type: SERIALIZATION, the first one met
+ *   3. members missing, too long, not in an enumeration ...: VALIDATION, up to
+ *      ten of them in one message; then attribute values that are none
+ *   4. parameters this version does not know how to obey: VALIDATION naming one
+ *   5. what the handler and the C function check
+ *
+ * Invariants: nothing is changed before 1 to 4 have passed. A request's structs
+ * take memory in proportion to its text: of a list no more than
+ * DYNBI_LIST_MAX elements are kept, and a longer one is refused.
+ *
+ * Needs: JSON, VALUE, the public functions   Used by: the user
+ * Exports: dynb_call
+ * On error: the answer is an error's body; err holds the same.
+ * ======================================================================== */
+
+/* ---- what a request is read into: absent members are zero ---- */
+
+#define DYNBI_LIST_MAX 256u
+
+/* A string is a const char *, without U+0000; a structure a pointer; a map of
+ * attribute values, or from names to names, a dynb_item; an enumeration the
+ * ordinal of its value from 1 on in the order of the shape's text. */
+
+typedef enum dynbi_flag { DYNBI_ABSENT = 0, DYNBI_FALSE, DYNBI_TRUE } dynbi_flag;
+
+typedef struct dynbi_integer { /* times: milliseconds since 1970 */
+    int64_t value;
+    int is_set;
+} dynbi_integer;
+
+/* Of structures, strings or items, one after the other; or of a map's entries,
+ * which are structures whose first member is the key. */
+typedef struct dynbi_list {
+    const void *elements;
+    uint32_t count;
+    int is_set; /* may be set and empty */
+} dynbi_list;
+
+typedef struct dynbi_key_schema_element {
+    const char *attribute_name;
+    uint32_t key_type; /* HASH, RANGE */
+} dynbi_key_schema_element;
+
+typedef struct dynbi_attribute_definition {
+    const char *attribute_name;
+    uint32_t attribute_type; /* S, N, B */
+} dynbi_attribute_definition;
+
+typedef struct dynbi_units { /* ProvisionedThroughput, OnDemandThroughput */
+    dynbi_integer read_units;
+    dynbi_integer write_units;
+} dynbi_units;
+
+typedef struct dynbi_projection_request {
+    uint32_t projection_type;      /* ALL, KEYS_ONLY, INCLUDE */
+    dynbi_list non_key_attributes; /* const char * */
+} dynbi_projection_request;
+
+typedef struct dynbi_index_request { /* of global and local indexes, and to create one */
+    const char *index_name;
+    dynbi_list key_schema; /* dynbi_key_schema_element */
+    const dynbi_projection_request *projection;
+    const dynbi_units *provisioned_throughput;
+    const dynbi_units *on_demand_throughput;
+} dynbi_index_request;
+
+typedef struct dynbi_index_update_request { /* exactly one is wanted */
+    const dynbi_index_request *create;
+    const dynbi_index_request *update;
+    const dynbi_index_request *remove;
+} dynbi_index_update_request;
+
+typedef struct dynbi_stream_request {
+    dynbi_flag stream_enabled;
+    uint32_t stream_view_type; /* NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY */
+} dynbi_stream_request;
+
+typedef struct dynbi_encryption_request {
+    dynbi_flag enabled;
+    uint32_t sse_type; /* AES256, KMS */
+    const char *kms_master_key_id;
+} dynbi_encryption_request;
+
+typedef struct dynbi_tag_request {
+    const char *key;
+    const char *value;
+} dynbi_tag_request;
+
+typedef struct dynbi_table_request { /* CreateTable, UpdateTable */
+    const char *table_name;
+    dynbi_list attribute_definitions;   /* dynbi_attribute_definition */
+    dynbi_list key_schema;              /* dynbi_key_schema_element */
+    dynbi_list global_indexes;          /* dynbi_index_request */
+    dynbi_list local_indexes;           /* dynbi_index_request */
+    dynbi_list global_index_updates;    /* dynbi_index_update_request */
+    uint32_t billing_mode;              /* PROVISIONED, PAY_PER_REQUEST */
+    const dynbi_units *provisioned_throughput;
+    const dynbi_units *on_demand_throughput;
+    const dynbi_stream_request *stream_specification;
+    const dynbi_encryption_request *sse_specification;
+    dynbi_list tags;                    /* dynbi_tag_request */
+    uint32_t table_class;               /* STANDARD, STANDARD_INFREQUENT_ACCESS */
+    dynbi_flag deletion_protection_enabled;
+} dynbi_table_request;
+
+typedef struct dynbi_named_request { /* DescribeTable, DeleteTable, DescribeTimeToLive,
+                                      * DescribeContinuousBackups */
+    const char *table_name;
+} dynbi_named_request;
+
+typedef struct dynbi_list_tables_request {
+    const char *exclusive_start_table_name;
+    dynbi_integer limit;
+} dynbi_list_tables_request;
+
+typedef struct dynbi_time_to_live_specification {
+    dynbi_flag enabled;
+    const char *attribute_name;
+} dynbi_time_to_live_specification;
+
+typedef struct dynbi_time_to_live_request {
+    const char *table_name;
+    const dynbi_time_to_live_specification *specification;
+} dynbi_time_to_live_request;
+
+typedef struct dynbi_tags_request { /* TagResource, UntagResource, ListTagsOfResource */
+    const char *resource_arn;
+    dynbi_list tags;     /* dynbi_tag_request */
+    dynbi_list tag_keys; /* const char * */
+    const char *next_token;
+} dynbi_tags_request;
+
+typedef struct dynbi_create_backup_request {
+    const char *table_name;
+    const char *backup_name;
+} dynbi_create_backup_request;
+
+typedef struct dynbi_backup_request { /* DescribeBackup, DeleteBackup */
+    const char *backup_arn;
+} dynbi_backup_request;
+
+typedef struct dynbi_list_backups_request {
+    const char *table_name;
+    dynbi_integer limit;
+    dynbi_integer time_range_lower_bound;
+    dynbi_integer time_range_upper_bound;
+    const char *exclusive_start_backup_arn;
+    uint32_t backup_type; /* USER, SYSTEM, AWS_BACKUP, ALL */
+} dynbi_list_backups_request;
+
+typedef struct dynbi_restore_request { /* RestoreTableFromBackup, RestoreTableToPointInTime */
+    const char *target_table_name;
+    const char *backup_arn;
+    const char *source_table_arn;
+    const char *source_table_name;
+    dynbi_flag use_latest_restorable_time;
+    dynbi_integer restore_date_time;
+    uint32_t billing_mode_override; /* PROVISIONED, PAY_PER_REQUEST */
+    dynbi_list global_index_override; /* dynbi_index_request */
+    dynbi_list local_index_override;  /* dynbi_index_request */
+    const dynbi_units *provisioned_throughput_override;
+    const dynbi_units *on_demand_throughput_override;
+    const dynbi_encryption_request *sse_specification_override;
+} dynbi_restore_request;
+
+typedef struct dynbi_recovery_specification {
+    dynbi_flag point_in_time_recovery_enabled;
+    dynbi_integer recovery_period_in_days;
+} dynbi_recovery_specification;
+
+typedef struct dynbi_continuous_backups_request {
+    const char *table_name;
+    const dynbi_recovery_specification *specification;
+} dynbi_continuous_backups_request;
+
+typedef struct dynbi_item_request { /* PutItem, GetItem, DeleteItem */
+    const char *table_name;
+    dynb_item item; /* PutItem */
+    dynb_item key;  /* GetItem, DeleteItem */
+    uint32_t return_values; /* NONE, ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATED_NEW */
+    uint32_t return_consumed_capacity; /* INDEXES, TOTAL, NONE */
+    uint32_t return_item_collection_metrics; /* SIZE, NONE */
+    dynbi_flag consistent_read;
+} dynbi_item_request;
+
+typedef struct dynbi_put_request {
+    dynb_item item;
+} dynbi_put_request;
+
+typedef struct dynbi_delete_request {
+    dynb_item key;
+} dynbi_delete_request;
+
+typedef struct dynbi_write_request { /* exactly one is wanted */
+    const dynbi_put_request *put;
+    const dynbi_delete_request *remove;
+} dynbi_write_request;
+
+typedef struct dynbi_table_writes { /* an entry of BatchWriteItem's RequestItems */
+    const char *table_name;
+    dynbi_list writes; /* dynbi_write_request */
+} dynbi_table_writes;
+
+typedef struct dynbi_keys_and_attributes {
+    dynbi_list keys; /* dynb_item */
+    dynbi_flag consistent_read;
+} dynbi_keys_and_attributes;
+
+typedef struct dynbi_table_keys { /* an entry of BatchGetItem's RequestItems */
+    const char *table_name;
+    const dynbi_keys_and_attributes *keys;
+} dynbi_table_keys;
+
+typedef struct dynbi_batch_request { /* BatchWriteItem, BatchGetItem */
+    dynbi_list request_items; /* dynbi_table_writes; dynbi_table_keys */
+    uint32_t return_consumed_capacity; /* INDEXES, TOTAL, NONE */
+    uint32_t return_item_collection_metrics; /* SIZE, NONE */
+} dynbi_batch_request;
+
+typedef struct dynbi_read_request { /* Query, Scan */
+    const char *table_name;
+    const char *index_name;
+    uint32_t select; /* ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES, SPECIFIC_ATTRIBUTES, COUNT */
+    dynbi_integer limit;
+    dynbi_flag consistent_read;
+    dynb_item exclusive_start_key;
+    uint32_t return_consumed_capacity; /* INDEXES, TOTAL, NONE */
+    dynbi_flag scan_index_forward;     /* Query */
+    const char *key_condition_expression;
+    dynb_item expression_attribute_names;  /* attributes "#k", their values S */
+    dynb_item expression_attribute_values; /* attributes ":v" */
+    dynbi_integer total_segments;          /* Scan */
+    dynbi_integer segment;
+} dynbi_read_request;
+
+/* One call under way. */
+typedef struct dynbi_call {
+    dynb *db;
+    const void *request; /* the operation's struct */
+    dynb_result scratch; /* for what the C functions give back */
+    dynbi_json_writer writer; /* the answer; an open object is closed by dynb_call */
+    dynb_error *err;     /* never NULL */
+} dynbi_call;
+
+/* ---- shapes, and reading by them ---- */
+
+/* ---- answers of the control plane and of backups ---- */
+
+/* ---- items, queries and what they consume ---- */
+
+/* ---- dispatch ---- */
+
+/* ===========================================================================
  * 26 API
  *
  * The public functions of a handle: arguments checked, the lock taken, one call
@@ -22739,6 +23029,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
 #undef DYNBI_LEVELS
+#undef DYNBI_LIST_MAX
 #undef DYNBI_LOG_RESERVED
 #undef DYNBI_NAPS
 #undef DYNBI_NAP_US
