@@ -13602,8 +13602,8 @@ static int dynbi_part_is(const char *part, size_t length, const char *text)
 }
 
 /* A table's name, of at least min characters, out of a name or ARN. */
-static dynb_rc dynbi_table_name(const dynb *db, size_t min, const char *text, const char **name,
-                                size_t *length, dynb_error *err)
+static dynb_rc dynbi_table_name_from(const dynb *db, size_t min, const char *text,
+                                     const char **name, size_t *length, dynb_error *err)
 {
     const char *at = text, *part;
     size_t size = dynbi_length(text);
@@ -13639,6 +13639,12 @@ static dynb_rc dynbi_table_name(const dynb *db, size_t min, const char *text, co
         return dynbi_fail(err, DYNB_VALIDATION,
                           "1 validation error detected: Invalid resource type in '%s'", text);
     return dynbi_name_check_from(min, *name, *length, "tableName", err);
+}
+
+static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **name,
+                                size_t *length, dynb_error *err)
+{
+    return dynbi_table_name_from(db, DYNB_NAME_MIN, text, name, length, err);
 }
 
 /* --- states ---
@@ -13845,7 +13851,7 @@ static dynb_rc dynbi_table_find(const dynb *db, const char *text, dynb_rc code,
     *out = NULL;
     if (!text)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "table is NULL; give a name or an ARN");
-    rc = dynbi_table_name(db, code == DYNB_OK ? 1 : DYNB_NAME_MIN, text, &name, &length, err);
+    rc = dynbi_table_name_from(db, code == DYNB_OK ? 1 : DYNB_NAME_MIN, text, &name, &length, err);
     if (rc != DYNB_OK)
         return rc;
     *out = dynbi_store_find_table(db, name, length);
@@ -14120,7 +14126,7 @@ static dynb_rc dynbi_table_show(dynb *db, const char *text, int *is_deleting,
     dynb_rc rc = DYNB_OK;
     *is_deleting = 0;
     if (text && db->deleting_count)
-        rc = dynbi_table_name(db, DYNB_NAME_MIN, text, &name, &length, err);
+        rc = dynbi_table_name(db, text, &name, &length, err);
     if (rc != DYNB_OK)
         return rc;
     if (name && !dynbi_store_find_table(db, name, length))
@@ -16918,8 +16924,7 @@ static dynb_rc dynbi_backup_list_run(dynb *db, const dynb_list_backups_input *in
     memset(&list, 0, sizeof list);
     list.input = input;
     if (input->table)
-        rc = dynbi_table_name(db, DYNB_NAME_MIN, input->table, &list.table, &list.table_length,
-                              err);
+        rc = dynbi_table_name(db, input->table, &list.table, &list.table_length, err);
     if (rc != DYNB_OK)
         return rc;
     dynbi_table_view(&db->catalog, 0, &list.view);
@@ -20661,7 +20666,7 @@ static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *
                           "This action is only supported by accounts that match the resource "
                           "owner\342\200\231s account.");
     if (!dynbi_text_starts(arn, "arn:") ||
-        dynbi_table_name(db, DYNB_NAME_MIN, arn, &name, &length, NULL) != DYNB_OK)
+        dynbi_table_name(db, arn, &name, &length, NULL) != DYNB_OK)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "One or more parameter values were invalid: sourceTableArn is not a "
                           "valid ARN");
