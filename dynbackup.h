@@ -170,6 +170,7 @@
     X(INVALID_ARGUMENT, "ValidationException", 400, "an argument is not usable") \
     X(VALIDATION, "ValidationException", 400, "a value breaks a rule of the service") \
     X(SERIALIZATION, "SerializationException", 400, "the JSON text is malformed") \
+    X(UNKNOWN_OPERATION, "UnknownOperationException", 400, "no such operation") \
     X(RESOURCE_NOT_FOUND, "ResourceNotFoundException", 400, "no such table") \
     X(RESOURCE_IN_USE, "ResourceInUseException", 400, "the table exists already or is busy") \
     X(TABLE_NOT_FOUND, "TableNotFoundException", 400, "no such source table") \
@@ -21611,16 +21612,1653 @@ typedef struct dynbi_read_request { /* Query, Scan */
     dynbi_integer segment;
 } dynbi_read_request;
 
+/* Memory that a request takes, freed as a whole at the end of the call. Small
+ * requests do with the first part, which lies on the stack. */
+typedef struct dynbi_call_chunk {
+    struct dynbi_call_chunk *next;
+    size_t size;
+} dynbi_call_chunk;
+
+typedef struct dynbi_call_memory {
+    dynb_allocator allocator;
+    dynbi_call_chunk *chunks; /* newest first */
+    uint8_t *at;
+    size_t left_bytes;
+    union {
+        void *pointer;
+        uint64_t number;
+        uint8_t bytes[1024];
+    } first;
+} dynbi_call_memory;
+
 /* One call under way. */
 typedef struct dynbi_call {
     dynb *db;
     const void *request; /* the operation's struct */
+    dynbi_call_memory *memory; /* see dynbi_call_take */
     dynb_result scratch; /* for what the C functions give back */
     dynbi_json_writer writer; /* the answer; an open object is closed by dynb_call */
     dynb_error *err;     /* never NULL */
+    const char *message; /* of violations: longer than err holds; NULL: err's own */
+    size_t message_length;
 } dynbi_call;
 
 /* ---- shapes, and reading by them ---- */
+
+/* What a value may be, and what it is read into. */
+typedef enum dynbi_kind {
+    DYNBI_KIND_STRING = 0, /* const char * of min to max characters; 0: no bound */
+    DYNBI_KIND_NAME,       /* likewise, of [a-zA-Z0-9_.-]+ */
+    DYNBI_KIND_TABLE,      /* likewise, or an ARN, which the C function looks into */
+    DYNBI_KIND_ENUM,       /* uint32_t */
+    DYNBI_KIND_BOOLEAN,    /* dynbi_flag */
+    DYNBI_KIND_INTEGER,    /* dynbi_integer from min to max; max 0: no bound */
+    DYNBI_KIND_LONG,
+    DYNBI_KIND_TIME,
+    DYNBI_KIND_ITEM,    /* dynb_item */
+    DYNBI_KIND_NAMES,   /* dynb_item of S */
+    DYNBI_KIND_LIST,    /* dynbi_list of min to max elements of the shape `of` */
+    DYNBI_KIND_ENTRIES, /* likewise a map; `of`: the structure of key and value */
+    DYNBI_KIND_STRUCT,  /* pointer to it */
+    DYNBI_KIND_ANY_LIST, /* looked at from outside only, these three */
+    DYNBI_KIND_ANY_MAP,
+    DYNBI_KIND_ANY_STRUCT
+} dynbi_kind;
+
+/* E(shape, AWS's order of the values, and for each its ordinal in the structs) */
+#define DYNBI_ENUMERATIONS(E) \
+    E(BILLING_MODE, "PROVISIONED, PAY_PER_REQUEST", 1, 2, 0, 0, 0) \
+    E(ATTRIBUTE_TYPE, "B, N, S", 3, 2, 1, 0, 0) \
+    E(KEY_TYPE, "HASH, RANGE", 1, 2, 0, 0, 0) \
+    E(PROJECTION_TYPE, "ALL, INCLUDE, KEYS_ONLY", 1, 3, 2, 0, 0) \
+    E(STREAM_VIEW_TYPE, "OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE", 2, 4, 3, 1, 0) \
+    E(SSE_TYPE, "AES256, KMS", 1, 2, 0, 0, 0) \
+    E(TABLE_CLASS, "STANDARD, STANDARD_INFREQUENT_ACCESS", 1, 2, 0, 0, 0) \
+    E(RETURN_VALUES, "ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW", 4, 3, 2, 1, 5) \
+    E(SELECT, "SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES", 3, 4, 1, 2, \
+      0) \
+    E(CONSUMED_CAPACITY, "INDEXES, TOTAL, NONE", 1, 2, 3, 0, 0) \
+    E(COLLECTION_METRICS, "SIZE, NONE", 1, 2, 0, 0, 0) \
+    E(BACKUP_TYPE, "USER, SYSTEM, AWS_BACKUP, ALL", 1, 2, 3, 4, 0) \
+    E(ON_CHECK_FAILURE, "ALL_OLD, NONE", 1, 2, 0, 0, 0) \
+    E(CONDITIONAL_OPERATOR, "AND, OR", 1, 2, 0, 0, 0) \
+    E(REPLICATION_MODE, "ENABLED, DISABLED, ENABLED_WITH_OVERRIDES", 1, 2, 3, 0, 0) \
+    E(REGION_CONSISTENCY, "EVENTUAL, STRONG", 1, 2, 0, 0, 0)
+
+/* T(shape, kind, min, max) and L(shape, kind, of, min, max), as the contract's
+ * appendix A.2 has them, and 4.5 corrects it. */
+#define DYNBI_SIMPLE_SHAPES(T, L) \
+    T(STRING, STRING, 0, 0) \
+    T(CONTROL_TABLE, TABLE, 3, 255) \
+    T(DATA_TABLE, TABLE, 1, 255) \
+    T(TABLE_NAME, NAME, 3, 255) \
+    T(TARGET_NAME, NAME, 0, 0) \
+    T(INDEX_NAME, NAME, 3, 255) \
+    T(BACKUP_NAME, NAME, 3, 255) \
+    T(KEY_NAME, STRING, 1, 255) \
+    T(ATTRIBUTE_NAME, STRING, 0, 65535) \
+    T(TAG_KEY, STRING, 1, 128) \
+    T(TAG_VALUE, STRING, 0, 256) \
+    T(KMS_KEY, STRING, 1, 2048) \
+    T(RESOURCE_ARN, STRING, 1, 1283) \
+    T(BOOLEAN, BOOLEAN, 0, 0) \
+    T(POSITIVE_INTEGER, INTEGER, 1, 0) \
+    T(PAGE_LIMIT, INTEGER, 1, 100) \
+    T(RECOVERY_DAYS, INTEGER, 1, 35) \
+    T(SEGMENT, INTEGER, 0, 999999) \
+    T(TOTAL_SEGMENTS, INTEGER, 1, 1000000) \
+    T(POSITIVE_LONG, LONG, 1, 0) \
+    T(LONG, LONG, DYNBI_NO_MIN, 0) \
+    T(TIME, TIME, DYNBI_NO_MIN, 0) \
+    T(ITEM, ITEM, 0, 0) \
+    T(NAMES, NAMES, 0, 0) \
+    T(ANY_LIST, ANY_LIST, 0, 0) \
+    T(ANY_MAP, ANY_MAP, 0, 0) \
+    T(ANY_STRUCT, ANY_STRUCT, 0, 0) \
+    L(ATTRIBUTE_DEFINITIONS, LIST, ATTRIBUTE_DEFINITION, 0, 0) \
+    L(KEY_SCHEMA, LIST, KEY_SCHEMA_ELEMENT, 1, 2) \
+    L(NON_KEY_ATTRIBUTES, LIST, KEY_NAME, 1, 20) \
+    L(ATTRIBUTE_NAMES, LIST, ATTRIBUTE_NAME, 1, 0) \
+    L(GLOBAL_INDEXES, LIST, GLOBAL_INDEX, 0, 0) \
+    L(LOCAL_INDEXES, LIST, LOCAL_INDEX, 0, 0) \
+    L(INDEX_UPDATES, LIST, INDEX_UPDATE, 0, 0) \
+    L(TAGS, LIST, TAG, 0, 0) \
+    L(TAG_KEYS, LIST, TAG_KEY, 0, 0) \
+    L(KEYS, LIST, ITEM, 1, 100) \
+    L(WRITES, LIST, WRITE, 1, 25) \
+    L(BATCH_KEYS, ENTRIES, TABLE_KEYS, 1, 100) \
+    L(BATCH_WRITES, ENTRIES, TABLE_WRITES, 0, 25)
+
+/* The structures, members in the order in which AWS is known to complain:
+ * S(shape, type, its class in messages)
+ * M(shape, member, shape of it, how it is checked, where it goes)
+ * D(shape, member, shape of it): checked, and without effect
+ * R(shape, member, shape of it): refused, if it is there */
+#define DYNBI_PART_STRUCTS(S, M, D, R) \
+    S(KEY_SCHEMA_ELEMENT, dynbi_key_schema_element, "KeySchemaElement") \
+    M(KEY_SCHEMA_ELEMENT, AttributeName, KEY_NAME, REQUIRED, attribute_name) \
+    M(KEY_SCHEMA_ELEMENT, KeyType, KEY_TYPE, REQUIRED, key_type) \
+    S(ATTRIBUTE_DEFINITION, dynbi_attribute_definition, "AttributeDefinition") \
+    M(ATTRIBUTE_DEFINITION, AttributeName, KEY_NAME, REQUIRED, attribute_name) \
+    M(ATTRIBUTE_DEFINITION, AttributeType, ATTRIBUTE_TYPE, REQUIRED, attribute_type) \
+    S(PROVISIONED, dynbi_units, "ProvisionedThroughput") \
+    M(PROVISIONED, WriteCapacityUnits, POSITIVE_LONG, REQUIRED, write_units) \
+    M(PROVISIONED, ReadCapacityUnits, POSITIVE_LONG, REQUIRED, read_units) \
+    S(ON_DEMAND, dynbi_units, "OnDemandThroughput") \
+    M(ON_DEMAND, MaxReadRequestUnits, LONG, OPTIONAL, read_units) \
+    M(ON_DEMAND, MaxWriteRequestUnits, LONG, OPTIONAL, write_units) \
+    S(PROJECTION, dynbi_projection_request, "Projection") \
+    M(PROJECTION, ProjectionType, PROJECTION_TYPE, OPTIONAL, projection_type) \
+    M(PROJECTION, NonKeyAttributes, NON_KEY_ATTRIBUTES, OPTIONAL, non_key_attributes) \
+    S(GLOBAL_INDEX, dynbi_index_request, "GlobalSecondaryIndex") \
+    M(GLOBAL_INDEX, IndexName, INDEX_NAME, REQUIRED, index_name) \
+    M(GLOBAL_INDEX, KeySchema, KEY_SCHEMA, REQUIRED, key_schema) \
+    M(GLOBAL_INDEX, Projection, PROJECTION, REQUIRED, projection) \
+    M(GLOBAL_INDEX, ProvisionedThroughput, PROVISIONED, OPTIONAL, provisioned_throughput) \
+    M(GLOBAL_INDEX, OnDemandThroughput, ON_DEMAND, OPTIONAL, on_demand_throughput) \
+    R(GLOBAL_INDEX, WarmThroughput, ANY_STRUCT) \
+    S(LOCAL_INDEX, dynbi_index_request, "LocalSecondaryIndex") \
+    M(LOCAL_INDEX, IndexName, INDEX_NAME, REQUIRED, index_name) \
+    M(LOCAL_INDEX, KeySchema, KEY_SCHEMA, REQUIRED, key_schema) \
+    M(LOCAL_INDEX, Projection, PROJECTION, REQUIRED, projection) \
+    S(INDEX_CREATE, dynbi_index_request, "CreateGlobalSecondaryIndexAction") \
+    M(INDEX_CREATE, IndexName, INDEX_NAME, REQUIRED, index_name) \
+    M(INDEX_CREATE, KeySchema, KEY_SCHEMA, REQUIRED, key_schema) \
+    M(INDEX_CREATE, Projection, PROJECTION, REQUIRED, projection) \
+    M(INDEX_CREATE, ProvisionedThroughput, PROVISIONED, OPTIONAL, provisioned_throughput) \
+    M(INDEX_CREATE, OnDemandThroughput, ON_DEMAND, OPTIONAL, on_demand_throughput) \
+    R(INDEX_CREATE, WarmThroughput, ANY_STRUCT) \
+    S(INDEX_CHANGE, dynbi_index_request, "UpdateGlobalSecondaryIndexAction") \
+    M(INDEX_CHANGE, IndexName, INDEX_NAME, REQUIRED, index_name) \
+    M(INDEX_CHANGE, ProvisionedThroughput, PROVISIONED, OPTIONAL, provisioned_throughput) \
+    M(INDEX_CHANGE, OnDemandThroughput, ON_DEMAND, OPTIONAL, on_demand_throughput) \
+    R(INDEX_CHANGE, WarmThroughput, ANY_STRUCT) \
+    S(INDEX_DELETE, dynbi_index_request, "DeleteGlobalSecondaryIndexAction") \
+    M(INDEX_DELETE, IndexName, INDEX_NAME, REQUIRED, index_name) \
+    S(INDEX_UPDATE, dynbi_index_update_request, "GlobalSecondaryIndexUpdate") \
+    M(INDEX_UPDATE, Update, INDEX_CHANGE, OPTIONAL, update) \
+    M(INDEX_UPDATE, Create, INDEX_CREATE, OPTIONAL, create) \
+    M(INDEX_UPDATE, Delete, INDEX_DELETE, OPTIONAL, remove) \
+    S(STREAM, dynbi_stream_request, "StreamSpecification") \
+    M(STREAM, StreamEnabled, BOOLEAN, REQUIRED, stream_enabled) \
+    M(STREAM, StreamViewType, STREAM_VIEW_TYPE, OPTIONAL, stream_view_type) \
+    S(ENCRYPTION, dynbi_encryption_request, "SSESpecification") \
+    M(ENCRYPTION, Enabled, BOOLEAN, OPTIONAL, enabled) \
+    M(ENCRYPTION, SSEType, SSE_TYPE, OPTIONAL, sse_type) \
+    M(ENCRYPTION, KMSMasterKeyId, KMS_KEY, OPTIONAL, kms_master_key_id) \
+    S(TAG, dynbi_tag_request, "Tag") \
+    M(TAG, Key, TAG_KEY, REQUIRED, key) \
+    M(TAG, Value, TAG_VALUE, REQUIRED, value) \
+    S(TIME_TO_LIVE, dynbi_time_to_live_specification, "TimeToLiveSpecification") \
+    M(TIME_TO_LIVE, Enabled, BOOLEAN, REQUIRED, enabled) \
+    M(TIME_TO_LIVE, AttributeName, KEY_NAME, REQUIRED, attribute_name) \
+    S(RECOVERY, dynbi_recovery_specification, "PointInTimeRecoverySpecification") \
+    M(RECOVERY, PointInTimeRecoveryEnabled, BOOLEAN, REQUIRED, point_in_time_recovery_enabled) \
+    M(RECOVERY, RecoveryPeriodInDays, RECOVERY_DAYS, OPTIONAL, recovery_period_in_days) \
+    S(PUT, dynbi_put_request, "PutRequest") \
+    M(PUT, Item, ITEM, REQUIRED, item) \
+    S(DELETE, dynbi_delete_request, "DeleteRequest") \
+    M(DELETE, Key, ITEM, REQUIRED, key) \
+    S(WRITE, dynbi_write_request, "WriteRequest") \
+    M(WRITE, PutRequest, PUT, OPTIONAL, put) \
+    M(WRITE, DeleteRequest, DELETE, OPTIONAL, remove) \
+    S(KEYS_AND_ATTRIBUTES, dynbi_keys_and_attributes, "KeysAndAttributes") \
+    M(KEYS_AND_ATTRIBUTES, Keys, KEYS, REQUIRED_NEWER, keys) \
+    M(KEYS_AND_ATTRIBUTES, ConsistentRead, BOOLEAN, OPTIONAL, consistent_read) \
+    R(KEYS_AND_ATTRIBUTES, AttributesToGet, ATTRIBUTE_NAMES) \
+    R(KEYS_AND_ATTRIBUTES, ProjectionExpression, STRING) \
+    R(KEYS_AND_ATTRIBUTES, ExpressionAttributeNames, NAMES) \
+    S(TABLE_KEYS, dynbi_table_keys, "com.amazonaws.dynamodb.v20120810.KeysAndAttributes") \
+    M(TABLE_KEYS, key, DATA_TABLE, REQUIRED, table_name) \
+    M(TABLE_KEYS, value, KEYS_AND_ATTRIBUTES, REQUIRED, keys) \
+    S(TABLE_WRITES, dynbi_table_writes, \
+      "java.util.List<com.amazonaws.dynamodb.v20120810.WriteRequest>") \
+    M(TABLE_WRITES, key, DATA_TABLE, REQUIRED, table_name) \
+    M(TABLE_WRITES, value, WRITES, REQUIRED, writes)
+
+#define DYNBI_TABLE_STRUCTS(S, M, D, R) \
+    S(CREATE_TABLE, dynbi_table_request, "CreateTableInput") \
+    M(CREATE_TABLE, TableName, CONTROL_TABLE, REQUIRED_LATER, table_name) \
+    M(CREATE_TABLE, AttributeDefinitions, ATTRIBUTE_DEFINITIONS, OPTIONAL, attribute_definitions) \
+    M(CREATE_TABLE, KeySchema, KEY_SCHEMA, OPTIONAL, key_schema) \
+    M(CREATE_TABLE, LocalSecondaryIndexes, LOCAL_INDEXES, OPTIONAL, local_indexes) \
+    M(CREATE_TABLE, GlobalSecondaryIndexes, GLOBAL_INDEXES, OPTIONAL, global_indexes) \
+    M(CREATE_TABLE, BillingMode, BILLING_MODE, OPTIONAL, billing_mode) \
+    M(CREATE_TABLE, ProvisionedThroughput, PROVISIONED, OPTIONAL, provisioned_throughput) \
+    M(CREATE_TABLE, OnDemandThroughput, ON_DEMAND, OPTIONAL, on_demand_throughput) \
+    M(CREATE_TABLE, StreamSpecification, STREAM, OPTIONAL, stream_specification) \
+    M(CREATE_TABLE, SSESpecification, ENCRYPTION, OPTIONAL, sse_specification) \
+    M(CREATE_TABLE, Tags, TAGS, OPTIONAL, tags) \
+    M(CREATE_TABLE, TableClass, TABLE_CLASS, OPTIONAL, table_class) \
+    M(CREATE_TABLE, DeletionProtectionEnabled, BOOLEAN, OPTIONAL, deletion_protection_enabled) \
+    R(CREATE_TABLE, WarmThroughput, ANY_STRUCT) \
+    R(CREATE_TABLE, ResourcePolicy, STRING) \
+    R(CREATE_TABLE, GlobalTableSourceArn, STRING) \
+    R(CREATE_TABLE, GlobalTableSettingsReplicationMode, REPLICATION_MODE) \
+    R(CREATE_TABLE, VectorIndexes, ANY_LIST) \
+    S(DESCRIBE_TABLE, dynbi_named_request, "DescribeTableInput") \
+    M(DESCRIBE_TABLE, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    S(LIST_TABLES, dynbi_list_tables_request, "ListTablesInput") \
+    M(LIST_TABLES, ExclusiveStartTableName, TABLE_NAME, OPTIONAL, exclusive_start_table_name) \
+    M(LIST_TABLES, Limit, PAGE_LIMIT, OPTIONAL, limit) \
+    S(UPDATE_TABLE, dynbi_table_request, "UpdateTableInput") \
+    M(UPDATE_TABLE, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    M(UPDATE_TABLE, AttributeDefinitions, ATTRIBUTE_DEFINITIONS, OPTIONAL, attribute_definitions) \
+    M(UPDATE_TABLE, BillingMode, BILLING_MODE, OPTIONAL, billing_mode) \
+    M(UPDATE_TABLE, ProvisionedThroughput, PROVISIONED, OPTIONAL, provisioned_throughput) \
+    M(UPDATE_TABLE, GlobalSecondaryIndexUpdates, INDEX_UPDATES, OPTIONAL, global_index_updates) \
+    M(UPDATE_TABLE, StreamSpecification, STREAM, OPTIONAL, stream_specification) \
+    M(UPDATE_TABLE, SSESpecification, ENCRYPTION, OPTIONAL, sse_specification) \
+    M(UPDATE_TABLE, TableClass, TABLE_CLASS, OPTIONAL, table_class) \
+    M(UPDATE_TABLE, DeletionProtectionEnabled, BOOLEAN, OPTIONAL, deletion_protection_enabled) \
+    M(UPDATE_TABLE, OnDemandThroughput, ON_DEMAND, OPTIONAL, on_demand_throughput) \
+    R(UPDATE_TABLE, ReplicaUpdates, ANY_LIST) \
+    R(UPDATE_TABLE, MultiRegionConsistency, REGION_CONSISTENCY) \
+    R(UPDATE_TABLE, GlobalTableWitnessUpdates, ANY_LIST) \
+    R(UPDATE_TABLE, WarmThroughput, ANY_STRUCT) \
+    R(UPDATE_TABLE, GlobalTableSettingsReplicationMode, REPLICATION_MODE) \
+    R(UPDATE_TABLE, VectorIndexUpdates, ANY_LIST) \
+    S(DELETE_TABLE, dynbi_named_request, "DeleteTableInput") \
+    M(DELETE_TABLE, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    S(UPDATE_TIME_TO_LIVE, dynbi_time_to_live_request, "UpdateTimeToLiveInput") \
+    M(UPDATE_TIME_TO_LIVE, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    M(UPDATE_TIME_TO_LIVE, TimeToLiveSpecification, TIME_TO_LIVE, REQUIRED, specification) \
+    S(DESCRIBE_TIME_TO_LIVE, dynbi_named_request, "DescribeTimeToLiveInput") \
+    M(DESCRIBE_TIME_TO_LIVE, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    S(TAG_RESOURCE, dynbi_tags_request, "TagResourceInput") \
+    M(TAG_RESOURCE, ResourceArn, RESOURCE_ARN, REQUIRED, resource_arn) \
+    M(TAG_RESOURCE, Tags, TAGS, REQUIRED, tags) \
+    S(UNTAG_RESOURCE, dynbi_tags_request, "UntagResourceInput") \
+    M(UNTAG_RESOURCE, ResourceArn, RESOURCE_ARN, REQUIRED, resource_arn) \
+    M(UNTAG_RESOURCE, TagKeys, TAG_KEYS, REQUIRED, tag_keys) \
+    S(LIST_TAGS_OF_RESOURCE, dynbi_tags_request, "ListTagsOfResourceInput") \
+    M(LIST_TAGS_OF_RESOURCE, ResourceArn, RESOURCE_ARN, REQUIRED, resource_arn) \
+    M(LIST_TAGS_OF_RESOURCE, NextToken, STRING, OPTIONAL, next_token) \
+    S(DESCRIBE_LIMITS, dynbi_named_request, "DescribeLimitsInput") \
+    S(DESCRIBE_ENDPOINTS, dynbi_named_request, "DescribeEndpointsRequest")
+
+#define DYNBI_ITEM_STRUCTS(S, M, D, R) \
+    S(PUT_ITEM, dynbi_item_request, "PutItemInput") \
+    M(PUT_ITEM, TableName, DATA_TABLE, REQUIRED, table_name) \
+    M(PUT_ITEM, Item, ITEM, REQUIRED, item) \
+    M(PUT_ITEM, ReturnValues, RETURN_VALUES, OPTIONAL, return_values) \
+    M(PUT_ITEM, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, return_consumed_capacity) \
+    M(PUT_ITEM, ReturnItemCollectionMetrics, COLLECTION_METRICS, OPTIONAL, \
+      return_item_collection_metrics) \
+    D(PUT_ITEM, ReturnValuesOnConditionCheckFailure, ON_CHECK_FAILURE) \
+    R(PUT_ITEM, Expected, ANY_MAP) \
+    R(PUT_ITEM, ConditionalOperator, CONDITIONAL_OPERATOR) \
+    R(PUT_ITEM, ConditionExpression, STRING) \
+    R(PUT_ITEM, ExpressionAttributeNames, NAMES) \
+    R(PUT_ITEM, ExpressionAttributeValues, ITEM) \
+    S(GET_ITEM, dynbi_item_request, "GetItemInput") \
+    M(GET_ITEM, TableName, DATA_TABLE, REQUIRED, table_name) \
+    M(GET_ITEM, Key, ITEM, REQUIRED, key) \
+    M(GET_ITEM, ConsistentRead, BOOLEAN, OPTIONAL, consistent_read) \
+    M(GET_ITEM, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, return_consumed_capacity) \
+    R(GET_ITEM, AttributesToGet, ATTRIBUTE_NAMES) \
+    R(GET_ITEM, ProjectionExpression, STRING) \
+    R(GET_ITEM, ExpressionAttributeNames, NAMES) \
+    S(DELETE_ITEM, dynbi_item_request, "DeleteItemInput") \
+    M(DELETE_ITEM, TableName, DATA_TABLE, REQUIRED, table_name) \
+    M(DELETE_ITEM, Key, ITEM, REQUIRED, key) \
+    M(DELETE_ITEM, ReturnValues, RETURN_VALUES, OPTIONAL, return_values) \
+    M(DELETE_ITEM, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, \
+      return_consumed_capacity) \
+    M(DELETE_ITEM, ReturnItemCollectionMetrics, COLLECTION_METRICS, OPTIONAL, \
+      return_item_collection_metrics) \
+    D(DELETE_ITEM, ReturnValuesOnConditionCheckFailure, ON_CHECK_FAILURE) \
+    R(DELETE_ITEM, Expected, ANY_MAP) \
+    R(DELETE_ITEM, ConditionalOperator, CONDITIONAL_OPERATOR) \
+    R(DELETE_ITEM, ConditionExpression, STRING) \
+    R(DELETE_ITEM, ExpressionAttributeNames, NAMES) \
+    R(DELETE_ITEM, ExpressionAttributeValues, ITEM) \
+    S(BATCH_WRITE_ITEM, dynbi_batch_request, "BatchWriteItemInput") \
+    M(BATCH_WRITE_ITEM, RequestItems, BATCH_WRITES, REQUIRED, request_items) \
+    M(BATCH_WRITE_ITEM, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, \
+      return_consumed_capacity) \
+    M(BATCH_WRITE_ITEM, ReturnItemCollectionMetrics, COLLECTION_METRICS, OPTIONAL, \
+      return_item_collection_metrics) \
+    S(BATCH_GET_ITEM, dynbi_batch_request, "BatchGetItemInput") \
+    M(BATCH_GET_ITEM, RequestItems, BATCH_KEYS, REQUIRED, request_items) \
+    M(BATCH_GET_ITEM, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, \
+      return_consumed_capacity) \
+    S(QUERY, dynbi_read_request, "QueryInput") \
+    M(QUERY, TableName, DATA_TABLE, REQUIRED, table_name) \
+    M(QUERY, IndexName, INDEX_NAME, OPTIONAL, index_name) \
+    M(QUERY, Select, SELECT, OPTIONAL, select) \
+    M(QUERY, Limit, POSITIVE_INTEGER, NEWER, limit) \
+    M(QUERY, ConsistentRead, BOOLEAN, OPTIONAL, consistent_read) \
+    M(QUERY, ScanIndexForward, BOOLEAN, OPTIONAL, scan_index_forward) \
+    M(QUERY, ExclusiveStartKey, ITEM, OPTIONAL, exclusive_start_key) \
+    M(QUERY, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, return_consumed_capacity) \
+    M(QUERY, KeyConditionExpression, STRING, OPTIONAL, key_condition_expression) \
+    M(QUERY, ExpressionAttributeNames, NAMES, OPTIONAL, expression_attribute_names) \
+    M(QUERY, ExpressionAttributeValues, ITEM, OPTIONAL, expression_attribute_values) \
+    R(QUERY, AttributesToGet, ATTRIBUTE_NAMES) \
+    R(QUERY, KeyConditions, ANY_MAP) \
+    R(QUERY, QueryFilter, ANY_MAP) \
+    R(QUERY, ConditionalOperator, CONDITIONAL_OPERATOR) \
+    R(QUERY, ProjectionExpression, STRING) \
+    R(QUERY, FilterExpression, STRING) \
+    S(SCAN, dynbi_read_request, "ScanInput") \
+    M(SCAN, TableName, DATA_TABLE, REQUIRED, table_name) \
+    M(SCAN, IndexName, INDEX_NAME, OPTIONAL, index_name) \
+    M(SCAN, Limit, POSITIVE_INTEGER, OPTIONAL, limit) \
+    M(SCAN, Select, SELECT, OPTIONAL, select) \
+    M(SCAN, ExclusiveStartKey, ITEM, OPTIONAL, exclusive_start_key) \
+    M(SCAN, ReturnConsumedCapacity, CONSUMED_CAPACITY, OPTIONAL, return_consumed_capacity) \
+    M(SCAN, TotalSegments, TOTAL_SEGMENTS, OPTIONAL, total_segments) \
+    M(SCAN, Segment, SEGMENT, OPTIONAL, segment) \
+    M(SCAN, ConsistentRead, BOOLEAN, OPTIONAL, consistent_read) \
+    R(SCAN, AttributesToGet, ATTRIBUTE_NAMES) \
+    R(SCAN, ScanFilter, ANY_MAP) \
+    R(SCAN, ConditionalOperator, CONDITIONAL_OPERATOR) \
+    R(SCAN, ProjectionExpression, STRING) \
+    R(SCAN, FilterExpression, STRING) \
+    R(SCAN, ExpressionAttributeNames, NAMES) \
+    R(SCAN, ExpressionAttributeValues, ITEM)
+
+#define DYNBI_BACKUP_STRUCTS(S, M, D, R) \
+    S(CREATE_BACKUP, dynbi_create_backup_request, "CreateBackupInput") \
+    M(CREATE_BACKUP, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    M(CREATE_BACKUP, BackupName, BACKUP_NAME, REQUIRED, backup_name) \
+    S(DESCRIBE_BACKUP, dynbi_backup_request, "DescribeBackupInput") \
+    M(DESCRIBE_BACKUP, BackupArn, STRING, REQUIRED, backup_arn) \
+    S(LIST_BACKUPS, dynbi_list_backups_request, "ListBackupsInput") \
+    M(LIST_BACKUPS, TableName, CONTROL_TABLE, OPTIONAL, table_name) \
+    M(LIST_BACKUPS, Limit, PAGE_LIMIT, OPTIONAL, limit) \
+    M(LIST_BACKUPS, TimeRangeLowerBound, TIME, OPTIONAL, time_range_lower_bound) \
+    M(LIST_BACKUPS, TimeRangeUpperBound, TIME, OPTIONAL, time_range_upper_bound) \
+    M(LIST_BACKUPS, ExclusiveStartBackupArn, STRING, OPTIONAL, exclusive_start_backup_arn) \
+    M(LIST_BACKUPS, BackupType, BACKUP_TYPE, OPTIONAL, backup_type) \
+    S(DELETE_BACKUP, dynbi_backup_request, "DeleteBackupInput") \
+    M(DELETE_BACKUP, BackupArn, STRING, REQUIRED, backup_arn) \
+    S(RESTORE_TABLE_FROM_BACKUP, dynbi_restore_request, "RestoreTableFromBackupInput") \
+    M(RESTORE_TABLE_FROM_BACKUP, TargetTableName, TARGET_NAME, REQUIRED, target_table_name) \
+    M(RESTORE_TABLE_FROM_BACKUP, BackupArn, STRING, REQUIRED, backup_arn) \
+    DYNBI_OVERRIDES(RESTORE_TABLE_FROM_BACKUP, M, R) \
+    S(RESTORE_TABLE_TO_POINT_IN_TIME, dynbi_restore_request, "RestoreTableToPointInTimeInput") \
+    M(RESTORE_TABLE_TO_POINT_IN_TIME, SourceTableArn, STRING, OPTIONAL, source_table_arn) \
+    M(RESTORE_TABLE_TO_POINT_IN_TIME, SourceTableName, TABLE_NAME, OPTIONAL, source_table_name) \
+    M(RESTORE_TABLE_TO_POINT_IN_TIME, TargetTableName, TARGET_NAME, REQUIRED, target_table_name) \
+    M(RESTORE_TABLE_TO_POINT_IN_TIME, UseLatestRestorableTime, BOOLEAN, OPTIONAL, \
+      use_latest_restorable_time) \
+    M(RESTORE_TABLE_TO_POINT_IN_TIME, RestoreDateTime, TIME, OPTIONAL, restore_date_time) \
+    DYNBI_OVERRIDES(RESTORE_TABLE_TO_POINT_IN_TIME, M, R) \
+    S(DESCRIBE_CONTINUOUS_BACKUPS, dynbi_named_request, "DescribeContinuousBackupsInput") \
+    M(DESCRIBE_CONTINUOUS_BACKUPS, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    S(UPDATE_CONTINUOUS_BACKUPS, dynbi_continuous_backups_request, \
+      "UpdateContinuousBackupsInput") \
+    M(UPDATE_CONTINUOUS_BACKUPS, TableName, CONTROL_TABLE, REQUIRED, table_name) \
+    M(UPDATE_CONTINUOUS_BACKUPS, PointInTimeRecoverySpecification, RECOVERY, REQUIRED, \
+      specification)
+
+#define DYNBI_OVERRIDES(shape, M, R) \
+    M(shape, BillingModeOverride, BILLING_MODE, OPTIONAL, billing_mode_override) \
+    M(shape, GlobalSecondaryIndexOverride, GLOBAL_INDEXES, OPTIONAL, global_index_override) \
+    M(shape, LocalSecondaryIndexOverride, LOCAL_INDEXES, OPTIONAL, local_index_override) \
+    M(shape, ProvisionedThroughputOverride, PROVISIONED, OPTIONAL, \
+      provisioned_throughput_override) \
+    M(shape, OnDemandThroughputOverride, ON_DEMAND, OPTIONAL, on_demand_throughput_override) \
+    M(shape, SSESpecificationOverride, ENCRYPTION, OPTIONAL, sse_specification_override) \
+    R(shape, VectorIndexOverride, ANY_LIST)
+
+#define DYNBI_STRUCTS(S, M, D, R) \
+    DYNBI_PART_STRUCTS(S, M, D, R) \
+    DYNBI_TABLE_STRUCTS(S, M, D, R) \
+    DYNBI_ITEM_STRUCTS(S, M, D, R) \
+    DYNBI_BACKUP_STRUCTS(S, M, D, R)
+
+/* From here on the lists above become two tables, whose rows hold no pointers:
+ * those would have to be relocated, and so be written, before use. */
+
+#define DYNBI_NO_MIN (-2147483647 - 1)
+#define DYNBI_NOWHERE 0xffffu
+#define DYNBI_NOTHING_M(shape, name, of, checked, member)
+#define DYNBI_NOTHING_R(shape, name, of)
+
+typedef enum dynbi_shape_id {
+#define DYNBI_S(id, type, class_name) DYNBI_SHAPE_##id,
+#define DYNBI_E(id, text, a, b, c, d, e) DYNBI_SHAPE_##id,
+#define DYNBI_T(id, kind, min, max) DYNBI_SHAPE_##id,
+#define DYNBI_L(id, kind, of, min, max) DYNBI_SHAPE_##id,
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+    DYNBI_SIMPLE_SHAPES(DYNBI_T, DYNBI_L)
+    DYNBI_SHAPE_COUNT
+#undef DYNBI_S
+#undef DYNBI_E
+#undef DYNBI_T
+#undef DYNBI_L
+} dynbi_shape_id;
+
+#define DYNBI_S(id, type, class_name) typedef type dynbi_type_of_##id;
+DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+#undef DYNBI_S
+
+/* The first member's row of each structure. */
+typedef enum dynbi_member_row {
+#define DYNBI_S(id, type, class_name) DYNBI_ROWS_##id, DYNBI_BEFORE_##id = DYNBI_ROWS_##id - 1,
+#define DYNBI_M(shape, name, of, checked, member) DYNBI_ROW_##shape##_##name,
+#define DYNBI_R(shape, name, of) DYNBI_ROW_##shape##_##name,
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_R, DYNBI_R)
+    DYNBI_ROW_COUNT
+#undef DYNBI_S
+#undef DYNBI_M
+#undef DYNBI_R
+} dynbi_member_row;
+
+typedef enum dynbi_member_check {
+    DYNBI_MEMBER_OPTIONAL = 0,
+    DYNBI_MEMBER_REQUIRED,
+    DYNBI_MEMBER_REQUIRED_LATER, /* missed once the shapes are right, in other words */
+    DYNBI_MEMBER_NEWER,          /* told without the value, as AWS's newer validator does */
+    DYNBI_MEMBER_REQUIRED_NEWER,
+    DYNBI_MEMBER_REFUSED
+} dynbi_member_check;
+
+typedef struct dynbi_member {
+    char name[38];
+    uint8_t name_length;
+    uint8_t owner; /* the structure */
+    uint8_t shape;
+    uint8_t check;
+    uint16_t offset; /* in the owner's type, or NOWHERE */
+} dynbi_member;
+
+static const dynbi_member dynbi_members[] = {
+#define DYNBI_MEMBER(owner, name, of, check, offset) \
+    {#name, sizeof #name - 1, DYNBI_SHAPE_##owner, DYNBI_SHAPE_##of, check, (uint16_t)(offset)},
+#define DYNBI_S(id, type, class_name)
+#define DYNBI_M(shape, name, of, checked, member) \
+    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_##checked, \
+                 offsetof(dynbi_type_of_##shape, member))
+#define DYNBI_D(shape, name, of) \
+    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_OPTIONAL, DYNBI_NOWHERE)
+#define DYNBI_R(shape, name, of) \
+    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_REFUSED, DYNBI_NOWHERE)
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_D, DYNBI_R)
+#undef DYNBI_MEMBER
+#undef DYNBI_S
+#undef DYNBI_M
+#undef DYNBI_D
+#undef DYNBI_R
+};
+
+typedef struct dynbi_shape {
+    uint8_t kind;
+    uint8_t of;         /* LIST, ENTRIES: the elements' shape */
+    uint16_t first_row; /* STRUCT */
+    uint16_t size;      /* STRUCT: bytes of its type */
+    uint8_t ordinals[5]; /* ENUM: of the values in the text's order */
+    int32_t min;
+    int32_t max;
+    char text[72]; /* STRUCT: its class; ENUM: the values */
+} dynbi_shape;
+
+static const dynbi_shape dynbi_shapes[] = {
+#define DYNBI_S(id, type, class_name) \
+    {DYNBI_KIND_STRUCT, 0, DYNBI_ROWS_##id, sizeof(type), {0, 0, 0, 0, 0}, 0, 0, class_name},
+#define DYNBI_E(id, text, a, b, c, d, e) \
+    {DYNBI_KIND_ENUM, 0, 0, 0, {a, b, c, d, e}, 0, 0, text},
+#define DYNBI_T(id, kind, min, max) \
+    {DYNBI_KIND_##kind, 0, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+#define DYNBI_L(id, kind, of, min, max) \
+    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+    DYNBI_SIMPLE_SHAPES(DYNBI_T, DYNBI_L)
+#undef DYNBI_S
+#undef DYNBI_E
+#undef DYNBI_T
+#undef DYNBI_L
+};
+
+/* --- memory --- */
+
+/* Zeroed, aligned for any of our types, valid until the call ends; NULL: none
+ * left, and err says so. */
+static void *dynbi_call_take(dynbi_call *call, size_t bytes)
+{
+    dynbi_call_memory *memory = call->memory;
+    const size_t head = sizeof(dynbi_call_chunk) + 7u;
+    void *taken;
+    if (bytes > (size_t)-1 - head - 1024u) {
+        (void)dynbi_fail(call->err, DYNB_NO_MEMORY, "no memory for a request of this size");
+        return NULL;
+    }
+    bytes = dynbi_round_up_8(bytes);
+    if (bytes > memory->left_bytes) {
+        size_t size = dynbi_round_up_8(head) + (bytes < 4096 ? 4096 : bytes);
+        dynbi_call_chunk *chunk = (dynbi_call_chunk *)dynbi_allocate(&memory->allocator, size);
+        if (!chunk) {
+            (void)dynbi_fail(call->err, DYNB_NO_MEMORY, "no memory for the request");
+            return NULL;
+        }
+        chunk->next = memory->chunks;
+        chunk->size = size;
+        memory->chunks = chunk;
+        memory->at = (uint8_t *)chunk + dynbi_round_up_8(sizeof *chunk);
+        memory->left_bytes = size - dynbi_round_up_8(sizeof *chunk);
+    }
+    taken = memory->at;
+    memory->at += bytes;
+    memory->left_bytes -= bytes;
+    memset(taken, 0, bytes);
+    return taken;
+}
+
+static void dynbi_call_free(dynbi_call_memory *memory)
+{
+    while (memory->chunks) {
+        dynbi_call_chunk *chunk = memory->chunks;
+        memory->chunks = chunk->next;
+        dynbi_free(&memory->allocator, chunk, chunk->size);
+    }
+}
+
+/* --- the state of reading --- */
+
+#define DYNBI_REQUEST_LEVELS 8u /* the tables nest six deep */
+#define DYNBI_VIOLATIONS_MAX 10u
+#define DYNBI_PRINTED_MAX 2048u /* bytes of a value in a message */
+
+/* A structure, list or map that is being read. */
+typedef struct dynbi_request_level {
+    const dynbi_shape *shape;
+    uint8_t *to;         /* the structure; the elements */
+    dynbi_list *list;    /* LIST, ENTRIES */
+    size_t start_pos;    /* of its bracket */
+    uint64_t seen;       /* STRUCT: a bit for each member that is there */
+    dynbi_json_token key; /* ENTRIES: of the one being read */
+    uint32_t count;      /* of elements begun */
+    uint32_t capacity;
+    uint16_t row;        /* STRUCT: the member being read */
+    int is_told;         /* of one violation by its elements or entries */
+} dynbi_request_level;
+
+/* Where something was found: a member that comes a second time makes us forget
+ * what was wrong with the first. */
+typedef struct dynbi_request_place {
+    size_t pos;
+    uint32_t depth;
+    uint16_t rows[DYNBI_REQUEST_LEVELS];
+} dynbi_request_place;
+
+typedef struct dynbi_reading {
+    dynbi_json_reader reader;
+    dynbi_json_reader before; /* the value: an item is read by a function of its own */
+    dynbi_call *call;
+    dynb_builder builder;
+    dynbi_request_level level[DYNBI_REQUEST_LEVELS];
+    uint32_t depth;
+    dynbi_buffer said; /* the violations, each after "; " */
+    uint32_t violation_count;
+    dynbi_request_place violation[DYNBI_VIOLATIONS_MAX];
+    size_t violation_end[DYNBI_VIOLATIONS_MAX];
+    int has_invalid; /* a value that is none, the first */
+    dynbi_request_place invalid_place;
+    dynb_error invalid;
+    int has_refused;
+    dynbi_request_place refused_place;
+    union {
+        const void *pointer;
+        dynbi_integer integer;
+        dynbi_list list;
+        dynb_item item;
+    } nowhere; /* takes what is not kept */
+} dynbi_reading;
+
+static dynb_rc dynbi_request_no_memory(dynbi_reading *reading)
+{
+    return dynbi_fail(reading->call->err, DYNB_NO_MEMORY, "no memory for the request");
+}
+
+static dynbi_request_level *dynbi_request_top(dynbi_reading *reading)
+{
+    DYNBI_ASSERT(reading->depth > 0);
+    return &reading->level[reading->depth - 1];
+}
+
+static dynbi_request_place dynbi_request_here(const dynbi_reading *reading)
+{
+    dynbi_request_place place;
+    uint32_t i;
+    place.pos = reading->reader.pos;
+    place.depth = reading->depth;
+    for (i = 0; i < reading->depth; ++i)
+        place.rows[i] = reading->level[i].row;
+    return place;
+}
+
+/* --- wrong types: contract 4.4 --- */
+
+static const char *dynbi_request_class(const dynbi_shape *shape)
+{
+    switch (shape->kind) {
+    case DYNBI_KIND_BOOLEAN:
+        return "Boolean";
+    case DYNBI_KIND_INTEGER:
+        return "Integer";
+    case DYNBI_KIND_LONG:
+        return "Long";
+    case DYNBI_KIND_TIME:
+        return "Date";
+    default:
+        return "String";
+    }
+}
+
+static const char *dynbi_request_token_name(const dynbi_json_token *token)
+{
+    switch ((int)token->kind) {
+    case DYNBI_JSON_TRUE:
+        return "TRUE_VALUE";
+    case DYNBI_JSON_FALSE:
+        return "FALSE_VALUE";
+    case DYNBI_JSON_NUMBER:
+        return token->is_decimal ? "DECIMAL_VALUE" : "NUMBER_VALUE";
+    default:
+        return "STRING_VALUE";
+    }
+}
+
+static dynb_rc dynbi_request_array(dynb_error *err, const dynbi_shape *shape, size_t pos)
+{
+    static const char model[] = "com.amazonaws.dynamodb.v20120810.";
+    const char *value = "com.amazonaws.dynamodb.v20120810.AttributeValue";
+    switch (shape->kind) {
+    case DYNBI_KIND_STRUCT:
+        return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
+                             "Unrecognized collection type class %s%s", model, shape->text);
+    case DYNBI_KIND_ANY_STRUCT:
+        return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
+                             "Unrecognized collection type class %sWarmThroughput", model);
+    case DYNBI_KIND_ENTRIES:
+        value = dynbi_shapes[shape->of].text;
+        break;
+    case DYNBI_KIND_NAMES:
+        value = "java.lang.String";
+        break;
+    case DYNBI_KIND_ANY_MAP:
+        value = "com.amazonaws.dynamodb.v20120810.Condition";
+        break;
+    default:
+        return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
+                             "Unrecognized collection type class java.%s.%s",
+                             shape->kind == DYNBI_KIND_TIME ? "util" : "lang",
+                             dynbi_request_class(shape));
+    }
+    return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
+                         "Unrecognized collection type java.util.Map<java.lang.String, %s>",
+                         value);
+}
+
+/* The token, which may be an ERROR, is not what the shape wants. */
+static dynb_rc dynbi_request_wrong(dynbi_reading *reading, const dynbi_shape *shape,
+                                   const dynbi_json_token *token)
+{
+    dynb_error *err = reading->call->err;
+    const char *message;
+    if (token->kind == DYNBI_JSON_ERROR)
+        return dynbi_fail_at(err, DYNB_SERIALIZATION, token->pos,
+                             "the JSON text is malformed: %s", reading->reader.error);
+    if (token->kind == DYNBI_JSON_ARRAY)
+        return dynbi_request_array(err, shape, token->pos);
+    if (token->kind == DYNBI_JSON_OBJECT)
+        message = "Start of structure or map found where not expected";
+    else if (shape->kind == DYNBI_KIND_STRUCT &&
+             (!reading->depth || dynbi_request_top(reading)->list))
+        message = "Unexpected value type in payload";
+    else if (shape->kind >= DYNBI_KIND_ITEM)
+        message = "Unexpected field type";
+    else if (shape->kind == DYNBI_KIND_BOOLEAN && token->kind == DYNBI_JSON_STRING)
+        message = "Unexpected token received from parser";
+    else
+        return dynbi_fail_at(err, DYNB_SERIALIZATION, token->pos, "%s cannot be converted to %s",
+                             dynbi_request_token_name(token), dynbi_request_class(shape));
+    return dynbi_fail_at(err, DYNB_SERIALIZATION, token->pos, "%s", message);
+}
+
+/* --- numbers --- */
+
+/* The number's value times 1000 if is_time, rounded down. Exact, since it
+ * counts digits: no floating point. Returns 0 beyond 64 bits. */
+static int dynbi_request_number(const dynbi_json_token *token, int is_time, int64_t *out)
+{
+    const char *at = token->text, *end = at + token->length;
+    const char *digits, *e;
+    const uint64_t top = (uint64_t)1 << 63;
+    int64_t whole = is_time ? 3 : 0, exponent = 0; /* whole: digits before the point */
+    const int is_negative = *at == '-';
+    int is_inexact = 0, is_fraction = 0;
+    uint64_t value = 0;
+    digits = at += is_negative;
+    for (e = at; e < end && *e != 'e' && *e != 'E'; ++e) {
+        is_fraction = is_fraction || *e == '.';
+        whole += !is_fraction;
+    }
+    if (e < end) {
+        const int is_minus = e[1] == '-';
+        const char *power = e + 1 + (e[1] == '-' || e[1] == '+');
+        for (; power < end; ++power)
+            exponent = exponent < ((int64_t)1 << 40) ? exponent * 10 + (*power - '0') : exponent;
+        whole += is_minus ? -exponent : exponent;
+    }
+    for (at = digits; at < e || (whole > 0 && value); ++at) {
+        const unsigned digit = at < e ? (unsigned)(*at - '0') : 0u;
+        if (at < e && *at == '.')
+            continue;
+        if (whole-- <= 0) {
+            is_inexact = is_inexact || digit;
+            continue;
+        }
+        if (value > (top - digit) / 10)
+            return 0;
+        value = value * 10 + digit;
+    }
+    value += (uint64_t)(is_negative && is_inexact);
+    if (value > top - !is_negative)
+        return 0;
+    *out = !is_negative ? (int64_t)value : value == top ? -(int64_t)(top - 1) - 1 : -(int64_t)value;
+    return 1;
+}
+
+/* --- violations: contract 4.5 --- */
+
+/* A string of the text, its escapes taken out one by one. */
+static void dynbi_request_print_string(dynbi_format_sink *sink, const dynbi_json_token *token)
+{
+    const char *at = token->text, *end = at + token->length;
+    while (at < end && !sink->cut) {
+        const char *run = at;
+        while (at < end && *at != '\\')
+            ++at;
+        dynbi_format_put(sink, run, (size_t)(at - run));
+        if (at < end) {
+            dynbi_json_token one = *token;
+            uint32_t code = 0;
+            uint8_t bytes[4];
+            one.text = at;
+            one.length = dynbi_json_escape(at, end, &code);
+            dynbi_format_put(sink, (const char *)bytes, dynbi_json_decode(&one, bytes));
+            at += one.length;
+        }
+    }
+}
+
+static void dynbi_request_print_token(dynbi_format_sink *sink, const dynbi_json_token *token)
+{
+    char text[24];
+    int64_t number;
+    switch ((int)token->kind) {
+    case DYNBI_JSON_OBJECT:
+        dynbi_format_put(sink, "{", 1);
+        break;
+    case DYNBI_JSON_OBJECT_END:
+        dynbi_format_put(sink, "}", 1);
+        break;
+    case DYNBI_JSON_ARRAY:
+        dynbi_format_put(sink, "[", 1);
+        break;
+    case DYNBI_JSON_ARRAY_END:
+        dynbi_format_put(sink, "]", 1);
+        break;
+    case DYNBI_JSON_NAME:
+        dynbi_request_print_string(sink, token);
+        dynbi_format_put(sink, "=", 1);
+        break;
+    case DYNBI_JSON_STRING:
+        dynbi_request_print_string(sink, token);
+        break;
+    case DYNBI_JSON_NUMBER:
+        if (token->is_decimal && dynbi_request_number(token, 0, &number)) {
+            const uint64_t size = number < 0 ? 0u - (uint64_t)number : (uint64_t)number;
+            dynbi_format_put(sink, text, dynbi_format(text, sizeof text, "%s%u",
+                                                      number < 0 ? "-" : "", size));
+            break;
+        }
+        dynbi_format_put(sink, token->text, token->length);
+        break;
+    default: /* true, false, null */
+        dynbi_format_put(sink, token->text, token->length);
+        break;
+    }
+}
+
+/* The value that starts at pos as Java would print it: [a, b], {k=v}. */
+static void dynbi_request_print(const dynbi_reading *reading, size_t pos, dynbi_format_sink *sink)
+{
+    dynbi_json_reader reader;
+    dynbi_json_token token;
+    int needs_comma = 0;
+    dynbi_json_start(&reader, reading->reader.text, reading->reader.length);
+    reader.pos = pos;
+    while (dynbi_json_next(&reader, &token) > DYNBI_JSON_END && !sink->cut) {
+        const int is_end =
+            token.kind == DYNBI_JSON_OBJECT_END || token.kind == DYNBI_JSON_ARRAY_END;
+        if (needs_comma && !is_end)
+            dynbi_format_put(sink, ", ", 2);
+        dynbi_request_print_token(sink, &token);
+        needs_comma = token.kind != DYNBI_JSON_OBJECT && token.kind != DYNBI_JSON_ARRAY &&
+                      token.kind != DYNBI_JSON_NAME;
+        if (!reader.depth)
+            break; /* what follows is not of this value */
+    }
+    if (sink->cut)
+        dynbi_format_trim(sink);
+}
+
+/* The path to what the first `depth` levels are reading. */
+static void dynbi_request_path(const dynbi_reading *reading, uint32_t depth, int is_newer,
+                               dynbi_format_sink *sink)
+{
+    uint32_t i;
+    for (i = 0; i < depth; ++i) {
+        const dynbi_request_level *level = &reading->level[i];
+        char text[24];
+        if (i)
+            dynbi_format_put(sink, ".", 1);
+        if (level->shape->kind == DYNBI_KIND_STRUCT) {
+            const dynbi_member *member = &dynbi_members[level->row];
+            char first = member->name[0];
+            if (!is_newer && first >= 'A' && first <= 'Z')
+                first = (char)(first - 'A' + 'a');
+            dynbi_format_put(sink, &first, 1);
+            dynbi_format_put(sink, member->name + 1, member->name_length - 1u);
+        } else if (level->shape->kind == DYNBI_KIND_LIST) {
+            dynbi_format_put(sink, text,
+                             dynbi_format(text, sizeof text, "%u.member", (uint64_t)level->count));
+        } else {
+            dynbi_request_print_string(sink, &level->key);
+            dynbi_format_put(sink, ".member", 7);
+        }
+    }
+}
+
+/* What a violation tells of. */
+typedef struct dynbi_violation {
+    uint32_t depth;  /* of the path */
+    int has_value;   /* else it is null */
+    size_t pos;      /* of the value */
+    int is_newer;
+} dynbi_violation;
+
+static dynb_rc dynbi_request_violate(dynbi_reading *reading, const dynbi_violation *what,
+                                     const char *constraint)
+{
+    dynbi_buffer *said = &reading->said;
+    dynbi_format_sink sink;
+    if (reading->violation_count == DYNBI_VIOLATIONS_MAX)
+        return DYNB_OK;
+    if (!dynbi_buffer_reserve(said, 2 * DYNBI_PRINTED_MAX + 512))
+        return dynbi_request_no_memory(reading);
+    sink.to = (char *)said->bytes + said->used_bytes;
+    sink.capacity = DYNBI_PRINTED_MAX + 9;
+    sink.used = 0;
+    sink.cut = 0;
+    if (what->is_newer) {
+        dynbi_format_put(&sink, "; Value", 7);
+    } else if (!what->has_value) {
+        dynbi_format_put(&sink, "; Value null", 12);
+    } else {
+        dynbi_format_put(&sink, "; Value '", 9);
+        dynbi_request_print(reading, what->pos, &sink);
+        sink.capacity += 512;
+        dynbi_format_put(&sink, "'", 1);
+    }
+    sink.capacity = sink.used + DYNBI_PRINTED_MAX;
+    sink.cut = 0;
+    dynbi_format_put(&sink, " at '", 5);
+    dynbi_request_path(reading, what->depth, what->is_newer, &sink);
+    if (sink.cut)
+        dynbi_format_trim(&sink);
+    sink.capacity += 400;
+    sink.cut = 0;
+    dynbi_format_put(&sink, "' failed to satisfy constraint: ", 32);
+    dynbi_format_put(&sink, constraint, dynbi_length(constraint));
+    DYNBI_ASSERT(!sink.cut);
+    said->used_bytes += sink.used;
+    reading->violation_end[reading->violation_count] = said->used_bytes;
+    reading->violation[reading->violation_count++] = dynbi_request_here(reading);
+    return DYNB_OK;
+}
+
+/* Of the value at pos, which the top level is reading. */
+static dynb_rc dynbi_request_complain(dynbi_reading *reading, size_t pos, int is_newer,
+                                      const char *constraint)
+{
+    dynbi_violation what;
+    what.depth = reading->depth;
+    what.has_value = 1;
+    what.pos = pos;
+    what.is_newer = is_newer;
+    return dynbi_request_violate(reading, &what, constraint);
+}
+
+static dynb_rc dynbi_request_complain_null(dynbi_reading *reading, int is_newer)
+{
+    dynbi_violation what;
+    what.depth = reading->depth;
+    what.has_value = 0;
+    what.pos = 0;
+    what.is_newer = is_newer;
+    return dynbi_request_violate(reading, &what, "Member must not be null");
+}
+
+/* Bounds of a value or of a length. */
+static dynb_rc dynbi_request_bounds(dynbi_reading *reading, const dynbi_shape *shape,
+                                    const char *of, int64_t number, size_t pos, int is_newer)
+{
+    char text[80];
+    const int is_low = number < shape->min;
+    if (!is_low && (!shape->max || number <= shape->max))
+        return DYNB_OK;
+    (void)dynbi_format(text, sizeof text, "Member must have %s %s than or equal to %u", of,
+                       is_low ? "greater" : "less",
+                       (uint64_t)(uint32_t)(is_low ? shape->min : shape->max));
+    return dynbi_request_complain(reading, pos, is_newer, text);
+}
+
+/* Elements of a list, or keys of a map, are told of at the list or map, and
+ * once. */
+static dynb_rc dynbi_request_complain_part(dynbi_reading *reading, const dynbi_shape *shape,
+                                           const char *who)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    dynbi_violation what;
+    char text[256], bounds[120] = "";
+    if (level->is_told)
+        return DYNB_OK;
+    level->is_told = 1;
+    if (shape->max)
+        (void)dynbi_format(bounds, sizeof bounds,
+                           "Member must have length less than or equal to %u, ",
+                           (uint64_t)(uint32_t)shape->max);
+    (void)dynbi_format(text, sizeof text,
+                       "%s satisfy constraint: [%sMember must have length greater than or equal "
+                       "to %u%s]",
+                       who, bounds, (uint64_t)(uint32_t)shape->min,
+                       shape->kind == DYNBI_KIND_TABLE
+                           ? ", Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+                           : "");
+    what.depth = reading->depth - 1;
+    what.has_value = 1;
+    what.pos = level->start_pos;
+    what.is_newer = 0;
+    return dynbi_request_violate(reading, &what, text);
+}
+
+/* --- reading --- */
+
+/* The token's characters, ended by NUL, in the call's memory. */
+static char *dynbi_request_text(dynbi_reading *reading, const dynbi_json_token *token,
+                                size_t *length)
+{
+    char *text;
+    *length = 0;
+    text = token->length < (size_t)-1 ? (char *)dynbi_call_take(reading->call, token->length + 1)
+                                      : NULL;
+    if (!text)
+        return NULL;
+    *length = token->length;
+    if (token->has_escapes)
+        *length = dynbi_json_decode(token, (uint8_t *)text);
+    else if (token->length)
+        memcpy(text, token->text, token->length);
+    text[*length] = 0;
+    return text;
+}
+
+static size_t dynbi_request_characters(const char *text, size_t length)
+{
+    size_t i, count = 0;
+    for (i = 0; i < length; ++i)
+        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
+    return count;
+}
+
+/* What is wrong with a string: bits. */
+#define DYNBI_WRONG_PATTERN 1u
+#define DYNBI_WRONG_LENGTH 2u
+#define DYNBI_WRONG_NUL 4u
+
+static uint32_t dynbi_request_string_wrong(const dynbi_shape *shape, const char *text,
+                                           size_t length)
+{
+    const size_t count = dynbi_request_characters(text, length);
+    uint32_t wrong = 0;
+    if (dynbi_length(text) != length)
+        wrong |= shape->kind == DYNBI_KIND_STRING ? DYNBI_WRONG_NUL : DYNBI_WRONG_PATTERN;
+    if (shape->kind == DYNBI_KIND_TABLE && dynbi_text_starts(text, "arn:"))
+        return wrong;
+    if (shape->kind != DYNBI_KIND_STRING && (length || shape->min > 1) &&
+        !dynbi_name_is_plain(text, length))
+        wrong |= DYNBI_WRONG_PATTERN;
+    if (count < (size_t)shape->min || (shape->max && count > (size_t)shape->max))
+        wrong |= DYNBI_WRONG_LENGTH;
+    return wrong;
+}
+
+static dynb_rc dynbi_request_string(dynbi_reading *reading, const dynbi_shape *shape,
+                                    int is_newer, const dynbi_json_token *token, void *to)
+{
+    size_t length;
+    uint32_t wrong;
+    dynb_rc rc = DYNB_OK;
+    char *text;
+    if (token->kind != DYNBI_JSON_STRING)
+        return dynbi_request_wrong(reading, shape, token);
+    text = dynbi_request_text(reading, token, &length);
+    if (!text)
+        return DYNB_NO_MEMORY;
+    *(const char **)to = text;
+    wrong = dynbi_request_string_wrong(shape, text, length);
+    if (!wrong)
+        return DYNB_OK;
+    if ((wrong & ~DYNBI_WRONG_NUL) && dynbi_request_top(reading)->list)
+        return dynbi_request_complain_part(reading, shape, "Member must");
+    if (wrong & DYNBI_WRONG_NUL)
+        rc = dynbi_request_complain(reading, token->pos, is_newer,
+                                    "Member must not contain the character U+0000");
+    if (rc == DYNB_OK && (wrong & DYNBI_WRONG_PATTERN))
+        rc = dynbi_request_complain(
+            reading, token->pos, is_newer,
+            "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
+    if (rc == DYNB_OK && (wrong & DYNBI_WRONG_LENGTH))
+        rc = dynbi_request_bounds(reading, shape, "length",
+                                  (int64_t)dynbi_request_characters(text, length), token->pos,
+                                  is_newer);
+    return rc;
+}
+
+static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *shape, int is_newer,
+                                  const dynbi_json_token *token, void *to)
+{
+    const char *at = shape->text;
+    char message[128];
+    size_t length, i;
+    char *text;
+    if (token->kind != DYNBI_JSON_STRING)
+        return dynbi_request_wrong(reading, shape, token);
+    text = dynbi_request_text(reading, token, &length);
+    if (!text)
+        return DYNB_NO_MEMORY;
+    for (i = 0; *at; ++i) {
+        size_t size = 0;
+        while (at[size] && at[size] != ',')
+            ++size;
+        if (size == length && !memcmp(at, text, length)) {
+            *(uint32_t *)to = shape->ordinals[i];
+            return DYNB_OK;
+        }
+        at += at[size] ? size + 2 : size;
+    }
+    (void)dynbi_format(message, sizeof message, "Member must satisfy enum value set: [%s]",
+                       shape->text);
+    return dynbi_request_complain(reading, token->pos, is_newer, message);
+}
+
+static dynb_rc dynbi_request_boolean(dynbi_reading *reading, const dynbi_shape *shape,
+                                     const dynbi_json_token *token, void *to)
+{
+    int value = token->kind == DYNBI_JSON_TRUE ? 1 : token->kind == DYNBI_JSON_FALSE ? 0 : -1;
+    if (token->kind == DYNBI_JSON_STRING) {
+        size_t length;
+        char *text = dynbi_request_text(reading, token, &length);
+        if (!text)
+            return DYNB_NO_MEMORY;
+        value = dynbi_json_word_bool(text, length);
+    }
+    if (value < 0)
+        return dynbi_request_wrong(reading, shape, token);
+    *(dynbi_flag *)to = value ? DYNBI_TRUE : DYNBI_FALSE;
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_request_integer(dynbi_reading *reading, const dynbi_shape *shape,
+                                     int is_newer, const dynbi_json_token *token, void *to)
+{
+    dynbi_integer *integer = (dynbi_integer *)to;
+    int64_t value = 0;
+    if (token->kind != DYNBI_JSON_NUMBER ||
+        !dynbi_request_number(token, shape->kind == DYNBI_KIND_TIME, &value) ||
+        (shape->kind == DYNBI_KIND_INTEGER &&
+         (value > 2147483647 || value < -(int64_t)2147483648)))
+        return dynbi_request_wrong(reading, shape, token);
+    integer->value = value;
+    integer->is_set = 1;
+    if (shape->min == DYNBI_NO_MIN)
+        return DYNB_OK;
+    return dynbi_request_bounds(reading, shape, "value", value, token->pos, is_newer);
+}
+
+/* A map of attribute values; nothing of it has been read. */
+static dynb_rc dynbi_request_item(dynbi_reading *reading, void *to)
+{
+    dynb_item *out = (dynb_item *)to, item;
+    dynb_error *err = reading->has_invalid ? reading->call->err : &reading->invalid;
+    const uint32_t depth = reading->reader.depth;
+    dynbi_json_token token;
+    uint8_t *bytes;
+    dynb_rc rc = dynbi_json_read_item(&reading->reader, &reading->builder, 0, &item, err);
+    if (rc == DYNB_OK) {
+        bytes = (uint8_t *)dynbi_call_take(reading->call, item.size_bytes);
+        if (!bytes)
+            return DYNB_NO_MEMORY;
+        memcpy(bytes, item.bytes, item.size_bytes);
+        out->bytes = bytes;
+        out->size_bytes = item.size_bytes;
+        return DYNB_OK;
+    }
+    if (rc != DYNB_VALIDATION) {
+        *reading->call->err = *err;
+        return rc;
+    }
+    while (reading->reader.depth > depth) { /* it nests too deep, and was left there */
+        if (!dynbi_json_next(&reading->reader, &token))
+            return dynbi_request_wrong(reading, &dynbi_shapes[DYNBI_SHAPE_ITEM], &token);
+    }
+    if (!reading->has_invalid)
+        reading->invalid_place = dynbi_request_here(reading);
+    reading->has_invalid = 1;
+    return DYNB_OK;
+}
+
+/* A map from names to names whose bracket has been read. */
+static dynb_rc dynbi_request_names(dynbi_reading *reading, void *to)
+{
+    const dynbi_shape *string = &dynbi_shapes[DYNBI_SHAPE_STRING];
+    dynb_item *out = (dynb_item *)to, item;
+    dynbi_json_token name, token;
+    dynb_rc rc;
+    uint8_t *bytes;
+    dynb_builder_begin(&reading->builder);
+    while (dynbi_json_next(&reading->reader, &name) == DYNBI_JSON_NAME) {
+        size_t name_length, length;
+        char *name_text, *text;
+        dynbi_json_next(&reading->reader, &token);
+        if (token.kind == DYNBI_JSON_NULL)
+            continue;
+        if (token.kind != DYNBI_JSON_STRING)
+            return dynbi_request_wrong(reading, string, &token);
+        name_text = dynbi_request_text(reading, &name, &name_length);
+        text = name_text ? dynbi_request_text(reading, &token, &length) : NULL;
+        if (!text)
+            return DYNB_NO_MEMORY;
+        dynbi_build_bytes(&reading->builder, name_text, name_length, DYNB_S, text, length);
+    }
+    if (name.kind == DYNBI_JSON_ERROR)
+        return dynbi_request_wrong(reading, string, &name);
+    rc = dynb_builder_finish(&reading->builder, &item,
+                             reading->has_invalid ? reading->call->err : &reading->invalid);
+    if (rc == DYNB_VALIDATION) {
+        if (!reading->has_invalid)
+            reading->invalid_place = dynbi_request_here(reading);
+        reading->has_invalid = 1;
+        return DYNB_OK;
+    }
+    bytes = rc == DYNB_OK ? (uint8_t *)dynbi_call_take(reading->call, item.size_bytes) : NULL;
+    if (!bytes)
+        return dynbi_request_no_memory(reading);
+    memcpy(bytes, item.bytes, item.size_bytes);
+    out->bytes = bytes;
+    out->size_bytes = item.size_bytes;
+    return DYNB_OK;
+}
+
+/* Goes into a structure, list or map whose bracket was read. */
+static dynb_rc dynbi_request_open(dynbi_reading *reading, const dynbi_shape *shape,
+                                  const dynbi_json_token *token, void *to)
+{
+    const int is_struct = shape->kind == DYNBI_KIND_STRUCT;
+    const int is_element = reading->depth && dynbi_request_top(reading)->list &&
+                           dynbi_request_top(reading)->shape->kind == DYNBI_KIND_LIST;
+    dynbi_request_level *level;
+    if (token->kind != (shape->kind == DYNBI_KIND_LIST ? DYNBI_JSON_ARRAY : DYNBI_JSON_OBJECT))
+        return dynbi_request_wrong(reading, shape, token);
+    DYNBI_ASSERT(reading->depth < DYNBI_REQUEST_LEVELS);
+    level = &reading->level[reading->depth];
+    memset(level, 0, sizeof *level);
+    level->shape = shape;
+    level->start_pos = token->pos;
+    if (!is_struct) {
+        level->list = (dynbi_list *)to;
+        level->list->is_set = 1;
+    } else if (is_element) {
+        level->to = (uint8_t *)to;
+    } else {
+        const void *made = dynbi_call_take(reading->call, shape->size);
+        if (!made)
+            return DYNB_NO_MEMORY;
+        memcpy(to, &made, sizeof made);
+        memcpy(&level->to, to, sizeof made);
+    }
+    ++reading->depth;
+    return DYNB_OK;
+}
+
+/* Reads a value, or goes into it. */
+static dynb_rc dynbi_request_value(dynbi_reading *reading, const dynbi_shape *shape,
+                                   int is_newer, const dynbi_json_token *token, void *to)
+{
+    dynbi_json_token rest = *token;
+    switch (shape->kind) {
+    case DYNBI_KIND_STRING:
+    case DYNBI_KIND_NAME:
+    case DYNBI_KIND_TABLE:
+        return dynbi_request_string(reading, shape, is_newer, token, to);
+    case DYNBI_KIND_ENUM:
+        return dynbi_request_enum(reading, shape, is_newer, token, to);
+    case DYNBI_KIND_BOOLEAN:
+        return dynbi_request_boolean(reading, shape, token, to);
+    case DYNBI_KIND_INTEGER:
+    case DYNBI_KIND_LONG:
+    case DYNBI_KIND_TIME:
+        return dynbi_request_integer(reading, shape, is_newer, token, to);
+    case DYNBI_KIND_ITEM:
+        reading->reader = reading->before;
+        return dynbi_request_item(reading, to);
+    case DYNBI_KIND_NAMES:
+        if (token->kind == DYNBI_JSON_OBJECT)
+            return dynbi_request_names(reading, to);
+        break;
+    case DYNBI_KIND_LIST:
+    case DYNBI_KIND_ENTRIES:
+    case DYNBI_KIND_STRUCT:
+        return dynbi_request_open(reading, shape, token, to);
+    default:
+        if (token->kind ==
+            (shape->kind == DYNBI_KIND_ANY_LIST ? DYNBI_JSON_ARRAY : DYNBI_JSON_OBJECT)) {
+            if (dynbi_json_skip(&reading->reader, &rest))
+                return DYNB_OK;
+        }
+        break;
+    }
+    return dynbi_request_wrong(reading, shape, &rest);
+}
+
+/* --- structures --- */
+
+static uint32_t dynbi_request_member(const dynbi_shape *shape, const dynbi_json_token *name)
+{
+    uint8_t bytes[256];
+    const void *text = name->text;
+    size_t length = name->length;
+    uint32_t row;
+    if (name->has_escapes && length <= sizeof bytes) {
+        length = dynbi_json_decode(name, bytes);
+        text = bytes;
+    }
+    for (row = shape->first_row; row < DYNBI_ROW_COUNT; ++row) {
+        const dynbi_member *member = &dynbi_members[row];
+        if (&dynbi_shapes[member->owner] != shape)
+            break;
+        if (member->name_length == length && !memcmp(member->name, text, length))
+            return row;
+    }
+    return DYNBI_ROW_COUNT;
+}
+
+static void dynbi_request_forget_violation(dynbi_reading *reading, uint32_t i)
+{
+    const size_t start = i ? reading->violation_end[i - 1] : 0;
+    const size_t size = reading->violation_end[i] - start;
+    memmove(reading->said.bytes + start, reading->said.bytes + start + size,
+            reading->said.used_bytes - start - size);
+    reading->said.used_bytes -= size;
+    for (; i + 1 < reading->violation_count; ++i) {
+        reading->violation[i] = reading->violation[i + 1];
+        reading->violation_end[i] = reading->violation_end[i + 1] - size;
+    }
+    --reading->violation_count;
+}
+
+static int dynbi_request_is_under(const dynbi_reading *reading, const dynbi_request_place *place)
+{
+    const dynbi_request_level *level = &reading->level[reading->depth - 1];
+    return place->depth >= reading->depth && place->pos >= level->start_pos &&
+           place->rows[reading->depth - 1] == level->row;
+}
+
+/* The member or entry that is to be read has been read before: the last one
+ * counts. */
+static void dynbi_request_forget(dynbi_reading *reading)
+{
+    uint32_t i = 0;
+    while (i < reading->violation_count) {
+        if (dynbi_request_is_under(reading, &reading->violation[i]))
+            dynbi_request_forget_violation(reading, i);
+        else
+            ++i;
+    }
+    if (reading->has_invalid && dynbi_request_is_under(reading, &reading->invalid_place))
+        reading->has_invalid = 0;
+    if (reading->has_refused && dynbi_request_is_under(reading, &reading->refused_place))
+        reading->has_refused = 0;
+}
+
+static size_t dynbi_request_size(const dynbi_shape *shape)
+{
+    switch (shape->kind) {
+    case DYNBI_KIND_ENUM:
+        return sizeof(uint32_t);
+    case DYNBI_KIND_BOOLEAN:
+        return sizeof(dynbi_flag);
+    case DYNBI_KIND_INTEGER:
+    case DYNBI_KIND_LONG:
+    case DYNBI_KIND_TIME:
+        return sizeof(dynbi_integer);
+    case DYNBI_KIND_ITEM:
+    case DYNBI_KIND_NAMES:
+        return sizeof(dynb_item);
+    case DYNBI_KIND_LIST:
+    case DYNBI_KIND_ENTRIES:
+        return sizeof(dynbi_list);
+    default:
+        return sizeof(const void *);
+    }
+}
+
+/* A parameter we do not know how to obey; of several in one structure the first
+ * of the table is told. */
+static void dynbi_request_refuse(dynbi_reading *reading)
+{
+    const uint32_t depth = reading->depth;
+    const uint16_t row = dynbi_request_top(reading)->row;
+    if (!reading->has_refused || (reading->refused_place.depth == depth &&
+                                  reading->refused_place.rows[depth - 1] > row))
+        reading->refused_place = dynbi_request_here(reading);
+    reading->has_refused = 1;
+}
+
+/* Reads the member whose name was read. */
+static dynb_rc dynbi_request_read_member(dynbi_reading *reading, const dynbi_json_token *name)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    const uint32_t row = dynbi_request_member(level->shape, name);
+    const dynbi_member *member;
+    const dynbi_shape *shape;
+    dynbi_json_token token;
+    uint64_t bit;
+    void *to = &reading->nowhere;
+    if (row == DYNBI_ROW_COUNT) {
+        dynbi_json_next(&reading->reader, &token);
+        return dynbi_json_skip(&reading->reader, &token)
+                   ? DYNB_OK
+                   : dynbi_request_wrong(reading, level->shape, &token);
+    }
+    member = &dynbi_members[row];
+    shape = &dynbi_shapes[member->shape];
+    bit = (uint64_t)1 << (row - level->shape->first_row);
+    level->row = (uint16_t)row;
+    if (member->offset != DYNBI_NOWHERE)
+        to = level->to + member->offset;
+    if (level->seen & bit) {
+        dynbi_request_forget(reading);
+        memset(to, 0, dynbi_request_size(shape));
+        level->seen &= ~bit;
+    }
+    reading->before = reading->reader;
+    dynbi_json_next(&reading->reader, &token);
+    if (token.kind == DYNBI_JSON_NULL)
+        return DYNB_OK;
+    level->seen |= bit;
+    if (member->check == DYNBI_MEMBER_REFUSED)
+        dynbi_request_refuse(reading);
+    return dynbi_request_value(reading, shape,
+                               member->check == DYNBI_MEMBER_NEWER ||
+                                   member->check == DYNBI_MEMBER_REQUIRED_NEWER,
+                               &token, to);
+}
+
+/* Its members that are missing. */
+static dynb_rc dynbi_request_close_struct(dynbi_reading *reading)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    uint32_t row;
+    dynb_rc rc = DYNB_OK;
+    for (row = level->shape->first_row; rc == DYNB_OK && row < DYNBI_ROW_COUNT; ++row) {
+        const dynbi_member *member = &dynbi_members[row];
+        if (&dynbi_shapes[member->owner] != level->shape)
+            break;
+        level->row = (uint16_t)row;
+        if ((member->check == DYNBI_MEMBER_REQUIRED ||
+             member->check == DYNBI_MEMBER_REQUIRED_NEWER) &&
+            !(level->seen & (uint64_t)1 << (row - level->shape->first_row)))
+            rc = dynbi_request_complain_null(reading,
+                                             member->check == DYNBI_MEMBER_REQUIRED_NEWER);
+    }
+    --reading->depth;
+    return rc;
+}
+
+/* --- lists and maps --- */
+
+static size_t dynbi_request_element_size(const dynbi_shape *shape)
+{
+    return shape->kind == DYNBI_KIND_STRUCT ? shape->size : dynbi_request_size(shape);
+}
+
+/* Room for one more element at the end. */
+static void *dynbi_request_element(dynbi_reading *reading)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    const size_t size = dynbi_request_element_size(&dynbi_shapes[level->shape->of]);
+    if (level->count == level->capacity) {
+        const uint32_t capacity = level->capacity ? 2 * level->capacity : 4;
+        uint8_t *moved = (uint8_t *)dynbi_call_take(reading->call, capacity * size);
+        if (!moved)
+            return NULL;
+        if (level->count)
+            memcpy(moved, level->to, level->count * size);
+        level->to = moved;
+        level->capacity = capacity;
+    }
+    level->list->elements = level->to;
+    level->list->count = level->count + 1;
+    return level->to + level->count++ * size;
+}
+
+/* Reads the element whose first token was read. */
+static dynb_rc dynbi_request_read_element(dynbi_reading *reading, dynbi_json_token *token)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    const dynbi_shape *shape = &dynbi_shapes[level->shape->of];
+    void *to;
+    if (level->count >= DYNBI_LIST_MAX) { /* the list will be refused */
+        level->count += level->count < 0xffffffffu;
+        return dynbi_json_skip(&reading->reader, token)
+                   ? DYNB_OK
+                   : dynbi_request_wrong(reading, shape, token);
+    }
+    to = dynbi_request_element(reading);
+    if (!to)
+        return DYNB_NO_MEMORY;
+    if (token->kind == DYNBI_JSON_NULL)
+        return dynbi_request_complain_null(reading, 0);
+    return dynbi_request_value(reading, shape, 0, token, to);
+}
+
+/* An entry of that name that the map has already, or a new one. */
+static uint8_t *dynbi_request_entry(dynbi_reading *reading, const char *key)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    const size_t size = dynbi_shapes[level->shape->of].size;
+    uint8_t *entry;
+    uint32_t i;
+    for (i = 0; i < level->count; ++i) {
+        const char *other;
+        entry = level->to + i * size;
+        memcpy(&other, entry, sizeof other); /* the key is the first member */
+        if (!dynbi_text_equal(other, key))
+            continue;
+        level->row = (uint16_t)i;
+        level->is_told = 0;
+        dynbi_request_forget(reading);
+        memset(entry, 0, size);
+        return entry;
+    }
+    level->row = (uint16_t)level->count;
+    return (uint8_t *)dynbi_request_element(reading);
+}
+
+/* Reads the entry whose key was read. */
+static dynb_rc dynbi_request_read_entry(dynbi_reading *reading, const dynbi_json_token *name)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    const dynbi_shape *shape = &dynbi_shapes[level->shape->of];
+    const dynbi_member *key = &dynbi_members[shape->first_row], *value = key + 1;
+    dynbi_json_token token;
+    size_t length;
+    uint8_t *entry;
+    char *text;
+    dynb_rc rc = DYNB_OK;
+    if (level->count >= DYNBI_LIST_MAX) {
+        level->count += level->count < 0xffffffffu;
+        dynbi_json_next(&reading->reader, &token);
+        return dynbi_json_skip(&reading->reader, &token)
+                   ? DYNB_OK
+                   : dynbi_request_wrong(reading, shape, &token);
+    }
+    level->key = *name;
+    text = dynbi_request_text(reading, name, &length);
+    entry = text ? dynbi_request_entry(reading, text) : NULL;
+    if (!entry)
+        return DYNB_NO_MEMORY;
+    memcpy(entry, &text, sizeof text);
+    if (dynbi_request_string_wrong(&dynbi_shapes[key->shape], text, length))
+        rc = dynbi_request_complain_part(reading, &dynbi_shapes[key->shape], "Map keys must");
+    dynbi_json_next(&reading->reader, &token);
+    if (rc == DYNB_OK && token.kind == DYNBI_JSON_NULL)
+        return dynbi_request_complain_null(reading, 0);
+    if (rc == DYNB_OK)
+        rc = dynbi_request_value(reading, &dynbi_shapes[value->shape], 0, &token,
+                                 entry + value->offset);
+    return rc;
+}
+
+/* How many there were; that of a map's lists is told at the map. */
+static dynb_rc dynbi_request_close_list(dynbi_reading *reading)
+{
+    const dynbi_request_level *level = dynbi_request_top(reading);
+    dynbi_shape shape = *level->shape;
+    const int64_t count = level->count;
+    const size_t pos = level->start_pos;
+    int is_newer = 0;
+    if (!shape.max)
+        shape.max = DYNBI_LIST_MAX;
+    --reading->depth;
+    level = dynbi_request_top(reading);
+    if (level->list) {
+        if (count >= shape.min && count <= shape.max)
+            return DYNB_OK;
+        return dynbi_request_complain_part(reading, &shape, "Map value must");
+    }
+    is_newer = dynbi_members[level->row].check == DYNBI_MEMBER_REQUIRED_NEWER;
+    return dynbi_request_bounds(reading, &shape, "length", count, pos, is_newer);
+}
+
+/* --- the whole --- */
+
+/* One step: a member, an element, an entry, or an end. */
+static dynb_rc dynbi_request_step(dynbi_reading *reading)
+{
+    dynbi_request_level *level = dynbi_request_top(reading);
+    dynbi_json_token token;
+    reading->before = reading->reader;
+    dynbi_json_next(&reading->reader, &token);
+    if (token.kind == DYNBI_JSON_OBJECT_END || token.kind == DYNBI_JSON_ARRAY_END)
+        return level->list ? dynbi_request_close_list(reading)
+                           : dynbi_request_close_struct(reading);
+    if (token.kind == DYNBI_JSON_ERROR)
+        return dynbi_request_wrong(reading, level->shape, &token);
+    if (level->shape->kind == DYNBI_KIND_LIST)
+        return dynbi_request_read_element(reading, &token);
+    if (level->shape->kind == DYNBI_KIND_ENTRIES)
+        return dynbi_request_read_entry(reading, &token);
+    return dynbi_request_read_member(reading, &token);
+}
+
+/* The request is read: what has been found wrong with it, if anything. */
+static dynb_rc dynbi_request_judge(dynbi_reading *reading)
+{
+    dynbi_call *call = reading->call;
+    const dynbi_request_level *root = &reading->level[0];
+    const uint32_t first_row = root->shape->first_row;
+    const dynbi_member *member;
+    if (reading->violation_count) {
+        const size_t length = reading->said.used_bytes - 2, room = length + 64;
+        const char *text = (const char *)reading->said.bytes + 2;
+        char *message = (char *)dynbi_call_take(call, room);
+        if (!message)
+            return DYNB_NO_MEMORY;
+        call->message_length = dynbi_format(message, room, "%u validation error%s detected: %t",
+                                            (uint64_t)reading->violation_count,
+                                            reading->violation_count == 1 ? "" : "s", text,
+                                            length);
+        call->message = message;
+        return dynbi_fail(call->err, DYNB_VALIDATION, "%s", message);
+    }
+    if (reading->has_invalid) {
+        *call->err = reading->invalid;
+        return reading->invalid.code;
+    }
+    if (first_row < DYNBI_ROW_COUNT && !(root->seen & 1) &&
+        dynbi_members[first_row].check == DYNBI_MEMBER_REQUIRED_LATER)
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "The parameter '%s' is required but was not present in the request",
+                          dynbi_members[first_row].name);
+    if (!reading->has_refused)
+        return DYNB_OK;
+    member = &dynbi_members[reading->refused_place.rows[reading->refused_place.depth - 1]];
+    if (dynbi_text_starts(member->name, "ExpressionAttribute"))
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "%s can only be specified when using expressions", member->name);
+    return dynbi_fail(call->err, DYNB_VALIDATION,
+                      "The parameter '%s' is not supported by this version of dynbackup",
+                      member->name);
+}
+
+static dynb_rc dynbi_request_run(dynbi_reading *reading, const dynbi_shape *shape)
+{
+    dynbi_json_token token;
+    dynb_rc rc;
+    const int is_null = dynbi_json_next(&reading->reader, &token) == DYNBI_JSON_NULL;
+    if (is_null) /* as good as no member */
+        token.kind = DYNBI_JSON_OBJECT;
+    rc = dynbi_request_open(reading, shape, &token, (void *)&reading->call->request);
+    if (rc == DYNB_OK && is_null)
+        rc = dynbi_request_close_struct(reading);
+    while (rc == DYNB_OK && reading->depth)
+        rc = dynbi_request_step(reading);
+    if (rc == DYNB_OK && dynbi_json_next(&reading->reader, &token) != DYNBI_JSON_END)
+        rc = dynbi_request_wrong(reading, shape, &token);
+    return rc == DYNB_OK ? dynbi_request_judge(reading) : rc;
+}
+
+/* Reads a request of that shape into call->request. */
+static dynb_rc dynbi_request_read(dynbi_call *call, dynbi_shape_id shape, const char *json,
+                                  size_t json_size)
+{
+    dynbi_reading reading;
+    dynb_rc rc;
+    dynbi_json_start(&reading.reader, json, json_size);
+    reading.call = call;
+    memset(&reading.builder, 0, sizeof reading.builder);
+    reading.builder.allocator = call->memory->allocator;
+    reading.depth = 0;
+    memset(&reading.said, 0, sizeof reading.said);
+    reading.said.allocator = &call->memory->allocator;
+    reading.violation_count = 0;
+    reading.has_invalid = 0;
+    reading.has_refused = 0;
+    rc = dynbi_request_run(&reading, &dynbi_shapes[shape]);
+    dynb_builder_free(&reading.builder);
+    dynbi_buffer_free(&reading.said);
+    return rc;
+}
 
 /* ---- answers of the control plane and of backups ---- */
 
@@ -23651,6 +25289,296 @@ static dynb_rc dynbi_call_scan(dynbi_call *call)
 
 /* ---- dispatch ---- */
 
+typedef struct dynbi_operation {
+    char name[28];
+    uint8_t shape;
+} dynbi_operation;
+
+static const dynbi_operation dynbi_operations[] = {
+#define DYNBI_OPERATION(id, text) {text, DYNBI_SHAPE_##id},
+    DYNB_OPERATIONS(DYNBI_OPERATION)
+#undef DYNBI_OPERATION
+};
+
+static dynb_operation dynbi_operation_find(const char *name)
+{
+    unsigned i;
+    for (i = 0; i < DYNB_OPERATION_COUNT; ++i) {
+        if (dynbi_text_equal(name, dynbi_operations[i].name))
+            break;
+    }
+    return (dynb_operation)i;
+}
+
+/* The failure that was asked for by dynb_fail_next_calls, if any is left. */
+static dynb_rc dynbi_fail_asked(dynb *db, dynb_operation operation, dynb_error *err)
+{
+    const dynb_rc code = db->fail_code[operation];
+    if (!db->fail_count[operation])
+        return DYNB_OK;
+    --db->fail_count[operation];
+    return dynbi_fail(err, code, "%s", dynb_rc_text(code));
+}
+
+/* Operations that have no C function, which would look itself. */
+static dynb_rc dynbi_call_begin(dynbi_call *call, dynb_operation operation)
+{
+    dynb_rc rc;
+    if (operation != DYNB_OP_DESCRIBE_TIME_TO_LIVE && operation != DYNB_OP_DESCRIBE_LIMITS &&
+        operation != DYNB_OP_DESCRIBE_ENDPOINTS && operation != DYNB_OP_BATCH_GET_ITEM)
+        return DYNB_OK;
+    dynbi_lock(call->db);
+    rc = dynbi_fail_asked(call->db, operation, call->err);
+    dynbi_unlock(call->db);
+    return rc;
+}
+
+static dynb_rc dynbi_call_handle(dynbi_call *call, dynb_operation operation)
+{
+    switch (operation) {
+    case DYNB_OP_CREATE_TABLE:
+        return dynbi_call_create_table(call);
+    case DYNB_OP_DESCRIBE_TABLE:
+        return dynbi_call_describe_table(call);
+    case DYNB_OP_LIST_TABLES:
+        return dynbi_call_list_tables(call);
+    case DYNB_OP_UPDATE_TABLE:
+        return dynbi_call_update_table(call);
+    case DYNB_OP_DELETE_TABLE:
+        return dynbi_call_delete_table(call);
+    case DYNB_OP_UPDATE_TIME_TO_LIVE:
+        return dynbi_call_update_time_to_live(call);
+    case DYNB_OP_DESCRIBE_TIME_TO_LIVE:
+        return dynbi_call_describe_time_to_live(call);
+    case DYNB_OP_TAG_RESOURCE:
+        return dynbi_call_tag_resource(call);
+    case DYNB_OP_UNTAG_RESOURCE:
+        return dynbi_call_untag_resource(call);
+    case DYNB_OP_LIST_TAGS_OF_RESOURCE:
+        return dynbi_call_list_tags_of_resource(call);
+    case DYNB_OP_DESCRIBE_LIMITS:
+        return dynbi_call_describe_limits(call);
+    case DYNB_OP_DESCRIBE_ENDPOINTS:
+        return dynbi_call_describe_endpoints(call);
+    case DYNB_OP_PUT_ITEM:
+        return dynbi_call_put_item(call);
+    case DYNB_OP_GET_ITEM:
+        return dynbi_call_get_item(call);
+    case DYNB_OP_DELETE_ITEM:
+        return dynbi_call_delete_item(call);
+    case DYNB_OP_BATCH_WRITE_ITEM:
+        return dynbi_call_batch_write_item(call);
+    case DYNB_OP_BATCH_GET_ITEM:
+        return dynbi_call_batch_get_item(call);
+    case DYNB_OP_QUERY:
+        return dynbi_call_query(call);
+    case DYNB_OP_SCAN:
+        return dynbi_call_scan(call);
+    case DYNB_OP_CREATE_BACKUP:
+        return dynbi_call_create_backup(call);
+    case DYNB_OP_DESCRIBE_BACKUP:
+        return dynbi_call_describe_backup(call);
+    case DYNB_OP_LIST_BACKUPS:
+        return dynbi_call_list_backups(call);
+    case DYNB_OP_DELETE_BACKUP:
+        return dynbi_call_delete_backup(call);
+    case DYNB_OP_RESTORE_TABLE_FROM_BACKUP:
+        return dynbi_call_restore_table_from_backup(call);
+    case DYNB_OP_RESTORE_TABLE_TO_POINT_IN_TIME:
+        return dynbi_call_restore_table_to_point_in_time(call);
+    case DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS:
+        return dynbi_call_describe_continuous_backups(call);
+    case DYNB_OP_UPDATE_CONTINUOUS_BACKUPS:
+    case DYNB_OPERATION_COUNT:
+    default:
+        return dynbi_call_update_continuous_backups(call);
+    }
+}
+
+/* --- errors: contract 4.3 --- */
+
+static const char *dynbi_error_namespace(dynb_rc rc)
+{
+    switch ((int)rc) {
+    case DYNB_VALIDATION:
+    case DYNB_INVALID_ARGUMENT:
+        return "com.amazon.coral.validate";
+    case DYNB_SERIALIZATION:
+    case DYNB_UNKNOWN_OPERATION:
+    case DYNB_ACCESS_DENIED:
+        return "com.amazon.coral.service";
+    case DYNB_THROTTLING:
+        return "com.amazon.coral.availability";
+    default:
+        return "com.amazonaws.dynamodb.v20120810";
+    }
+}
+
+static void dynbi_call_write_error(dynbi_call *call, dynb_rc rc, int has_message)
+{
+    dynbi_json_writer *writer = &call->writer;
+    const char *name = rc == DYNB_SERIALIZATION || rc == DYNB_ACCESS_DENIED ? "Message" : "message";
+    const char *message = call->message ? call->message : call->err->message;
+    char type[96];
+    size_t length = dynbi_format(type, sizeof type, "%s#%s", dynbi_error_namespace(rc),
+                                 dynb_rc_exception(rc));
+    writer->result->used_bytes = 0;
+    writer->needs_comma = 0;
+    writer->rc = DYNB_OK;
+    dynbi_json_open(writer, '{');
+    dynbi_json_name(writer, "__type", 6);
+    dynbi_json_string(writer, type, length);
+    if (has_message) {
+        dynbi_json_name(writer, name, dynbi_length(name));
+        dynbi_json_string(writer, message,
+                          call->message ? call->message_length : dynbi_length(message));
+    }
+    dynbi_json_close(writer, '}');
+}
+
+/* --- the call --- */
+
+/* The handle's allocator, which is called under its lock only. */
+static void *dynbi_call_resize(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    dynb *db = (dynb *)ctx;
+    void *moved;
+    dynbi_lock(db);
+    moved = dynbi_resize(&db->memory.outer, ptr, old_size, new_size);
+    dynbi_unlock(db);
+    return moved;
+}
+
+static int dynbi_call_is_json(const char *json, size_t json_size)
+{
+    dynbi_json_reader reader;
+    dynbi_json_token token;
+    dynbi_json_start(&reader, json, json_size);
+    while (dynbi_json_next(&reader, &token) > DYNBI_JSON_END) {
+    }
+    return token.kind == DYNBI_JSON_END;
+}
+
+/* What is known without the handle: contract 4.2, 6, 7 and 9. */
+static dynb_rc dynbi_call_check(dynb_operation operation, const char *json, size_t json_size,
+                                dynb_error *err)
+{
+    if (operation == DYNB_OPERATION_COUNT && (!json_size || dynbi_call_is_json(json, json_size)))
+        return dynbi_fail(err, DYNB_UNKNOWN_OPERATION, "no such operation");
+    if (operation == DYNB_OPERATION_COUNT || !json_size)
+        return dynbi_fail(err, DYNB_SERIALIZATION, "the JSON text is malformed");
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_call_run(dynbi_call *call, dynb_operation operation, const char *json,
+                              size_t json_size)
+{
+    const int is_empty =
+        operation == DYNB_OP_TAG_RESOURCE || operation == DYNB_OP_UNTAG_RESOURCE;
+    dynb_rc rc = dynbi_request_read(call, (dynbi_shape_id)dynbi_operations[operation].shape, json,
+                                    json_size);
+    if (rc == DYNB_OK)
+        rc = dynbi_call_begin(call, operation);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!is_empty)
+        dynbi_json_open(&call->writer, '{');
+    rc = dynbi_call_handle(call, operation);
+    if (!is_empty)
+        dynbi_json_close(&call->writer, '}');
+    return rc == DYNB_OK ? call->writer.rc : rc;
+}
+
+/* Ends the body with a NUL; without memory it is one that needs none. */
+static void dynbi_call_answer(dynbi_call *call, dynb_rc rc, dynb_response *out)
+{
+    static const char none[] =
+        "{\"__type\":\"com.amazonaws.dynamodb.v20120810#InternalServerError\"}";
+    dynb_result *answer = call->writer.result;
+    dynbi_json_put(&call->writer, "", 1);
+    out->http_status = dynb_rc_http_status(rc);
+    if (call->writer.rc == DYNB_OK) {
+        out->body = (const char *)answer->memory;
+        out->body_size = --answer->used_bytes;
+    } else {
+        out->body = none;
+        out->body_size = sizeof none - 1;
+        out->http_status = 500;
+    }
+}
+
+static void dynbi_call_start(dynbi_call *call, dynb *db, dynbi_call_memory *memory,
+                             dynb_result *answer, dynb_error *err)
+{
+    memory->allocator = answer->allocator;
+    memory->chunks = NULL;
+    memory->at = memory->first.bytes;
+    memory->left_bytes = sizeof memory->first;
+    dynbi_error_clear(err);
+    memset(call, 0, sizeof *call);
+    call->db = db;
+    call->memory = memory;
+    call->err = err;
+    call->writer.result = answer;
+    call->writer.err = err;
+}
+
+/* Everything but the answer's memory, which is in place. */
+static dynb_rc dynbi_call_do(dynbi_call *call, const char *name, const char *json,
+                             size_t json_size, dynb_response *out)
+{
+    const dynb_operation operation = dynbi_operation_find(name);
+    int has_message;
+    dynb_rc rc = dynbi_call_check(operation, json, json_size, call->err);
+    if (rc == DYNB_OK && !call->db) {
+        rc = dynbi_call_is_json(json, json_size)
+                 ? dynbi_fail(call->err, DYNB_INVALID_ARGUMENT, "db is NULL")
+                 : dynbi_fail(call->err, DYNB_SERIALIZATION, "the JSON text is malformed");
+    }
+    if (rc == DYNB_OK)
+        rc = dynbi_result_reserve(call->writer.result, &call->memory->allocator, 4096, call->err);
+    if (rc == DYNB_OK)
+        rc = dynbi_call_run(call, operation, json, json_size);
+    has_message = rc != DYNB_UNKNOWN_OPERATION &&
+                  (rc != DYNB_SERIALIZATION || dynbi_call_is_json(json, json_size));
+    if (rc != DYNB_OK)
+        dynbi_call_write_error(call, rc, has_message);
+    dynbi_call_answer(call, rc, out);
+    return rc != DYNB_OK ? rc : call->writer.rc;
+}
+
+DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, size_t json_size,
+                           dynb_result *result, dynb_response *out, dynb_error *err)
+{
+    dynb_error own;
+    dynbi_call call;
+    dynbi_call_memory memory;
+    dynb_result answer;
+    dynb_allocator allocator;
+    dynb_rc rc;
+    if (!out || !operation || !result || (!json && json_size)) {
+        dynbi_error_clear(err);
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s is NULL",
+                          !out ? "out" : !operation ? "operation" : !result ? "result" : "json");
+    }
+    allocator = result->memory || !db ? result->allocator : db->memory.outer;
+    answer = *result;
+    answer.allocator = allocator;
+    if (db && allocator.resize_fn == db->memory.outer.resize_fn &&
+        allocator.ctx == db->memory.outer.ctx) {
+        answer.allocator.resize_fn = dynbi_call_resize;
+        answer.allocator.ctx = db;
+    }
+    dynbi_call_start(&call, db, &memory, &answer, err ? err : &own);
+    rc = dynbi_call_do(&call, operation, json, json_size, out);
+    dynbi_call_free(&memory);
+    call.scratch.allocator = memory.allocator; /* of the same memory, under the lock */
+    dynb_result_free(&call.scratch);
+    *result = answer;
+    result->allocator = allocator;
+    return rc;
+}
+
 /* ===========================================================================
  * 26 API
  *
@@ -23843,13 +25771,9 @@ static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *e
     if (rc != DYNB_OK)
         return rc;
     rate = dynbi_api_rate(&db->config, operation);
-    if (db->fail_count[operation]) {
-        --db->fail_count[operation];
-        rc = dynbi_fail(err, db->fail_code[operation], "%s",
-                        dynb_rc_text(db->fail_code[operation]));
-    } else if (rate != DYNB_UNLIMITED) {
+    rc = dynbi_fail_asked(db, operation, err);
+    if (rc == DYNB_OK && rate != DYNB_UNLIMITED)
         rc = dynbi_bucket_take(db, operation, rate, 1, err);
-    }
     if (rc != DYNB_OK)
         dynbi_unlock(db);
     return rc;
@@ -25018,6 +26942,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_ARN_ROOM
 #undef DYNBI_ASSERT
 #undef DYNBI_BACKUP_ID_SIZE
+#undef DYNBI_BACKUP_STRUCTS
 #undef DYNBI_BASE_KEY_BYTES
 #undef DYNBI_BASE_RATIO
 #undef DYNBI_BATCH_GET_MAX_BYTES
@@ -25037,6 +26962,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS
 #undef DYNBI_ENCODING_MAX_BYTES
+#undef DYNBI_ENUMERATIONS
 #undef DYNBI_EPOCHS_TRIED
 #undef DYNBI_EXPRESSION_DEPTH
 #undef DYNBI_EXPRESSION_MAX_BYTES
@@ -25053,6 +26979,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_JSON_DEPTH_MAX
 #undef DYNBI_INDEXES_MAX
 #undef DYNBI_INDEX_MEMORY
+#undef DYNBI_ITEM_STRUCTS
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
@@ -25065,6 +26992,10 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_NODE_BYTES_MAX
 #undef DYNBI_NODE_HEAD_BYTES
 #undef DYNBI_NODE_RUN_DIVISOR
+#undef DYNBI_NOTHING_M
+#undef DYNBI_NOTHING_R
+#undef DYNBI_NOWHERE
+#undef DYNBI_NO_MIN
 #undef DYNBI_NO_SLOT
 #undef DYNBI_NUMBER_MAX
 #undef DYNBI_NUMBER_PAIRS_MAX
@@ -25072,23 +27003,29 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_OLD_BASE_GAPS
 #undef DYNBI_OLD_BASE_MS
 #undef DYNBI_OPENED
+#undef DYNBI_OVERRIDES
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
+#undef DYNBI_PART_STRUCTS
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
 #undef DYNBI_POS_UNKNOWN
 #undef DYNBI_PREFETCH
 #undef DYNBI_PREFIX_STEP
+#undef DYNBI_PRINTED_MAX
 #undef DYNBI_RAM_BLOCKS
 #undef DYNBI_RAM_BLOCK_BYTES
+#undef DYNBI_REQUEST_LEVELS
 #undef DYNBI_RESTORES_MAX
 #undef DYNBI_RUNS_MANY
 #undef DYNBI_RUNS_MAX
 #undef DYNBI_SEGMENT_HEAD_BYTES
 #undef DYNBI_SEGMENT_MAGIC
+#undef DYNBI_SIMPLE_SHAPES
 #undef DYNBI_SORT_SMALL
 #undef DYNBI_STORE_ID_BYTES
+#undef DYNBI_STRUCTS
 #undef DYNBI_SUMS_DIFFER
 #undef DYNBI_SUPERBLOCK_BYTES
 #undef DYNBI_SUPERBLOCK_TEXT
@@ -25096,16 +27033,21 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_SWEEP_LOOKS
 #undef DYNBI_TABLES_MAX
 #undef DYNBI_TABLE_LSN_BITS
+#undef DYNBI_TABLE_STRUCTS
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_USAGE_INDEXES
 #undef DYNBI_UUID_SIZE
 #undef DYNBI_VALUE_MAX
 #undef DYNBI_VARINT_MAX
+#undef DYNBI_VIOLATIONS_MAX
 #undef DYNBI_WAYS
 #undef DYNBI_WINDOWS
 #undef DYNBI_WINDOW_BITS
 #undef DYNBI_WINDOW_COUNT
+#undef DYNBI_WRONG_LENGTH
+#undef DYNBI_WRONG_NUL
+#undef DYNBI_WRONG_PATTERN
 #endif
 
 #endif /* DYNBACKUP_IMPLEMENTATION */
