@@ -23283,6 +23283,13 @@ static void dynbi_items_count(dynbi_json_writer *writer, uint64_t number)
  * be consistent. Kept in halves. */
 
 #define DYNBI_USAGE_INDEXES (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX)
+/* What is written under the lock has its room before: the answer's memory may
+ * come from the handle's allocator, which takes the lock. Here for the names of
+ * a table and all its indexes, which need no escapes ... */
+#define DYNBI_USAGE_ROOM 10240u
+/* ... and here for a key's name and value, all escapes. */
+#define DYNBI_COLLECTION_ROOM \
+    (6u * (DYNB_KEY_NAME_MAX_BYTES + DYNB_PARTITION_KEY_MAX_BYTES) + 256u)
 #define DYNBI_BATCH_WRITES_MAX 25u
 #define DYNBI_BATCH_KEYS_MAX 100u
 /* 52 items of 300 KB are answered, 53 are not (API BatchGetItem) */
@@ -23450,6 +23457,7 @@ static void dynbi_usage_member(dynbi_call *call, const char *table_name,
                                uint32_t return_consumed_capacity, const dynbi_usage *usage)
 {
     dynbi_table *table;
+    (void)dynbi_json_room(&call->writer, DYNBI_USAGE_ROOM);
     dynbi_lock(call->db);
     (void)dynbi_table_find(call->db, table_name, DYNB_OK, &table, NULL);
     dynbi_usage_write(&call->writer, table, return_consumed_capacity, usage);
@@ -23509,6 +23517,7 @@ static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *re
     dynb_rc rc;
     if (!wants_usage && !wants_size)
         return DYNB_OK;
+    (void)dynbi_json_room(&call->writer, DYNBI_USAGE_ROOM + DYNBI_COLLECTION_ROOM);
     rc = dynbi_items_lock(call, request->table_name, &table);
     if (rc != DYNB_OK)
         return rc;
@@ -23680,31 +23689,43 @@ static int dynbi_collection_is_told(const dynb_write *writes, uint32_t count,
     return 0;
 }
 
+/* Writes the collections that a table's writes met, if it has local indexes. */
+static void dynbi_batch_collection(dynbi_call *call, const dynbi_table_writes *from,
+                                   const dynb_write *writes)
+{
+    uint32_t k, count = 0;
+    for (k = 0; k < from->writes.count; ++k) {
+        dynbi_table *table;
+        (void)dynbi_json_room(&call->writer, DYNBI_USAGE_ROOM + DYNBI_COLLECTION_ROOM);
+        dynbi_lock(call->db);
+        (void)dynbi_table_find(call->db, from->table_name, DYNB_OK, &table, NULL);
+        if (table && dynbi_table_has_local(table) &&
+            !dynbi_collection_is_told(writes, k, &table->schema.part[0])) {
+            if (!count++) {
+                dynbi_items_name(&call->writer, from->table_name);
+                dynbi_json_open(&call->writer, '[');
+            }
+            dynbi_collection_write(call, table, writes[k].item);
+        }
+        dynbi_unlock(call->db);
+    }
+    if (count)
+        dynbi_json_close(&call->writer, ']');
+}
+
 /* Writes ItemCollectionMetrics of the tables that have local indexes. */
 static void dynbi_batch_collections(dynbi_call *call, const dynbi_batch_request *request,
                                     const dynb_write *writes)
 {
     const dynbi_table_writes *tables = (const dynbi_table_writes *)request->request_items.elements;
-    dynbi_json_writer *writer = &call->writer;
-    uint32_t i, k;
-    dynbi_items_name(writer, "ItemCollectionMetrics");
-    dynbi_json_open(writer, '{');
-    for (i = 0; i < request->request_items.count; writes += tables[i++].writes.count) {
-        dynbi_table *table;
-        dynbi_lock(call->db);
-        (void)dynbi_table_find(call->db, tables[i].table_name, DYNB_OK, &table, NULL);
-        if (table && dynbi_table_has_local(table)) {
-            dynbi_items_name(writer, tables[i].table_name);
-            dynbi_json_open(writer, '[');
-            for (k = 0; k < tables[i].writes.count; ++k) {
-                if (!dynbi_collection_is_told(writes, k, &table->schema.part[0]))
-                    dynbi_collection_write(call, table, writes[k].item);
-            }
-            dynbi_json_close(writer, ']');
-        }
-        dynbi_unlock(call->db);
+    uint32_t i;
+    dynbi_items_name(&call->writer, "ItemCollectionMetrics");
+    dynbi_json_open(&call->writer, '{');
+    for (i = 0; i < request->request_items.count; ++i) {
+        dynbi_batch_collection(call, &tables[i], writes);
+        writes += tables[i].writes.count;
     }
-    dynbi_json_close(writer, '}');
+    dynbi_json_close(&call->writer, '}');
 }
 
 static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
@@ -25112,7 +25133,9 @@ static dynb_rc dynbi_read_fetch(dynbi_call *call, const dynbi_read_request *requ
         dynbi_json_write_item(&call->writer, item);
         ++*count;
     }
+    dynbi_lock(db);
     dynb_result_free(&result);
+    dynbi_unlock(db);
     return rc;
 }
 
@@ -26956,6 +26979,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CASE
 #undef DYNBI_CHANGES_MIN
 #undef DYNBI_CHUNK_HEADER
+#undef DYNBI_COLLECTION_ROOM
 #undef DYNBI_COMPARE_LOOKS
 #undef DYNBI_COUNTED_RUNS
 #undef DYNBI_CRC_ARM
@@ -27037,6 +27061,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_USAGE_INDEXES
+#undef DYNBI_USAGE_ROOM
 #undef DYNBI_UUID_SIZE
 #undef DYNBI_VALUE_MAX
 #undef DYNBI_VARINT_MAX
