@@ -23480,14 +23480,13 @@ typedef struct dynbi_definitions {
 
 static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_attribute *key)
 {
-    const size_t length = dynbi_length(key->name);
     uint32_t i = 0, j;
     int order = 1;
-    if (!key->name)
+    if (!key->name) /* no sort key */
         return;
     while (i < list->count) {
         const char *name = list->key[i]->name;
-        order = dynbi_name_compare(name, dynbi_length(name), key->name, length);
+        order = dynbi_name_compare(name, dynbi_length(name), key->name, dynbi_length(key->name));
         if (order >= 0)
             break;
         ++i;
