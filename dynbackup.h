@@ -16430,8 +16430,10 @@ static size_t dynbi_backup_room(const dynbi_record *record)
 }
 
 /* What a backup does not tell of its table, nor bring back: contract 2.2. */
-static void dynbi_forget_recovery(dynb_table_description *table)
+static void dynbi_forget_unrecorded(dynb_table_description *table)
 {
+    table->settings.table_class = DYNB_STANDARD;
+    table->settings.deletion_protection = 0;
     table->recovery_period_days = 0;
     table->recovery_from_ms = table->recovery_lsn = 0;
     memset(&table->retention, 0, sizeof table->retention);
@@ -16457,7 +16459,7 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                             result, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_forget_recovery(&out->source);
+    dynbi_forget_unrecorded(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
@@ -17378,9 +17380,7 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->settings.stream_view = DYNB_STREAM_OFF;
     table->stream_label = NULL;
     table->ttl_attribute = NULL;
-    table->settings.table_class = DYNB_STANDARD;
-    table->settings.deletion_protection = 0;
-    dynbi_forget_recovery(table);
+    dynbi_forget_unrecorded(table);
 }
 
 /* Adds the index-th table of a restore to the transaction, with the backup's
