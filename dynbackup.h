@@ -1024,7 +1024,9 @@ typedef struct dynb_backup_description {
     uint64_t expires_at_ms; /* 0: never */
     uint64_t size_bytes;    /* of the items; exact once AVAILABLE and idle */
     uint64_t lsn;           /* the marker: every change up to it, none after it */
-    dynb_table_description source; /* the table as it was at the marker */
+    /* the table as it was at the marker; not recorded, and told as for a plain
+     * table: tags, table class, deletion protection, recovery, retention */
+    dynb_table_description source;
 } dynb_backup_description;
 
 /* Catalogs a time marker for a backup of the table as it is now.
@@ -1278,7 +1280,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input
  * has caught up. A clock that jumps ahead makes the window end as if that much
  * time had passed, once there is a write. */
 typedef struct dynb_continuous_backups {
-    int is_enabled;          /* continuous backups: always, as on AWS */
+    int is_enabled;          /* continuous backups: as on AWS always, but for a table
+                              * that is new by control_plane_delay_ms */
     int recovery_is_enabled; /* point-in-time recovery; zero: what follows is 0 */
     uint32_t recovery_period_days;
     uint64_t earliest_restorable_ms;
@@ -1305,7 +1308,8 @@ typedef struct dynb_update_continuous_backups_input {
  *   a longer one brings nothing back. Off: the history is gone; its space comes
  *   back as dynb_work goes on.
  * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
- *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any.
+ *   IO_FAILED, READ_ONLY; CONTINUOUS_BACKUPS_UNAVAILABLE (the table is new; with
+ *   control_plane_delay_ms only). Cost: one log record. Threads: any.
  * Source: API UpdateContinuousBackups; contract 1.8. */
 DYNB_API DYNB_MUST_CHECK dynb_rc
 dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,

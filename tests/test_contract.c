@@ -175,6 +175,9 @@ static void test_create(void)
                "ContinuousBackupsUnavailableException");
     CHECK_TEXT(dynb_rc_exception(DYNB_BACKUP_NOT_FOUND), "BackupNotFoundException");
     CHECK_TEXT(dynb_rc_exception(DYNB_BACKUP_IN_USE), "BackupInUseException");
+    CHECK_TEXT(dynb_rc_exception(DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE),
+               "PointInTimeRecoveryUnavailableException");
+    CHECK_TEXT(dynb_rc_exception(DYNB_INVALID_RESTORE_TIME), "InvalidRestoreTimeException");
     CHECK_TEXT(dynb_rc_exception(DYNB_LIMIT_EXCEEDED), "LimitExceededException");
     CHECK_TEXT(dynb_rc_exception(DYNB_IO_FAILED), "InternalServerError");
     CHECK_TEXT(dynb_rc_exception(DYNB_VALIDATION), "ValidationException");
@@ -497,11 +500,17 @@ static void test_recovery(void)
     dynb_index_update change;
     dynb_table_description about;
     dynb_continuous_backups window;
-    char arn[DYNB_ARN_MAX + 1];
+    dynb_update_continuous_backups_input input;
+    char arn[DYNB_ARN_MAX + 1], id[40];
+    uint64_t created_ms;
     memset(&update, 0, sizeof update);
     memset(&change, 0, sizeof change);
+    memset(&input, 0, sizeof input);
     begin(&s, 0);
     make_rich(&s, "Rich");
+    MUST(dynb_describe_table(s.db, "Rich", &about, &s.result, &kit_err));
+    kit_copy(id, sizeof id, about.table_id);
+    created_ms = about.created_at_ms;
     MUST(switch_recovery(&s, "Rich", 1, 7));
     MUST(kit_put(s.db, "Rich", "a", 1));
     back_up(&s, "Rich", arn);
@@ -527,6 +536,12 @@ static void test_recovery(void)
     CHECK_INT(about.global_indexes[0].index.provisioned.read_units, 10);
     CHECK_INT(about.local_index_count, 1);
     CHECK_INT(about.recovery_period_days, 0);
+    /* contract 2.2 row 1, 2.2 row 2, 2.2 row 15: items and keys; a table of its own */
+    CHECK_INT(about.item_count, 1);
+    CHECK_TEXT(about.partition_key.name, "Id");
+    CHECK(about.sort_key.type == DYNB_N);
+    CHECK(strcmp(about.table_id, id) != 0 && about.created_at_ms > created_ms);
+    CHECK_TEXT(about.table_arn, ARN "Current");
     /* contract 1.6 row 18, 2.2 row 8: capacity and encryption of the source */
     CHECK_INT(about.settings.provisioned.read_units, 5);
     CHECK(about.settings.encryption == DYNB_ENCRYPTION_KMS);
@@ -537,6 +552,47 @@ static void test_recovery(void)
     CHECK(window.is_enabled && !window.recovery_is_enabled);
     /* contract 1.7 row 1: by name or ARN */
     MUST(dynb_describe_continuous_backups(s.db, ARN "Rich", &window, &kit_err));
+    /* contract 1.8 row 1, 1.8 row 2: the answer is that of DescribeContinuousBackups */
+    input.table = ARN "Rich";
+    input.point_in_time_recovery = 1;
+    MUST(dynb_update_continuous_backups(s.db, &input, &window, &kit_err));
+    CHECK(window.is_enabled && window.recovery_is_enabled && window.recovery_period_days == 35);
+    CHECK_INT(window.earliest_restorable_ms, s.clock.now_ms);
+    CHECK_INT(window.latest_restorable_ms, s.clock.now_ms);
+    store_end(&s);
+}
+
+/* contract 2.2 row 5: on-demand maxima, as recorded or as they are now */
+static void test_maxima(void)
+{
+    static store s;
+    dynb_create_table_input input;
+    dynb_update_table_input update;
+    dynb_table_description about;
+    char arn[DYNB_ARN_MAX + 1];
+    memset(&input, 0, sizeof input);
+    memset(&update, 0, sizeof update);
+    begin(&s, 0);
+    input.table_name = "Demand";
+    input.partition_key.name = "Id";
+    input.partition_key.type = DYNB_S;
+    input.settings.on_demand.read_units = 11;
+    MUST(dynb_create_table(s.db, &input, NULL, NULL, &kit_err));
+    MUST(switch_recovery(&s, "Demand", 1, 0));
+    back_up(&s, "Demand", arn);
+    update.table = "Demand";
+    update.change = DYNB_CHANGE_ON_DEMAND;
+    update.settings.on_demand.read_units = 22;
+    MUST(dynb_update_table(s.db, &update, NULL, NULL, &kit_err));
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    CHECK_INT(look_up(&s, arn).source.settings.on_demand.read_units, 11);
+    MUST(kit_restore(s.db, arn, "Recorded"));
+    MUST(restore_latest(&s, "Demand", "Current"));
+    MUST(dynb_describe_table(s.db, "Recorded", &about, &s.result, &kit_err));
+    CHECK_INT(about.settings.on_demand.read_units, 11);
+    MUST(dynb_describe_table(s.db, "Current", &about, &s.result, &kit_err));
+    CHECK_INT(about.settings.on_demand.read_units, 22);
+    CHECK_INT(about.settings.provisioned.read_units, 0);
     store_end(&s);
 }
 
@@ -544,9 +600,11 @@ static void test_recovery(void)
 static void test_recovery_states(void)
 {
     static store s;
+    dynb_restore_to_time_input input;
     dynb_continuous_backups window;
     dynb_table_description about;
     dynb_result result;
+    uint32_t i;
     memset(&result, 0, sizeof result);
     begin(&s, DELAY);
     MUST(kit_create_table(s.db, "Table", NULL));
@@ -572,6 +630,19 @@ static void test_recovery_states(void)
     CHECK(about.status == DYNB_TABLE_ACTIVE && !about.restoring);
     CHECK(!about.restore_source_table_arn && !about.restored_at_ms);
 
+    /* contract 1.6 row 12: however far outside the window */
+    memset(&input, 0, sizeof input);
+    input.source_table_name = "Table";
+    input.target_table_name = "Then";
+    input.use_restore_time = 1;
+    for (i = 0; i < 3; ++i) {
+        static const uint64_t times_ms[] = {0, 253402300800000u, (uint64_t)-1};
+        input.restore_time_ms = times_ms[i];
+        EXPECT_ABOUT(dynb_restore_table_to_point_in_time(s.db, &input, NULL, NULL, &kit_err),
+                     DYNB_INVALID_RESTORE_TIME,
+                     "must be within EarliestRestorableDateTime '2023-11-14T22:13:40Z' and "
+                     "LatestRestorableDateTime '2023-11-14T22:14:00Z'");
+    }
     MUST(dynb_delete_table(s.db, "Gone", NULL, NULL, &kit_err));
     /* contract 1.6 row 13: the target is DELETING */
     EXPECT_MESSAGE(restore_latest(&s, "Table", "Gone"), DYNB_TABLE_ALREADY_EXISTS,
@@ -596,7 +667,10 @@ static void test_backup_is(void)
     dynb_update_table_input update;
     dynb_backup_description about;
     dynb_stat before, after;
-    char arn[DYNB_ARN_MAX + 1];
+    dynb_tag tag;
+    const dynb_tag *tags;
+    const char *key = "key";
+    char arn[DYNB_ARN_MAX + 1], message[DYNB_MESSAGE_SIZE];
     uint32_t i;
     memset(&input, 0, sizeof input);
     memset(&update, 0, sizeof update);
@@ -632,6 +706,16 @@ static void test_backup_is(void)
     MUST(dynb_wait_idle(s.db, &kit_err));
     /* contract 2.1 row 1: all of the table, in each */
     CHECK_INT(look_up(&s, arn).source.item_count, 1);
+    /* contract 2.1 row 11: by none of the operations on tags */
+    snprintf(message, sizeof message,
+             "One or more parameter values were invalid: Provided Arn is not a DynamoDB resource "
+             "arn: %s",
+             arn);
+    tag.key = tag.value = key;
+    EXPECT_MESSAGE(dynb_tag_resource(s.db, arn, &tag, 1, &kit_err), DYNB_VALIDATION, message);
+    EXPECT_MESSAGE(dynb_untag_resource(s.db, arn, &key, 1, &kit_err), DYNB_VALIDATION, message);
+    EXPECT_MESSAGE(dynb_list_tags_of_resource(s.db, arn, &tags, &i, &s.result, &kit_err),
+                   DYNB_VALIDATION, message);
     /* contract 2.2 row 17: only as a new table */
     EXPECT_MESSAGE(kit_restore(s.db, arn, "Small"), DYNB_TABLE_ALREADY_EXISTS,
                    "Table already exists: Small");
@@ -738,6 +822,7 @@ int main(void)
     test_overrides();
     test_fifty();
     test_recovery();
+    test_maxima();
     test_recovery_states();
     test_backup_is();
     test_expired_items();
