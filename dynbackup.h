@@ -1308,8 +1308,9 @@ typedef struct dynb_update_continuous_backups_input {
  *   a longer one brings nothing back. Off: the history is gone; its space comes
  *   back as dynb_work goes on.
  * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
- *   IO_FAILED, READ_ONLY; CONTINUOUS_BACKUPS_UNAVAILABLE (the table is new; with
- *   control_plane_delay_ms only). Cost: one log record. Threads: any.
+ *   IO_FAILED, READ_ONLY; CONTINUOUS_BACKUPS_UNAVAILABLE (the table is new,
+ *   with control_plane_delay_ms only).
+ * Cost: one log record. Threads: any.
  * Source: API UpdateContinuousBackups; contract 1.8. */
 DYNB_API DYNB_MUST_CHECK dynb_rc
 dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,
