@@ -487,8 +487,7 @@ static void test_list(void)
     CHECK_TEXT(list_with(&s, "Unknown", 0, 0), "");
     CHECK_TEXT(list_with(&s, "App", 0, 0), "");
 
-    /* The lower bound is included, the upper one is not. */
-    /* contract 1.3 row 3, 1.3 row 4 */
+    /* contract 1.3 row 3, 1.3 row 4: The lower bound is included, the upper one is not. */
     CHECK_TEXT(list_with(&s, "Apple", 1700000004000u, 0), "a-2 a-3 ");
     CHECK_TEXT(list_with(&s, "Apple", 1700000004001u, 0), "a-3 ");
     CHECK_TEXT(list_with(&s, "Apple", 0, 1700000004000u), "a-1 ");
@@ -506,8 +505,7 @@ static void test_list(void)
     wanted.type = DYNB_LIST_ALL;
     CHECK_TEXT(list_names(&s, &wanted, 2), "a-1 a-2 a-3 m-1 z-1 z-2 ");
 
-    /* The cursor is a position: its backup need not exist any more. */
-    /* contract 1.3 row 5 */
+    /* contract 1.3 row 5: The cursor is a position: its backup need not exist any more. */
     MUST(dynb_delete_backup(s.db, arns[3], NULL, NULL, &kit_err)); /* a-2 */
     memset(&input, 0, sizeof input);
     input.start_after_arn = arns[3];

@@ -97,8 +97,7 @@ static void test_create_and_describe(void)
     input.local_indexes = locals;
     input.local_index_count = 1;
     MUST(dynb_create_table(s.db, &input, &about, &s.result, &kit_err));
-    /* contract 2.4 row 12 */
-    /* contract 2.4: index ARN; A.3 GlobalSecondaryIndexDescription */
+    /* contract 2.4 row 12: index ARN; A.3 GlobalSecondaryIndexDescription */
     CHECK_INT(about.global_index_count, 3);
     CHECK_INT(about.local_index_count, 1);
     CHECK_TEXT(about.global_indexes[0].index_arn, ARN "Things/index/by-owner");
@@ -750,7 +749,6 @@ static void test_restore_messages(void)
     restoring r;
     memset(&none, 0, sizeof none);
     begin_restoring(&r, DYNB_PAY_PER_REQUEST);
-    /* contract 1.5, row by row */
     /* contract 1.5 row 13 */
     r.with->override = DYNB_OVERRIDE_PROVISIONED;
     r.with->provisioned = five;
@@ -894,8 +892,7 @@ static void test_restore_overrides(void)
     about = restored(&r);
     CHECK_INT(about.global_index_count, 0);
     CHECK_INT(about.local_index_count, 1);
-    /* contract 1.5 row 11, 1.5 row 5 */
-    /* a subset, renamed */
+    /* contract 1.5 row 11, 1.5 row 5: a subset, renamed */
     entries[0] = make_index("renamed", "v", DYNB_N, NULL, DYNB_TYPE_NONE);
     entries[0].projection = DYNB_PROJECT_KEYS_ONLY;
     entries[0].provisioned = nine;
@@ -923,8 +920,7 @@ static void test_restore_overrides(void)
     r.with->global_index_count = 1;
     refuse_restore(&r, REQUEST "Cannot override MaxReadRequestUnits for OnDemandThroughput unless "
                                "BillingModeOverride is PAY_PER_REQUEST for index renamed");
-    /* contract 1.5 row 3, 1.5 row 7, 1.5 row 11 */
-    /* BillingModeOverride=PAY_PER_REQUEST turns restored GSIs to 0/0 */
+    /* contract 1.5 row 3, 1.5 row 7, 1.5 row 11: PAY_PER_REQUEST turns restored GSIs to 0/0 */
     r.with->override = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_ON_DEMAND;
     r.with->on_demand = nine;
     about = restored(&r);
@@ -932,8 +928,7 @@ static void test_restore_overrides(void)
     CHECK_INT(about.settings.provisioned.read_units, 0);
     CHECK_INT(about.settings.on_demand.write_units, 8);
     CHECK_INT(about.global_indexes[0].index.provisioned.read_units, 0);
-    /* contract 1.5 row 6 */
-    /* ProvisionedThroughputOverride: base table only */
+    /* contract 1.5 row 6: ProvisionedThroughputOverride: base table only */
     r.with->override = DYNB_OVERRIDE_PROVISIONED;
     r.with->provisioned = nine;
     about = restored(&r);

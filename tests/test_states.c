@@ -261,8 +261,7 @@ static void test_restoring(void)
                "arn:aws:dynamodb:us-east-1:123456789012:table/Source");
     CHECK_INT(about.restored_at_ms, s.clock.now_ms);
 
-    /* B is being restored to T */
-    /* contract 2.7 row 2 */
+    /* contract 2.7 row 2: B is being restored to T */
     EXPECT(create_backup(&s, "Source"), DYNB_OK); /* another backup */
     /* contract 1.4 row 3 */
     EXPECT_MESSAGE(delete_backup(&s, arn), DYNB_BACKUP_IN_USE,
@@ -280,8 +279,7 @@ static void test_restoring(void)
     EXPECT_MESSAGE(kit_create_table(s.db, "Target", NULL), DYNB_RESOURCE_IN_USE,
                    USED "used: Target");
 
-    /* T is restoring */
-    /* contract 1.1 row 7, 2.7 row 3 */
+    /* contract 1.1 row 7, 2.7 row 3: T is restoring */
     EXPECT_MESSAGE(create_backup(&s, "Target"), DYNB_TABLE_NOT_FOUND, "Table not found: Target");
     /* contract 1.5 row 29 */
     EXPECT_MESSAGE(kit_restore(s.db, arn, "Target"), DYNB_TABLE_IN_USE,
