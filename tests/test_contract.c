@@ -372,6 +372,110 @@ static void test_list(void)
     store_end(&s);
 }
 
+/* What a list may choose from, in its order: by table, then by ARN. */
+typedef struct entry {
+    uint32_t table;
+    uint64_t created_ms;
+    int is_system;
+    char arn[DYNB_ARN_MAX + 1];
+} entry;
+
+#define ENTRIES 60u
+static const char *const list_tables[] = {"App", "App-1", "App.le", "Apple", "apple"};
+
+static int compare_entries(const void *a, const void *b)
+{
+    const entry *x = (const entry *)a, *y = (const entry *)b;
+    return x->table != y->table ? (x->table < y->table ? -1 : 1) : strcmp(x->arn, y->arn);
+}
+
+static void make_entries(store *s, entry *entries, check_random *random)
+{
+    static const dynb_list_backups_input system_ones = {NULL, 0, 0, DYNB_LIST_SYSTEM, 0, NULL};
+    dynb_backup_list found;
+    uint32_t i, t, j;
+    for (t = 0; t < 5; ++t)
+        MUST(kit_create_table(s->db, list_tables[t], NULL));
+    for (i = 0; i < ENTRIES - 2; ++i) {
+        pass(s, check_below(random, 3));
+        entries[i].table = (uint32_t)check_below(random, 5);
+        entries[i].created_ms = s->clock.now_ms;
+        entries[i].is_system = 0;
+        back_up(s, list_tables[entries[i].table], entries[i].arn);
+    }
+    for (t = 1; t < 5; t += 2) { /* two go, and each leaves one */
+        MUST(switch_recovery(s, list_tables[t], 1, 0));
+        MUST(dynb_delete_table(s->db, list_tables[t], NULL, NULL, &kit_err));
+    }
+    MUST(dynb_list_backups(s->db, &system_ones, &found, &s->result, &kit_err));
+    CHECK_INT(found.count, 2);
+    for (j = 0; j < 2; ++i, ++j) {
+        entries[i].table = 1 + 2 * j;
+        entries[i].created_ms = found.backups[j].created_at_ms;
+        entries[i].is_system = 1;
+        kit_copy(entries[i].arn, sizeof entries[i].arn, found.backups[j].backup_arn);
+        CHECK_TEXT(found.backups[j].source.table_name, list_tables[1 + 2 * j]);
+    }
+    MUST(dynb_wait_idle(s->db, &kit_err));
+    qsort(entries, ENTRIES, sizeof *entries, compare_entries);
+}
+
+static int is_wanted(const entry *e, const dynb_list_backups_input *input)
+{
+    return (!input->table || strcmp(input->table, list_tables[e->table]) == 0) &&
+           e->created_ms >= input->from_ms && (!input->to_ms || e->created_ms < input->to_ms) &&
+           (input->type == DYNB_LIST_ALL || input->type == (uint32_t)e->is_system);
+}
+
+/* contract 1.3 row 3, 1.3 row 4, 1.3 row 5, 1.3 row 6, 1.3 row 8, 1.3 row 9: everything at
+ * once, at random */
+static void test_list_random(uint64_t seed)
+{
+    static store s;
+    static entry entries[ENTRIES];
+    check_random random;
+    uint64_t start_ms, turn;
+    random.state = seed;
+    begin(&s, 0);
+    start_ms = s.clock.now_ms;
+    make_entries(&s, entries, &random);
+    for (turn = 0; turn < check_scaled(2000) && !check_failed_count; ++turn) {
+        dynb_list_backups_input input;
+        dynb_backup_list found;
+        uint32_t i = 0, count = 0, cursor = (uint32_t)check_below(&random, 2 * ENTRIES);
+        memset(&input, 0, sizeof input);
+        if (check_below(&random, 2))
+            input.table = list_tables[check_below(&random, 5)];
+        if (check_below(&random, 2))
+            input.from_ms = start_ms + check_below(&random, 2 * ENTRIES);
+        if (check_below(&random, 2))
+            input.to_ms = start_ms + 1 + check_below(&random, 2 * ENTRIES);
+        if (input.to_ms && input.to_ms < input.from_ms)
+            input.to_ms = input.from_ms;
+        input.type = (uint32_t)check_below(&random, 3) % 2 ? DYNB_LIST_ALL
+                                                           : (uint32_t)check_below(&random, 2);
+        input.limit = (uint32_t)check_below(&random, 12);
+        if (cursor < ENTRIES) {
+            input.start_after_arn = entries[cursor].arn;
+            i = cursor + 1;
+        }
+        MUST(dynb_list_backups(s.db, &input, &found, &s.result, &kit_err));
+        for (; i < ENTRIES; ++i) {
+            if (!is_wanted(&entries[i], &input))
+                continue;
+            if (input.limit && count == input.limit)
+                break;
+            CHECK(count < found.count);
+            if (count < found.count)
+                CHECK_TEXT(found.backups[count].backup_arn, entries[i].arn);
+            ++count;
+        }
+        CHECK_INT(found.count, count);
+        CHECK((found.last_evaluated_arn != NULL) == (i < ENTRIES));
+    }
+    store_end(&s);
+}
+
 /* ------------------------------------------------------------------- 1.5 -- */
 
 /* contract 1.5 row 33: seven at once, of one table, six of them with indexes */
@@ -814,10 +918,12 @@ static void test_system(void)
 
 int main(void)
 {
+    uint64_t seed = check_seed("test_contract");
     test_create();
     test_describe();
     test_regions();
     test_list();
+    test_list_random(seed);
     test_seven_restores();
     test_overrides();
     test_fifty();
