@@ -522,7 +522,7 @@ static void test_folded(void)
     CHECK_INT(count_at(&w, "Past", then_ms), 400);
     runs = w.s.db->past->table->sets[0].count;
     CHECK(runs > 0 && w.s.db->past->table->newest);
-    CHECK(used_bytes(&w) > used + 50000);
+    CHECK(used_bytes(&w) > used + 30000);
     MUST(dynb_check(w.s.db, NULL, NULL, NULL, &kit_err));
     for (i = 0; i < 3; ++i) { /* everything is written anew around it */
         for (n = 0; n < 4; ++n)
@@ -538,12 +538,12 @@ static void test_folded(void)
     used = used_bytes(&w);
     dynbi_store_drop_kept(w.s.db);
     mark_all(&w);
-    CHECK(used_bytes(&w) + 50000 < used);
+    CHECK(used_bytes(&w) + 30000 < used);
     used = used_bytes(&w);
     CHECK_INT(count_at(&w, "Past", then_ms), 400);
-    CHECK(used_bytes(&w) > used + 50000);
+    CHECK(used_bytes(&w) > used + 30000);
     store_crash(&w.s);
-    CHECK(used_bytes(&w) < used + 50000);
+    CHECK(used_bytes(&w) < used + 30000);
     CHECK_INT(count_at(&w, "Past", then_ms), 400);
     w.s.clock.now_ms += 40 * DAY_MS; /* its window passes: the marking itself drops it */
     mark_all(&w);
@@ -658,38 +658,158 @@ static void test_errors(void)
     world_end(&w);
 }
 
-/* A store opened read-only reads its past, as far as memory goes. */
+/* A store opened read-only reads its past, as far as memory goes; one whose
+ * device has failed does not. */
 static void test_read_only(void)
 {
-    uint64_t start_ms, then_ms;
-    dynb_scan_input scan;
-    dynb_page page;
-    uint32_t i;
+    uint64_t times_ms[8];
+    uint32_t i, read_count = 0, short_count = 0;
     world w;
     begin_plain(&w, 1 << 20);
-    start_ms = w.s.clock.now_ms++;
-    fill(&w.s, "Past", 'a', 100, 1, 100);
-    then_ms = w.s.clock.now_ms++;
-    for (i = 0; i < 8; ++i)
-        fill(&w.s, "Past", (char)('b' + i), 200, 1, 300);
+    for (i = 0; i < 8; ++i) {
+        ++w.s.clock.now_ms;
+        fill(&w.s, "Past", (char)('a' + i), 200, 1, 300);
+        times_ms[i] = w.s.clock.now_ms;
+    }
     MUST(dynb_wait_idle(w.s.db, &kit_err));
     w.s.config.memory_bytes = 262144;
     w.s.config.read_only = 1;
     store_reopen(&w.s);
-    CHECK_INT(count_at(&w, "Past", start_ms), 0);
-    CHECK_INT(count_at(&w, "Past", then_ms), 100);
-    memset(&scan, 0, sizeof scan);
-    scan.table = "Past";
-    scan.use_time = 1;
-    scan.time_ms = w.s.clock.now_ms;
-    CHECK(w.s.db->catalog.sets[0].count > 0);
-    EXPECT(dynb_scan(w.s.db, &scan, &page, &w.s.result, &kit_err), DYNB_OK);
-    scan.time_ms = then_ms;
-    EXPECT(dynb_scan(w.s.db, &scan, &page, &w.s.result, &kit_err), DYNB_OK);
+    for (i = 0; i < 8; ++i) {
+        dynb_rc rc = get(&w, "Past", NULL, times_ms[i]);
+        if (rc == DYNB_OK) {
+            ++read_count;
+            CHECK_INT(count_at(&w, "Past", times_ms[i]), 200 * (i + 1));
+        } else {
+            CHECK_INT(rc, DYNB_NO_MEMORY);
+            ++short_count;
+        }
+    }
+    CHECK(read_count && short_count);
     store_close(&w.s);
     w.s.config.read_only = 0;
     store_open(&w.s);
+    for (i = 0; i < 8; ++i)
+        CHECK_INT(count_at(&w, "Past", times_ms[i]), 200 * (i + 1));
+    dynbi_store_drop_kept(w.s.db);
+    w.s.db->disk.has_failed = 1;
+    EXPECT(get(&w, "Past", NULL, times_ms[0]), DYNB_READ_ONLY);
+    w.s.db->disk.has_failed = 0;
     world_end(&w);
+}
+
+/* ------------------------------------------------------------- failures -- */
+
+/* Reads the two times of a history with more changes between them than a
+ * generation holds, and compares them. */
+static dynb_rc read_both(world *w, uint64_t times_ms[2])
+{
+    dynb_compare_input compare;
+    dynb_difference_page page;
+    dynb_rc rc = get(w, "Past", NULL, times_ms[0]);
+    memset(&compare, 0, sizeof compare);
+    compare.from = source_at(times_ms[0]);
+    compare.to = source_at(times_ms[1]);
+    compare.limit = 10;
+    if (rc == DYNB_OK)
+        rc = dynb_compare(w->s.db, &compare, &page, &w->s.result, &kit_err);
+    if (rc == DYNB_OK)
+        CHECK_INT(page.count, 10);
+    return rc;
+}
+
+static void begin_history(world *w, uint64_t times_ms[2])
+{
+    begin_plain(w, 131072);
+    ++w->s.clock.now_ms;
+    fill(&w->s, "Past", 'a', 100, 1, 200);
+    times_ms[0] = w->s.clock.now_ms++;
+    fill(&w->s, "Past", 'b', 100, 1, 200);
+    times_ms[1] = w->s.clock.now_ms++;
+    fill(&w->s, "Past", 'c', 100, 1, 200);
+    MUST(dynb_wait_idle(w->s.db, &kit_err));
+    forget_reads(&w->s);
+}
+
+/* Whatever fails, the table is as it was, and a read that succeeds is right. */
+static void check_history(world *w, uint64_t times_ms[2])
+{
+    pasts_of(w->s.db);
+    CHECK_INT(count_at(w, "Past", times_ms[0]), 100);
+    CHECK_INT(count_at(w, "Past", times_ms[1]), 200);
+    CHECK_INT(kit_get(w->s.db, "Past", "c00099"), 1);
+}
+
+static void test_no_memory(void)
+{
+    uint64_t times_ms[2];
+    uint32_t n, failed_count = 0;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    world w;
+    begin_history(&w, times_ms);
+    for (n = 1; n < 2000; ++n) { /* once: room is made, and the read made again */
+        dynbi_store_drop_kept(w.s.db);
+        forget_reads(&w.s);
+        w.s.memory.call_count = w.s.memory.failed_count = 0;
+        w.s.memory.fail_at = n;
+        rc = read_both(&w, times_ms);
+        w.s.memory.fail_at = 0;
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+        if (!w.s.memory.failed_count)
+            break;
+        if (n % 7 == 0)
+            check_history(&w, times_ms);
+    }
+    CHECK(n > 50 && n < 2000 && rc == DYNB_OK);
+    for (n = 1; n < 2000; ++n) { /* from then on */
+        dynbi_store_drop_kept(w.s.db);
+        forget_reads(&w.s);
+        w.s.memory.call_count = w.s.memory.failed_count = 0;
+        w.s.memory.fail_at = n;
+        w.s.memory.fail_from = 1;
+        rc = read_both(&w, times_ms);
+        w.s.memory.fail_at = 0;
+        w.s.memory.fail_from = 0;
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+        failed_count += rc == DYNB_NO_MEMORY;
+        if (!w.s.memory.failed_count)
+            break;
+        if (n % 7 == 0)
+            check_history(&w, times_ms);
+    }
+    CHECK(failed_count > 20 && n < 2000 && rc == DYNB_OK);
+    world_end(&w);
+}
+
+static void test_device_failures(void)
+{
+    static const fault_mode modes[] = {FAULT_ONCE, FAULT_NO_SPACE_ONCE, FAULT_TORN};
+    uint64_t times_ms[2];
+    uint32_t m, n, failed_count = 0;
+    for (m = 0; m < 3; ++m) {
+        int is_reached = 1;
+        for (n = 1; is_reached && n < 300; ++n) {
+            dynb_rc rc;
+            world w;
+            begin_history(&w, times_ms);
+            w.s.device.call_count = w.s.device.tripped_count = 0;
+            w.s.device.plan_call = n;
+            w.s.device.plan_mode = modes[m];
+            rc = read_both(&w, times_ms);
+            is_reached = w.s.device.call_count >= n;
+            w.s.device.plan_call = 0;
+            CHECK(rc == DYNB_OK || rc == DYNB_IO_FAILED || rc == DYNB_NO_SPACE ||
+                  rc == DYNB_READ_ONLY);
+            failed_count += rc != DYNB_OK;
+            CHECK_INT(kit_get(w.s.db, "Past", "c00099"), 1);
+            if (w.s.db->disk.has_failed)
+                store_crash(&w.s);
+            check_history(&w, times_ms);
+            world_end(&w);
+        }
+        CHECK(n > 10 && !is_reached);
+    }
+    CHECK(failed_count > 20);
 }
 
 int main(void)
@@ -702,5 +822,7 @@ int main(void)
     test_between_steps();
     test_errors();
     test_read_only();
+    test_no_memory();
+    test_device_failures();
     return check_report("test_at_time");
 }
