@@ -1350,12 +1350,15 @@ typedef struct dynb_restore_to_time_input {
  * recovery are not brought back. Other threads go on reading and writing
  * meanwhile; nothing is folded, though.
  * out: status CREATING, restoring set, as in AWS's answer.
+ * Until it returns the target's name is taken: others see a table that is
+ * CREATING, and cannot make another one of that name.
  * After: the table is ACTIVE and whole; a crash before that leaves none. Its
  *   indexes, the source's of now or those overrides name, are CREATING until
  *   they are filled in the background, as an index added to a table is.
  * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
- *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
- *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, TABLE_IN_USE (the target is
+ *   being restored), LIMIT_EXCEEDED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY,
+ *   CORRUPT.
  * Cost: the log between the nearest older snapshot and the time, read once, and
  *   the table's changes in it, written once. Threads: any.
  * Source: API RestoreTableToPointInTime; contract 1.6, 2.2. */
@@ -10946,6 +10949,16 @@ typedef struct dynbi_deleting {
     uint64_t deleted_at_ms;
 } dynbi_deleting;
 
+/* A table that is being restored to a time, by a call that has left the lock:
+ * its name is taken, though only this says so. It stands on that call's stack. */
+typedef struct dynbi_restoring {
+    struct dynbi_restoring *next;
+    const char *name;
+    const char *source_arn;
+    const dynbi_buffer *settings; /* the table's, as they will be */
+    uint64_t restored_at_ms;
+} dynbi_restoring;
+
 /* A token bucket of one second's worth. */
 typedef struct dynbi_bucket {
     uint64_t filled_at_ms;
@@ -11040,6 +11053,7 @@ struct dynb {
     dynbi_bucket bucket[DYNB_OPERATION_COUNT];
     dynb_rc fail_code[DYNB_OPERATION_COUNT]; /* see dynb_fail_next_calls */
     uint32_t fail_count[DYNB_OPERATION_COUNT];
+    dynbi_restoring *restoring;
     dynbi_deleting *deleting; /* oldest first */
     uint32_t deleting_count;
     uint32_t deleting_capacity;
@@ -13738,6 +13752,33 @@ static const dynbi_deleting *dynbi_deleting_find(dynb *db, const char *name, siz
     return NULL;
 }
 
+/* The restore to that name that is under way; NULL: none. */
+static const dynbi_restoring *dynbi_restoring_find(const dynb *db, const char *name,
+                                                   size_t length)
+{
+    const dynbi_restoring *restoring = db->restoring;
+    while (restoring && !dynbi_part_is(name, length, restoring->name))
+        restoring = restoring->next;
+    return restoring;
+}
+
+static uint32_t dynbi_restoring_count(const dynb *db)
+{
+    const dynbi_restoring *restoring;
+    uint32_t count = 0;
+    for (restoring = db->restoring; restoring; restoring = restoring->next)
+        ++count;
+    return count;
+}
+
+static dynb_rc dynbi_restoring_refuse(const char *name, size_t length, dynb_error *err)
+{
+    return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                      "Attempt to change a resource which is still in use: Table is being used: "
+                      "%t",
+                      name, length);
+}
+
 /* Prepares what a table to be deleted leaves behind, and room for it. */
 static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_deleting *out,
                                       dynb_error *err)
@@ -13768,10 +13809,10 @@ static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_
 /* How many restores are under way; *busy_count: tables that are not ACTIVE. */
 static uint32_t dynbi_count_restores(dynb *db, uint32_t *busy_count)
 {
-    uint32_t i, restores = 0;
-    *busy_count = 0;
+    uint32_t i, restores = dynbi_restoring_count(db);
+    *busy_count = restores;
     if (!db->config.control_plane_delay_ms)
-        return 0;
+        return restores;
     for (i = 0; i < db->live_count; ++i) {
         *busy_count += dynbi_table_state(db, db->tables[i]) != DYNB_TABLE_ACTIVE;
         restores += dynbi_table_is_restoring(db, db->tables[i]) != 0;
@@ -13813,7 +13854,7 @@ static dynb_rc dynbi_busy_check_indexed(const dynb *db, dynb_error *err)
 /* So many more tables are allowed. */
 static dynb_rc dynbi_tables_check(const dynb *db, uint32_t more, dynb_error *err)
 {
-    if ((uint64_t)db->live_count + more > DYNBI_TABLES_MAX)
+    if ((uint64_t)db->live_count + dynbi_restoring_count(db) + more > DYNBI_TABLES_MAX)
         return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
                           "Subscriber limit exceeded: there are %u tables already",
                           (uint64_t)DYNBI_TABLES_MAX);
@@ -13851,6 +13892,8 @@ static dynb_rc dynbi_table_check_name(dynb *db, const char *name, dynb_error *er
         return dynbi_table_check_idle(db, table, 1, err);
     if (table)
         return dynbi_fail(err, DYNB_RESOURCE_IN_USE, "Table already exists: %s", name);
+    if (dynbi_restoring_find(db, name, length))
+        return dynbi_restoring_refuse(name, length, err);
     if (dynbi_deleting_find(db, name, length))
         return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
                           "Attempt to change a resource which is still in use: Table is being "
@@ -14150,23 +14193,47 @@ static dynb_rc dynbi_deleting_describe(const dynb *db, const dynbi_deleting *del
     return DYNB_OK;
 }
 
+/* Describes a table that is being restored to a time. */
+static dynb_rc dynbi_restoring_describe(const dynb *db, const dynbi_restoring *restoring,
+                                        dynb_table_description *out, dynb_result *result,
+                                        dynb_error *err)
+{
+    const size_t room = dynbi_describe_room(restoring->settings->used_bytes,
+                                            dynbi_length(restoring->name)) +
+                        2 * dynbi_length(restoring->source_arn) + 64;
+    dynb_rc rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, restoring->settings->bytes, restoring->settings->used_bytes, out,
+                            result, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->status = DYNB_TABLE_CREATING;
+    dynbi_describe_restore(restoring->source_arn, restoring->restored_at_ms, out, result);
+    return DYNB_OK;
+}
+
 /* Describes a table by name or ARN, one being deleted too; *is_deleting. */
 static dynb_rc dynbi_table_show(dynb *db, const char *text, int *is_deleting,
                                 dynb_table_description *out, dynb_result *result,
                                 dynb_error *err)
 {
     const dynbi_deleting *deleting = NULL;
+    const dynbi_restoring *restoring = NULL;
     const char *name = NULL;
     size_t length = 0;
     dynbi_table *table;
     dynb_rc rc = DYNB_OK;
     *is_deleting = 0;
-    if (text && db->deleting_count)
+    if (text && (db->deleting_count || db->restoring))
         rc = dynbi_table_name(db, text, &name, &length, err);
     if (rc != DYNB_OK)
         return rc;
-    if (name && !dynbi_store_find_table(db, name, length))
+    if (name && !dynbi_store_find_table(db, name, length)) {
         deleting = dynbi_deleting_find(db, name, length);
+        restoring = dynbi_restoring_find(db, name, length);
+    }
+    if (restoring)
+        return out ? dynbi_restoring_describe(db, restoring, out, result, err) : DYNB_OK;
     if (deleting) {
         *is_deleting = 1;
         return dynbi_deleting_describe(db, deleting, length, out, result, err);
@@ -15121,8 +15188,14 @@ static dynb_rc dynbi_table_find_idle(dynb *db, const char *name, int is_delete,
                                      dynbi_table **found, dynb_table_description *settings,
                                      dynb_error *err)
 {
+    const char *plain;
+    size_t length;
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, found, err);
+    if (rc == DYNB_RESOURCE_NOT_FOUND && is_delete &&
+        dynbi_table_name(db, name, &plain, &length, NULL) == DYNB_OK &&
+        dynbi_restoring_find(db, plain, length))
+        return dynbi_restoring_refuse(plain, length, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_check_idle(db, *found, is_delete, err);
     if (rc == DYNB_OK)
@@ -17461,12 +17534,17 @@ static dynb_rc dynbi_restore_check_target(dynb *db, const char *name, dynb_error
 {
     const size_t length = dynbi_length(name);
     const dynbi_table *table = dynbi_store_find_table(db, name, length);
+    const dynbi_restoring *restoring = dynbi_restoring_find(db, name, length);
     if (table && dynbi_table_is_restoring(db, table))
         return dynbi_fail(err, DYNB_TABLE_IN_USE,
                           "Table: %s is already being restored from backup: %s", name,
                           table->restored_from);
     if (table || dynbi_deleting_find(db, name, length))
         return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    if (restoring)
+        return dynbi_fail(err, DYNB_TABLE_IN_USE,
+                          "Table: %s is already being restored from backup: %s", name,
+                          restoring->source_arn);
     return DYNB_OK;
 }
 
@@ -20405,7 +20483,9 @@ static void dynbi_worker_close(dynb *db)
  *
  * It takes the worker's place: nobody else steps meanwhile, so no fold is
  * published, no log is left behind and no page is freed. The lock is left while
- * the log is read and folded; the worker's reader and allocator are used.
+ * the log is read and folded; the worker's reader and allocator are used. From
+ * before it waits for that place the name of the new table is taken, which only
+ * memory knows.
  *
  * The new table's indexes are those the source has now; they start empty, as a
  * new index on a live table does, and the worker fills them. */
@@ -20425,6 +20505,11 @@ typedef struct dynbi_rebuild {
     uint64_t written_bytes;
     int write_failed;
     int is_for_reading; /* no table is made: what was gathered last stays in memory */
+    char table_id[DYNBI_UUID_SIZE]; /* of the new table ... */
+    uint64_t created_at_ms;
+    dynbi_buffer settings;
+    char source_arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+    dynbi_restoring restoring; /* ... whose name this takes */
 } dynbi_rebuild;
 
 static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
@@ -20435,6 +20520,7 @@ static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
     dynbi_generation_free(rebuild->generation);
     dynbi_pool_free(&rebuild->pool);
     dynbi_log_scan_free(&rebuild->scan);
+    dynbi_buffer_free(&rebuild->settings);
     dynbi_free(allocator, rebuild->log.segments,
                rebuild->log.segment_capacity * sizeof(dynbi_segment));
 }
@@ -20701,8 +20787,6 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
 {
     dynb *db = rebuild->db;
     dynbi_snapshot *snapshot = &rebuild->snapshot, *past = &rebuild->base.snapshot;
-    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
-    char uuid[DYNBI_UUID_SIZE], label[32];
     uint32_t set;
     dynb_rc rc = DYNB_OK;
     snapshot->folded_lsn = past->folded_lsn;
@@ -20719,9 +20803,9 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
     }
-    (void)dynbi_table_arn(db, rebuild->source->name, arn, sizeof arn);
-    dynbi_restore_settings(table, name, arn);
-    dynbi_table_baptize(db, table, uuid, label);
+    dynbi_restore_settings(table, name, rebuild->source_arn);
+    table->table_id = rebuild->table_id;
+    table->created_at_ms = rebuild->created_at_ms;
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
                              err);
     if (rc == DYNB_OK)
@@ -20821,8 +20905,8 @@ static dynb_rc dynbi_rebuild_aim(dynbi_rebuild *rebuild, dynbi_table *source, in
                       text[2], dynbi_length(text[2]) - 4);
 }
 
-/* Contract 1.6: the source, recovery, the time, overrides, the target, in this
- * order. */
+/* Contract 1.6: the source, recovery, the time, overrides, in this order; the
+ * target comes last. */
 static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
                                    const dynb_restore_to_time_input *input,
                                    dynb_table_description *table, dynb_error *err)
@@ -20837,9 +20921,42 @@ static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
         return rc;
     rc = dynbi_rebuild_override(rebuild, &input->overrides, table, err);
     dynbi_snapshot_free(&db->allocator, &rebuild->snapshot); /* made again at the end */
+    return rc;
+}
+
+/* Takes the target's name, if it is free, for a table with these settings. */
+static dynb_rc dynbi_rebuild_reserve_name(dynbi_rebuild *rebuild, const char *name,
+                                          dynb_table_description *table, dynb_error *err)
+{
+    dynbi_restoring *restoring = &rebuild->restoring;
+    dynb *db = rebuild->db;
+    char label[32];
+    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
     if (rc != DYNB_OK)
         return rc;
-    return dynbi_rebuild_check_target(db, input->target_table_name, err);
+    (void)dynbi_table_arn(db, rebuild->source->name, rebuild->source_arn,
+                          sizeof rebuild->source_arn);
+    dynbi_restore_settings(table, name, rebuild->source_arn);
+    dynbi_table_baptize(db, table, rebuild->table_id, label);
+    rebuild->created_at_ms = table->created_at_ms;
+    rc = dynbi_settings_make(&rebuild->settings, 0, table, NULL, 0, err);
+    if (rc != DYNB_OK)
+        return rc;
+    restoring->name = name;
+    restoring->source_arn = rebuild->source_arn;
+    restoring->settings = &rebuild->settings;
+    restoring->restored_at_ms = rebuild->time_ms;
+    restoring->next = db->restoring;
+    db->restoring = restoring;
+    return DYNB_OK;
+}
+
+static void dynbi_rebuild_release_name(dynbi_rebuild *rebuild)
+{
+    dynbi_restoring **link = &rebuild->db->restoring;
+    while (*link != &rebuild->restoring)
+        link = &(*link)->next;
+    *link = rebuild->restoring.next;
 }
 
 /* Makes the table of what was rebuilt, if all is still as it was: others may
@@ -20851,11 +20968,10 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
 {
     const char *name = input->target_table_name;
     dynb_table_description table;
-    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const dynbi_table *made, *source = rebuild->source;
     dynb *db = rebuild->db;
-    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
-    if (rc == DYNB_OK && source->is_dropped)
+    dynb_rc rc = DYNB_OK;
+    if (source->is_dropped)
         rc = dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", source->name);
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(source, &table, err);
@@ -20874,13 +20990,12 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
     if (rc != DYNB_OK || !out)
         return rc;
     made = dynbi_store_find_table(db, name, dynbi_length(name));
-    (void)dynbi_table_arn(db, source->name, arn, sizeof arn);
     rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
     dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
     out->item_count = made->item_count;
     out->size_bytes = made->size_bytes;
     out->status = DYNB_TABLE_CREATING;
-    dynbi_describe_restore(arn, rebuild->time_ms, out, result);
+    dynbi_describe_restore(rebuild->source_arn, rebuild->time_ms, out, result);
     return rc;
 }
 
@@ -20889,6 +21004,7 @@ static void dynbi_rebuild_init(dynbi_rebuild *rebuild, dynb *db)
     memset(rebuild, 0, sizeof *rebuild);
     rebuild->db = db;
     rebuild->worker = db->worker;
+    rebuild->settings.allocator = &db->allocator;
     dynbi_pool_init(&rebuild->pool, &db->worker->allocator, db->pool.chunk_bytes, 0);
 }
 
@@ -20920,6 +21036,42 @@ static void dynbi_rebuild_end(dynbi_rebuild *rebuild)
 #endif
 }
 
+/* A table restored while a checkpoint is being made would be behind its cut and
+ * before its marking: the checkpoint comes first. */
+static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
+{
+    dynb_rc rc = DYNB_OK;
+    int has_worked;
+    dynbi_worker_still(db);
+    while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
+        rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
+    return rc;
+}
+
+/* All but what a retry begins anew with: the target's name is taken. */
+static dynb_rc dynbi_rebuild_table(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *out, dynb_result *result,
+                                   dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_table_description table;
+    dynb_rc rc = dynbi_rebuild_prepare(db, err);
+    if (rc == DYNB_OK) /* the source may have changed, or gone, meanwhile */
+        rc = dynbi_rebuild_check(rebuild, input, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_begin(rebuild, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_rebuild_work(rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_publish(rebuild, input, out, result, err);
+    dynbi_rebuild_end(rebuild);
+    return rc;
+}
+
 static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
                                  dynb_table_description *out, dynb_result *result,
                                  dynb_error *err)
@@ -20930,28 +21082,12 @@ static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *inp
     dynbi_rebuild_init(&rebuild, db);
     rc = dynbi_rebuild_check(&rebuild, input, &table, err);
     if (rc == DYNB_OK)
-        rc = dynbi_store_begin_writing(db, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_begin(&rebuild, err);
+        rc = dynbi_rebuild_reserve_name(&rebuild, input->target_table_name, &table, err);
     if (rc == DYNB_OK) {
-        rc = dynbi_rebuild_work(&rebuild, err);
-        if (rc == DYNB_OK)
-            rc = dynbi_rebuild_publish(&rebuild, input, out, result, err);
-        dynbi_rebuild_end(&rebuild);
+        rc = dynbi_rebuild_table(&rebuild, input, out, result, err);
+        dynbi_rebuild_release_name(&rebuild);
     }
     dynbi_rebuild_free(&rebuild);
-    return rc;
-}
-
-/* A table restored while a checkpoint is being made would be behind its cut and
- * before its marking: the checkpoint comes first. */
-static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
-{
-    dynb_rc rc = DYNB_OK;
-    int has_worked;
-    dynbi_worker_still(db);
-    while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
-        rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
     return rc;
 }
 
@@ -22961,11 +23097,9 @@ DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
     if (rc == DYNB_OK)
         rc = dynbi_api_check_rebuild(input, err);
     if (rc == DYNB_OK) {
-        do {
-            rc = dynbi_rebuild_prepare(db, err);
-            if (rc == DYNB_OK)
-                rc = dynbi_rebuild_run(db, input, out, result, err);
-        } while (dynbi_api_again(db, rc, err));
+        do
+            rc = dynbi_rebuild_run(db, input, out, result, err);
+        while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
