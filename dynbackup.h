@@ -21356,6 +21356,7 @@ typedef struct dynbi_audit {
     char where[DYNB_NAME_MAX + 128];
     const dynbi_schema *schema; /* NULL: the catalog's tree */
     int counts_items;           /* the tree is of a table, not of an index */
+    int is_log;                 /* what is looked at is a segment, not a node */
     dynbi_buffer last_key;
     dynbi_buffer key;
     int has_last_key;
@@ -21369,7 +21370,11 @@ static void dynbi_audit_problem(dynbi_audit *check, dynb_rc code, const char *me
     ++check->report.problems_count;
     if (!check->problem_fn)
         return;
-    (void)dynbi_fail_at(&problem, code, pos, "%s (tree node at byte %u)", message, pos);
+    if (node)
+        (void)dynbi_fail_at(&problem, code, pos, "%s (%s at byte %u)", message,
+                            check->is_log ? "log segment" : "tree node", pos);
+    else
+        (void)dynbi_fail_at(&problem, code, pos, "%s", message);
     check->problem_fn(check->ctx, check->where, &problem);
 }
 
@@ -21490,11 +21495,13 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
         rc = dynbi_segment_read(entry, &segment, err);
         pages.page = segment.page;
         pages.page_count = segment.page_count;
+        check->is_log = 1;
         if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, db->disk.size_bytes, pages.page,
                                                    pages.page_count))
             (void)dynbi_audit_pages(check, &pages);
         else
             dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        check->is_log = 0;
         return DYNB_OK;
     }
     rc = dynbi_record_snapshot(&db->allocator, entry, &snapshot, err);
@@ -21505,6 +21512,67 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
     for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
         rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
+/* *expires_at_ms of the backup with that key; *is_there zero: there is none, or
+ * its record is damaged. */
+static dynb_rc dynbi_audit_backup_of(dynb *db, const uint8_t *key, uint32_t key_size,
+                                     uint64_t *expires_at_ms, int *is_there, dynb_error *err)
+{
+    dynb_backup_description details;
+    dynbi_record record;
+    dynb_rc rc = dynbi_catalog_get(db, key, key_size, &db->record, is_there, err);
+    if (rc != DYNB_OK || !*is_there)
+        return rc;
+    *is_there = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, NULL) ==
+                    DYNB_OK &&
+                dynbi_details_read(&record, &details, NULL) == DYNB_OK;
+    *expires_at_ms = *is_there ? details.expires_at_ms : 0;
+    return DYNB_OK;
+}
+
+/* A record of a backup's end names a backup that ends then. */
+static dynb_rc dynbi_audit_expiry(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    uint64_t expires_at_ms = 0;
+    int is_there;
+    dynb_rc rc;
+    (void)dynbi_format(check->where, sizeof check->where, "the end of a backup, key X%016x",
+                       entry->key_size < 9 ? (uint64_t)0 : dynbi_load64_be(entry->key + 1));
+    if (entry->key_size < 10 || entry->key[9] != 'B') {
+        dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    rc = dynbi_audit_backup_of(check->db, entry->key + 9, entry->key_size - 9, &expires_at_ms,
+                               &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!is_there)
+        dynbi_audit_problem(check, DYNB_CORRUPT, "there is no such backup", NULL);
+    else if (expires_at_ms != dynbi_load64_be(entry->key + 1))
+        dynbi_audit_problem(check, DYNB_CORRUPT, "its backup ends at another time", NULL);
+    return DYNB_OK;
+}
+
+/* A backup that ends has a record by which the sweep finds it. */
+static dynb_rc dynbi_audit_expires(dynbi_audit *check, const dynbi_change *entry,
+                                   uint64_t expires_at_ms, dynb_error *err)
+{
+    dynb *db = check->db;
+    uint8_t at[9];
+    int is_there;
+    dynb_rc rc;
+    at[0] = 'X';
+    dynbi_store64_be(at + 1, expires_at_ms);
+    db->key.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->key, at, sizeof at) ||
+        !dynbi_buffer_append(&db->key, entry->key, entry->key_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
+                           &is_there, err);
+    if (rc == DYNB_OK && !is_there)
+        dynbi_audit_problem(check, DYNB_CORRUPT, "no record says when it ends", NULL);
     return rc;
 }
 
@@ -21520,7 +21588,7 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     uint32_t set, i;
     dynb_rc rc = DYNB_OK;
     if (entry->key[0] == 'X')
-        return rc;
+        return dynbi_audit_expiry(check, entry, err);
     if (entry->key[0] == 'L' || entry->key[0] == 'P')
         return dynbi_audit_history(check, entry, err);
     rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
@@ -21543,7 +21611,9 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    for (set = 0; set <= table->index_count; ++set) {
+    if (is_backup && details.expires_at_ms)
+        rc = dynbi_audit_expires(check, entry, details.expires_at_ms, err);
+    for (set = 0; rc == DYNB_OK && set <= table->index_count; ++set) {
         const dynbi_runs *runs = dynbi_table_runs(table, set);
         check->schema = set ? &table->indexes[set - 1].schema : &table->schema;
         check->counts_items = set == 0;
