@@ -1215,8 +1215,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation o
 
 /* ----------------------------------------- reading and comparing backups -- */
 
-/* What to read: a live table, a table as it was at a time, or a backup. Zero it,
- * then set table or backup_arn.
+/* What to read: a live table, a table as it was at a time, or a backup. Zero
+ * it, then set table or backup_arn.
  *
  * A time is a millisecond of the table's window of recovery, as for
  * dynb_restore_table_to_point_in_time: every change whose time is not after it,
@@ -1274,8 +1274,8 @@ typedef struct dynb_difference_page {
 
 /* What changed? The items that differ between two snapshots, in order of their
  * keys: two backups, a backup and a live table, two points in time, or any two
- * of these, with the same key schema. Items are compared by what they hold: one that was put
- * again unchanged, or changed and changed back, does not differ.
+ * of these, with the same key schema. Items are compared by what they hold: one
+ * that was put again unchanged, or changed and changed back, does not differ.
  * Each page is exact; between pages a live table may change, a backup or a past
  * does not.
  * Returns: VALIDATION (the keys of the two are not the same; a backup's ARN),
@@ -10950,7 +10950,8 @@ typedef struct dynbi_deleting {
 } dynbi_deleting;
 
 /* A table that is being restored to a time, by a call that has left the lock:
- * its name is taken, though only this says so. It stands on that call's stack. */
+ * its name is taken, though only this says so. It stands on that call's
+ * stack. */
 typedef struct dynbi_restoring {
     struct dynbi_restoring *next;
     const char *name;
@@ -12127,12 +12128,14 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 #define DYNBI_INDEX_MEMORY 16384u /* more for each index of a table but the first: nodes in
                                    * each generation, lists of runs */
 
-/* Refuses more indexes than memory can hold the changes of. */
-static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count, dynb_error *err)
+/* Refuses more indexes than memory can hold the changes of. spare_bytes: what
+ * may be lacking. */
+static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count,
+                                        uint64_t spare_bytes, dynb_error *err)
 {
     const uint64_t more = index_count > 1 ? (uint64_t)(index_count - 1) * DYNBI_INDEX_MEMORY : 0;
     const uint64_t needed = dynbi_store_overhead(db) + DYNBI_CHANGES_MIN + more;
-    if (!more || needed <= db->memory.budget_bytes)
+    if (!more || needed <= db->memory.budget_bytes + spare_bytes)
         return DYNB_OK;
     return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                       "config.memory_bytes is %u; a table with %u indexes needs at least %u",
@@ -13479,6 +13482,11 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
     db->change_lsn = db->log.tail.lsn;
     for (i = 0; i < db->live_count; ++i)
         db->sweep_is_due |= db->tables[i]->has_retention;
+    /* a device that has grown since an index was made needs a larger map; that
+     * is no reason to refuse what worked */
+    for (i = 0; rc == DYNB_OK && i < db->live_count; ++i)
+        rc = dynbi_store_index_memory(db, db->tables[i]->index_count,
+                                      6 * (uint64_t)db->pages.capacity / 8, err);
     return rc;
 }
 
@@ -14841,7 +14849,7 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     keys[1] = input->sort_key;
     rc = dynbi_index_list_check(input, keys, &list, err);
     if (rc == DYNB_OK)
-        rc = dynbi_store_index_memory(db, list.count, err);
+        rc = dynbi_store_index_memory(db, list.count, 0, err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
@@ -15073,7 +15081,7 @@ static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
     if (update->action == DYNB_CREATE_INDEX) {
         rc = dynbi_index_create_check(input, settings, snapshot, &about, err);
         if (rc == DYNB_OK)
-            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
+            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, 0, err);
         /* above all earlier ones, those of the table's creation, too */
         if (rc == DYNB_OK)
             rc = dynbi_snapshot_add(db, snapshot, &about, 1,
@@ -17138,9 +17146,9 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out,
     return DYNB_OK;
 }
 
-/* Finds what a source names: the one way from a name to what is read. past: what
- * dynbi_past_open gave for it. A place is good until the lock is given up; set
- * 0: the items; code as for dynbi_table_find. */
+/* Finds what a source names: the one way from a name to what is read. past:
+ * what dynbi_past_open gave for it. A place is good until the lock is given up;
+ * set 0: the items; code as for dynbi_table_find. */
 static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dynbi_past *past,
                                   dynb_rc code, dynbi_place *out, dynb_error *err)
 {
@@ -17494,7 +17502,7 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
     }
     if (rc == DYNB_OK)
         rc = dynbi_indexes_total_check(all, snapshot->index_count, err);
-    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, err) : rc;
+    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, 0, err) : rc;
 }
 
 /* --- restoring --- */
