@@ -657,19 +657,33 @@ static void test_memory_limit(void)
 {
     dynb_create_table_input input;
     dynb_index globals[5];
-    uint32_t i;
+    uint32_t i, pages;
     static const char *const names[] = {"gs0", "gs1", "gs2", "gs3", "gs4"};
     store s;
     store_begin(&s);
     s.config.memory_bytes = 65536;
     store_open(&s);
     begin_input(&input, "Things");
+    memset(&input.sort_key, 0, sizeof input.sort_key);
     for (i = 0; i < 5; ++i)
         globals[i] = make_index(names[i], "owner", DYNB_S, NULL, DYNB_TYPE_NONE);
     input.global_indexes = globals;
     input.global_index_count = 5;
     EXPECT_ABOUT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_INVALID_ARGUMENT,
                  "config.memory_bytes is 65536; a table with 5 indexes needs at least");
+    s.config.memory_bytes = strtoull(strstr(kit_err.message, "least ") + 6, NULL, 10);
+    store_reopen(&s); /* that much is enough ... */
+    EXPECT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_OK);
+    pages = s.db->pages.capacity;
+    for (i = 0; s.db->pages.capacity == pages && i < 100; ++i)
+        fill(&s, "Things", 'a', 100, (int64_t)i, 300);
+    CHECK(i < 100);
+    store_reopen(&s); /* ... also when the device has grown ... */
+    store_close(&s);
+    s.config.memory_bytes -= 32768; /* ... and much less is not, when it is opened */
+    EXPECT_ABOUT(store_try(&s), DYNB_INVALID_ARGUMENT, "; a table with 5 indexes needs at least");
+    s.config.memory_bytes = 1 << 20;
+    store_open(&s);
     store_end(&s);
 }
 
