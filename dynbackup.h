@@ -18672,8 +18672,8 @@ typedef struct dynbi_worker {
     pthread_t thread;
     int has_thread;
     int stops;
-    int sleeps;    /* until work_ready is signalled, by the next change */
-    int is_called; /* work_ready is to be signalled at the end of this call */
+    int sleeps;          /* until work_ready is signalled, by the next change */
+    uint64_t sleeps_lsn; /* the log's last change when it fell asleep */
     dynb_error error; /* of the thread's last failed step */
 #endif
 } dynbi_worker;
@@ -21981,6 +21981,7 @@ static void *dynbi_api_thread(void *ctx)
             continue;
         if (naps >= DYNBI_NAPS) {
             worker->sleeps = 1;
+            worker->sleeps_lsn = db->log.tail.lsn;
             pthread_cond_wait(&db->work_ready, &db->lock);
             worker->sleeps = 0;
             naps = 0;
@@ -22023,8 +22024,6 @@ static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
                           ? db->generation_max / 512
                           : db->generation_bytes > limit - limit / 4 ? db->generation_max / 128
                                                                      : db->generation_max / 32;
-    if (db->worker->sleeps)
-        db->worker->is_called = 1;
     if (db->generation_bytes <= limit / 2)
         return;
     db->debt_bytes += written_bytes;
@@ -22120,14 +22119,13 @@ static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *e
     return rc;
 }
 
-/* ... and ends here. The builder thread is woken without the lock, or it would
- * only wake to wait for it. */
+/* ... and ends here. A change wakes the builder thread, without the lock, or it
+ * would only wake to wait for it. */
 static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
 {
 #if defined(DYNBACKUP_PTHREADS)
-    const int wakes = db->worker && db->worker->is_called;
-    if (wakes)
-        db->worker->is_called = 0;
+    const dynbi_worker *worker = db->worker;
+    const int wakes = worker && worker->sleeps && worker->sleeps_lsn != db->log.tail.lsn;
     dynbi_unlock(db);
     if (wakes)
         pthread_cond_signal(&db->work_ready);
