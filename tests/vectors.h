@@ -197,6 +197,7 @@ static inline char *vector_member(const char *body, const char *name)
                 char hex[5] = {0, 0, 0, 0, 0};
                 memcpy(hex, at + 1, 4);
                 c = (char)strtol(hex, NULL, 16); /* we escape control characters only */
+                c = c ? c : 1;
                 at += 4;
             }
         }
