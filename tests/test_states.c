@@ -653,6 +653,9 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     dynb_update_continuous_backups_input set_continuous;
     dynb_table_list tables;
     dynb_backup_list backups;
+    dynb_time_to_live time_to_live;
+    dynb_limits limits;
+    dynb_endpoint endpoint;
     dynb_page page;
     dynb_item item = kit_item(builder, "a", 1);
     dynb_write write;
@@ -682,6 +685,11 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     case DYNB_OP_DELETE_TABLE: return delete_table(s, "Table");
     case DYNB_OP_UPDATE_TIME_TO_LIVE:
         return dynb_update_time_to_live(s->db, "Table", "x", &kit_err);
+    case DYNB_OP_DESCRIBE_TIME_TO_LIVE:
+        return dynb_describe_time_to_live(s->db, "Table", &time_to_live, &s->result, &kit_err);
+    case DYNB_OP_DESCRIBE_LIMITS: return dynb_describe_limits(s->db, &limits, &kit_err);
+    case DYNB_OP_DESCRIBE_ENDPOINTS:
+        return dynb_describe_endpoints(s->db, &endpoint, &s->result, &kit_err);
     case DYNB_OP_TAG_RESOURCE: return dynb_tag_resource(s->db, "Table", &tag, 1, &kit_err);
     case DYNB_OP_UNTAG_RESOURCE: return dynb_untag_resource(s->db, "Table", &key, 1, &kit_err);
     case DYNB_OP_LIST_TAGS_OF_RESOURCE:
