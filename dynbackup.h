@@ -25106,6 +25106,9 @@ static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
     dynbi_usage usages[DYNBI_BATCH_WRITES_MAX];
     uint32_t i, count = 0;
     dynb_rc rc = dynbi_batch_gather(call, request, writes, &count);
+    if (rc == DYNB_OK && !count)
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchWriteItem");
     if (rc == DYNB_OK && wants_usage)
         rc = dynbi_batch_usages(call, request, writes, usages);
     if (rc == DYNB_OK)
