@@ -13592,14 +13592,17 @@ static int dynbi_name_is_plain(const char *name, size_t length)
     return length > 0;
 }
 
-/* Checks a name of 3..255 characters [a-zA-Z0-9_.-]; path as AWS's validator
- * writes it, "tableName". */
-static dynb_rc dynbi_name_check(const char *name, size_t length, const char *path, dynb_error *err)
+/* Checks a name of min..255 characters [a-zA-Z0-9_.-], where min is 3, or 1 for
+ * tables whose items are asked for; path as AWS's validator writes it,
+ * "tableName". */
+static dynb_rc dynbi_name_check_from(size_t min, const char *name, size_t length,
+                                     const char *path, dynb_error *err)
 {
-    const char *bound = length < DYNB_NAME_MIN
-                            ? "greater than or equal to 3"
-                            : length > DYNB_NAME_MAX ? "less than or equal to 255" : NULL;
-    int is_plain = dynbi_name_is_plain(name, length);
+    const char *bound = length < min ? min > 1 ? "greater than or equal to 3"
+                                               : "greater than or equal to 1"
+                        : length > DYNB_NAME_MAX ? "less than or equal to 255"
+                                                 : NULL;
+    int is_plain = dynbi_name_is_plain(name, length) || (!length && min == 1);
     if (is_plain && !bound)
         return DYNB_OK;
     if (!is_plain && bound)
@@ -13621,6 +13624,11 @@ static dynb_rc dynbi_name_check(const char *name, size_t length, const char *pat
                       name, length, path);
 }
 
+static dynb_rc dynbi_name_check(const char *name, size_t length, const char *path, dynb_error *err)
+{
+    return dynbi_name_check_from(DYNB_NAME_MIN, name, length, path, err);
+}
+
 /* The next part of an ARN, up to `end` or the text's end; text moves past
  * it. */
 static size_t dynbi_arn_part(const char **text, char end, const char **part)
@@ -13640,16 +13648,16 @@ static int dynbi_part_is(const char *part, size_t length, const char *text)
     return length == dynbi_length(text) && memcmp(part, text, length) == 0;
 }
 
-/* A table's name out of a name or ARN. */
-static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **name,
-                                size_t *length, dynb_error *err)
+/* A table's name, of at least min characters, out of a name or ARN. */
+static dynb_rc dynbi_table_name_from(const dynb *db, size_t min, const char *text,
+                                     const char **name, size_t *length, dynb_error *err)
 {
     const char *at = text, *part;
     size_t size = dynbi_length(text);
     if (!dynbi_text_starts(text, "arn:")) {
         *name = text;
         *length = size;
-        return dynbi_name_check(text, size, "tableName", err);
+        return dynbi_name_check_from(min, text, size, "tableName", err);
     }
     if (size > DYNB_ARN_MAX)
         return dynbi_fail(err, DYNB_VALIDATION,
@@ -13677,7 +13685,13 @@ static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **n
     if (!dynbi_part_is(part, size, "table") || !dynbi_name_is_plain(*name, *length))
         return dynbi_fail(err, DYNB_VALIDATION,
                           "1 validation error detected: Invalid resource type in '%s'", text);
-    return dynbi_name_check(*name, *length, "tableName", err);
+    return dynbi_name_check_from(min, *name, *length, "tableName", err);
+}
+
+static dynb_rc dynbi_table_name(const dynb *db, const char *text, const char **name,
+                                size_t *length, dynb_error *err)
+{
+    return dynbi_table_name_from(db, DYNB_NAME_MIN, text, name, length, err);
 }
 
 /* --- states ---
@@ -13884,7 +13898,7 @@ static dynb_rc dynbi_table_find(const dynb *db, const char *text, dynb_rc code,
     *out = NULL;
     if (!text)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "table is NULL; give a name or an ARN");
-    rc = dynbi_table_name(db, text, &name, &length, err);
+    rc = dynbi_table_name_from(db, code == DYNB_OK ? 1 : DYNB_NAME_MIN, text, &name, &length, err);
     if (rc != DYNB_OK)
         return rc;
     *out = dynbi_store_find_table(db, name, length);
