@@ -26733,8 +26733,7 @@ static dynb_rc dynbi_fail_asked(dynb *db, dynb_operation operation, dynb_error *
 static dynb_rc dynbi_call_begin(dynbi_call *call, dynb_operation operation)
 {
     dynb_rc rc;
-    if (operation != DYNB_OP_DESCRIBE_TIME_TO_LIVE && operation != DYNB_OP_DESCRIBE_LIMITS &&
-        operation != DYNB_OP_DESCRIBE_ENDPOINTS && operation != DYNB_OP_BATCH_GET_ITEM)
+    if (operation != DYNB_OP_BATCH_GET_ITEM)
         return DYNB_OK;
     dynbi_lock(call->db);
     rc = dynbi_fail_asked(call->db, operation, call->err);
