@@ -23480,11 +23480,12 @@ typedef struct dynbi_definitions {
 
 static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_attribute *key)
 {
-    const size_t length = dynbi_length(key->name);
     uint32_t i = 0, j;
+    size_t length;
     int order = 1;
     if (!key->name)
         return;
+    length = dynbi_length(key->name);
     while (i < list->count) {
         const char *name = list->key[i]->name;
         order = dynbi_name_compare(name, dynbi_length(name), key->name, length);
