@@ -22084,8 +22084,8 @@ typedef enum dynbi_kind {
     R(SCAN, ConditionalOperator, CONDITIONAL_OPERATOR) \
     R(SCAN, ProjectionExpression, STRING) \
     R(SCAN, FilterExpression, STRING) \
-    R(SCAN, ExpressionAttributeNames, NAMES) \
-    R(SCAN, ExpressionAttributeValues, ITEM)
+    M(SCAN, ExpressionAttributeNames, NAMES, OPTIONAL, expression_attribute_names) \
+    M(SCAN, ExpressionAttributeValues, ITEM, OPTIONAL, expression_attribute_values)
 
 #define DYNBI_BACKUP_STRUCTS(S, M, D, R) \
     S(CREATE_BACKUP, dynbi_create_backup_request, "CreateBackupInput") \
@@ -23480,11 +23480,12 @@ typedef struct dynbi_definitions {
 
 static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_attribute *key)
 {
-    const size_t length = dynbi_length(key->name);
     uint32_t i = 0, j;
+    size_t length;
     int order = 1;
     if (!key->name)
         return;
+    length = dynbi_length(key->name);
     while (i < list->count) {
         const char *name = list->key[i]->name;
         order = dynbi_name_compare(name, dynbi_length(name), key->name, length);
@@ -25051,6 +25052,9 @@ static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
     dynbi_usage usages[DYNBI_BATCH_WRITES_MAX];
     uint32_t i, count = 0;
     dynb_rc rc = dynbi_batch_gather(call, request, writes, &count);
+    if (rc == DYNB_OK && !count)
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchWriteItem");
     if (rc == DYNB_OK && wants_usage)
         rc = dynbi_batch_usages(call, request, writes, usages);
     if (rc == DYNB_OK)
@@ -25684,11 +25688,11 @@ static dynb_rc dynbi_expression_list(dynbi_expression *x, dynbi_term *term)
     return rc;
 }
 
-static void dynbi_term_note_type(dynbi_expression *x, const dynbi_token *function, dynb_type type)
+static void dynbi_term_note_type(dynbi_expression *x, const char *operation, dynb_type type)
 {
-    char text[160];
-    const size_t length = dynbi_format(text, sizeof text, "%t, operand type: %s", function->text,
-                                       function->length, dynbi_type_name((uint8_t)type));
+    char text[64];
+    const size_t length = dynbi_format(text, sizeof text, "%s, operand type: %s", operation,
+                                       dynbi_type_name((uint8_t)type));
     dynbi_expression_note(x, DYNBI_MISTAKE_OPERAND,
                           "Incorrect operand type for operator or function; operator or "
                           "function: ",
@@ -25719,7 +25723,7 @@ static void dynbi_term_check_function(dynbi_expression *x, const dynbi_token *na
         const dynb_type type = term->operand[i].value.type;
         if (dynbi_token_is(name, "begins_with") && type != DYNB_TYPE_NONE && type != DYNB_S &&
             type != DYNB_B)
-            dynbi_term_note_type(x, name, type);
+            dynbi_term_note_type(x, "begins_with", type);
     }
 }
 
@@ -25762,17 +25766,20 @@ static int dynbi_value_order(dynb_value a, dynb_value b)
     return dynbi_bytes_compare(from, a_length, to, b_length);
 }
 
-/* A value as a message shows it, "{N:12}"; its length. */
-static size_t dynbi_value_show(dynb_value value, char *to, size_t room)
+/* A scalar value as a message shows it, "{N:12}"; a long one is cut. */
+static void dynbi_value_show(dynb_value value, char *to, size_t room)
 {
-    char number[DYNB_NUMBER_TEXT_SIZE];
+    char copy[288];
     size_t length = 0;
-    const char *text = number;
-    if (value.type == DYNB_N)
-        length = dynb_value_number(value, number);
-    else if (value.type == DYNB_S)
-        text = dynb_value_string(value, &length);
-    return dynbi_format(to, room, "{%s:%t}", dynbi_type_name((uint8_t)value.type), text, length);
+    const char *text = dynb_value_string(value, &length);
+    if (value.type == DYNB_N) {
+        length = dynb_value_number(value, copy);
+        text = copy;
+    } else if (value.type == DYNB_B) {
+        length = dynbi_base64_encode(copy, (const uint8_t *)text, length < 210 ? length : 210);
+        text = copy;
+    }
+    (void)dynbi_format(to, room, "{%s:%t}", dynbi_type_name((uint8_t)value.type), text, length);
 }
 
 /* BETWEEN: two bounds of one type, in their order. */
@@ -25781,12 +25788,11 @@ static void dynbi_term_check_between(dynbi_expression *x, const dynbi_term *term
     const dynb_value from = term->operand[1].value, to = term->operand[2].value;
     char low[300], high[300], text[700];
     size_t length;
-    if (from.type == DYNB_TYPE_NONE || to.type == DYNB_TYPE_NONE)
+    if (from.type == DYNB_TYPE_NONE || from.type > DYNB_B || to.type == DYNB_TYPE_NONE ||
+        to.type > DYNB_B || (from.type == to.type && dynbi_value_order(from, to) <= 0))
         return;
-    if (from.type == to.type && (from.type > DYNB_B || dynbi_value_order(from, to) <= 0))
-        return;
-    (void)dynbi_value_show(from, low, sizeof low);
-    (void)dynbi_value_show(to, high, sizeof high);
+    dynbi_value_show(from, low, sizeof low);
+    dynbi_value_show(to, high, sizeof high);
     length = dynbi_format(text, sizeof text,
                           "%s; lower bound operand: AttributeValue: %s, upper bound operand: "
                           "AttributeValue: %s",
@@ -25796,6 +25802,25 @@ static void dynbi_term_check_between(dynbi_expression *x, const dynbi_term *term
                           low, high);
     dynbi_expression_note(x, DYNBI_MISTAKE_OPERAND, "The BETWEEN operator requires ", text,
                           length);
+}
+
+/* What has an order is S, N or B. */
+static void dynbi_term_check_order(dynbi_expression *x, const dynbi_term *term)
+{
+    char text[4];
+    const char *operation = "BETWEEN";
+    uint32_t i;
+    if (term->operation.kind == DYNBI_TOKEN_COMPARATOR) {
+        (void)dynbi_format(text, sizeof text, "%t", term->operation.text, term->operation.length);
+        operation = text;
+    } else if (term->operation.kind != DYNBI_TOKEN_BETWEEN) {
+        return;
+    }
+    for (i = 0; i < term->operand_count; ++i) {
+        if (term->operand[i].value.type > DYNB_B && !dynbi_token_is(&term->operation, "=") &&
+            !dynbi_token_is(&term->operation, "<>"))
+            dynbi_term_note_type(x, operation, term->operand[i].value.type);
+    }
 }
 
 /* The same path on both sides. */
@@ -25836,6 +25861,7 @@ static void dynbi_term_check(dynbi_expression *x, const dynbi_term *term)
                               "size", 4);
     if (term->operation.kind != DYNBI_TOKEN_BETWEEN && term->operation.kind != DYNBI_TOKEN_IN)
         dynbi_term_check_distinct(x, term);
+    dynbi_term_check_order(x, term);
     if (term->operation.kind == DYNBI_TOKEN_BETWEEN)
         dynbi_term_check_between(x, term);
 }
@@ -26494,8 +26520,7 @@ static dynb_rc dynbi_read_answer(dynbi_call *call, const dynbi_read_plan *plan,
 
 static uint32_t dynbi_items_limit(const dynbi_read_request *request)
 {
-    const int64_t limit = request->limit.is_set ? request->limit.value : 0;
-    return limit > 0xFFFFFFFF ? 0xFFFFFFFFu : (uint32_t)limit;
+    return request->limit.is_set ? (uint32_t)request->limit.value : 0;
 }
 
 /* Looks at the table: is the request one that fits it? */
