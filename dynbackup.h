@@ -14343,7 +14343,7 @@ static void dynbi_key_names(const dynbi_key_uses *uses, int of_keys, char *to, s
         const char *name = of_keys ? uses->key[i]->name : uses->definitions[i].name;
         for (j = 0; of_keys && j < i && !dynbi_text_equal(uses->key[j]->name, name); ++j)
             ;
-        if (of_keys && j < i)
+        if (!name || (of_keys && j < i))
             continue;
         if (used + dynbi_length(name) + 4 < room)
             used += dynbi_format(to + used, room - used, used > 1 ? ", %s" : "%s", name);

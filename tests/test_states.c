@@ -644,6 +644,9 @@ static void test_rates(void)
 
 static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_builder *builder)
 {
+    static const char batch_get[] =
+        "{\"RequestItems\":{\"Table\":{\"Keys\":[{\"Id\":{\"S\":\"a\"}}]}}}";
+    dynb_response response;
     dynb_table_description table;
     dynb_backup_description backup;
     dynb_query_input query;
@@ -700,6 +703,9 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
                              &kit_err);
     case DYNB_OP_DELETE_ITEM: return kit_delete(s->db, "Table", "a");
     case DYNB_OP_BATCH_WRITE_ITEM: return dynb_batch_write(s->db, &write, 1, NULL, &kit_err);
+    case DYNB_OP_BATCH_GET_ITEM: /* has no function of its own */
+        return dynb_call(s->db, "BatchGetItem", batch_get, sizeof batch_get - 1, &s->result,
+                         &response, &kit_err);
     case DYNB_OP_QUERY: return dynb_query(s->db, &query, &page, &s->result, &kit_err);
     case DYNB_OP_SCAN: return dynb_scan(s->db, &scan, &page, &s->result, &kit_err);
     case DYNB_OP_CREATE_BACKUP: return create_backup(s, "Table");

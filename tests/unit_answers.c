@@ -413,9 +413,11 @@ static void test_index_refused(void)
     create.attribute_definitions = LIST(id_and_at);
     create.key_schema = LIST(by_id_and_at);
     create.global_indexes = list_of(global, 0);
-    REFUSES(create_table, &create, DYNB_VALIDATION, WRONG "List of GlobalSecondaryIndexes is empty");
+    REFUSES(create_table, &create, DYNB_VALIDATION,
+            WRONG "List of GlobalSecondaryIndexes is empty");
     create.local_indexes = list_of(local, 0);
-    REFUSES(create_table, &create, DYNB_VALIDATION, WRONG "List of LocalSecondaryIndexes is empty");
+    REFUSES(create_table, &create, DYNB_VALIDATION,
+            WRONG "List of LocalSecondaryIndexes is empty");
     create.local_indexes.is_set = 0;
     global[0] = an_index("Global", LIST(by_id), &none);
     create.global_indexes = list_of(global, 1);
@@ -1202,6 +1204,65 @@ static void test_continuous_backups(void)
     store_end(&s);
 }
 
+/* ----------------------------------------------------------------- memory -- */
+
+/* The call's memory ends at any place in a list; the rest is tested with JSON. */
+static void test_memory(void)
+{
+    static store s;
+    dynbi_index_request local[1], global[1];
+    dynbi_table_request create = plain_table("Plain"), update = update_of("Plain");
+    dynbi_index_update_request change;
+    dynbi_encryption_request encryption = {DYNBI_TRUE, 2, "alias/mine"};
+    dynbi_tag_request tags[] = {{"stage", "test"}};
+    dynbi_tags_request tag;
+    const struct {
+        handler_fn handler;
+        const void *request;
+    } cases[] = {{dynbi_call_create_table, &create},
+                 {dynbi_call_update_table, &update},
+                 {dynbi_call_tag_resource, &tag}};
+    size_t i, left;
+    dynb_rc rc;
+    begin(&s);
+    memset(&change, 0, sizeof change);
+    memset(&tag, 0, sizeof tag);
+    local[0] = an_index("Local", LIST(by_id_and_mail), &project_keys);
+    global[0] = an_index("Global", LIST(by_mail), &project_all);
+    create.attribute_definitions = update.attribute_definitions = LIST(all_three);
+    create.key_schema = LIST(by_id_and_at);
+    create.local_indexes = LIST(local);
+    create.global_indexes = LIST(global);
+    create.sse_specification = &encryption;
+    create.tags = tag.tags = LIST(tags);
+    change.create = &global[0];
+    update.global_index_updates = list_of(&change, 1);
+    tag.resource_arn = ARN "Plain";
+    s.memory.fail_from = 1;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        for (left = 0; left <= sizeof(dynbi_call_memory); left += 8) {
+            dynbi_call_memory memory;
+            dynbi_call call;
+            dynb_result out;
+            memset(&out, 0, sizeof out);
+            out.allocator = s.config.allocator;
+            dynbi_call_start(&call, s.db, &memory, &out, &kit_err);
+            call.request = cases[i].request;
+            memory.left_bytes = left < memory.left_bytes ? left : memory.left_bytes;
+            s.memory.call_count = 0;
+            s.memory.fail_at = 1;
+            rc = cases[i].handler(&call); /* no such table, once the lists are made */
+            s.memory.fail_at = 0;
+            CHECK(rc == DYNB_NO_MEMORY || (i && left && rc == DYNB_RESOURCE_NOT_FOUND));
+            CHECK_INT(kit_err.code, rc);
+            CHECK_INT(out.used_bytes, 0);
+            dynbi_call_free(&memory);
+        }
+    }
+    EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+    store_end(&s);
+}
+
 int main(void)
 {
     test_plain_table();
@@ -1224,5 +1285,6 @@ int main(void)
     test_restore();
     test_restore_indexes();
     test_continuous_backups();
+    test_memory();
     return check_report("unit_answers");
 }
