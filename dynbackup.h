@@ -1938,7 +1938,7 @@ DYNB_API const char *dynb_rc_text(dynb_rc code)
  *
  * Needs: nothing   Used by: all
  * Exports: dynbi_load*, dynbi_store*, dynbi_varint_*, dynbi_crc32c,
- *   dynbi_base64_*, dynbi_utf8_check
+ *   dynbi_base64_*, dynbi_utf8_*
  * On error: NULL or a code; outputs are then unspecified.
  * ======================================================================== */
 
@@ -2404,6 +2404,15 @@ static int dynbi_utf8_check(const void *bytes, size_t size, size_t *bad_pos)
         i += sequence;
     }
     return 1;
+}
+
+/* Characters of valid UTF-8. */
+static size_t dynbi_utf8_count(const char *text, size_t length)
+{
+    size_t i, count = 0;
+    for (i = 0; i < length; ++i)
+        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
+    return count;
 }
 
 /* ===========================================================================
@@ -14268,8 +14277,8 @@ static dynb_rc dynbi_tags_check(const dynb_tag *tags, uint32_t tag_count, dynb_e
         size_t key_length, value_length;
         if (!tags[i].key || !tags[i].value)
             return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "tags[%u] has a NULL", (uint64_t)i);
-        key_length = dynbi_length(tags[i].key);
-        value_length = dynbi_length(tags[i].value);
+        key_length = dynbi_utf8_count(tags[i].key, dynbi_length(tags[i].key));
+        value_length = dynbi_utf8_count(tags[i].value, dynbi_length(tags[i].value));
         if (key_length < 1 || key_length > 128)
             return dynbi_fail(err, DYNB_VALIDATION,
                               "1 validation error detected: Value '%s' at 'tags.%u.member.key' "
@@ -22739,14 +22748,6 @@ static char *dynbi_request_text(dynbi_reading *reading, const dynbi_json_token *
     return text;
 }
 
-static size_t dynbi_request_characters(const char *text, size_t length)
-{
-    size_t i, count = 0;
-    for (i = 0; i < length; ++i)
-        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
-    return count;
-}
-
 /* What is wrong with a string: bits. */
 #define DYNBI_WRONG_PATTERN 1u
 #define DYNBI_WRONG_LENGTH 2u
@@ -22755,7 +22756,7 @@ static size_t dynbi_request_characters(const char *text, size_t length)
 static uint32_t dynbi_request_string_wrong(const dynbi_shape *shape, const char *text,
                                            size_t length)
 {
-    const size_t count = dynbi_request_characters(text, length);
+    const size_t count = dynbi_utf8_count(text, length);
     uint32_t wrong = 0;
     if (dynbi_length(text) != length)
         wrong |= shape->kind == DYNBI_KIND_STRING ? DYNBI_WRONG_NUL : DYNBI_WRONG_PATTERN;
@@ -22796,7 +22797,7 @@ static dynb_rc dynbi_request_string(dynbi_reading *reading, const dynbi_shape *s
             "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
     if (rc == DYNB_OK && (wrong & DYNBI_WRONG_LENGTH))
         rc = dynbi_request_bounds(reading, shape, "length",
-                                  (int64_t)dynbi_request_characters(text, length), token->pos,
+                                  (int64_t)dynbi_utf8_count(text, length), token->pos,
                                   is_newer);
     return rc;
 }
@@ -23483,12 +23484,12 @@ static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_att
     uint32_t i = 0, j;
     size_t length;
     int order = 1;
-    if (!key->name)
+    if (!key->name) /* no sort key */
         return;
     length = dynbi_length(key->name);
     while (i < list->count) {
         const char *name = list->key[i]->name;
-        order = dynbi_name_compare(name, dynbi_length(name), key->name, length);
+        order = dynbi_name_compare(name, dynbi_length(name), key->name, dynbi_length(key->name));
         if (order >= 0)
             break;
         ++i;
