@@ -23482,11 +23482,9 @@ typedef struct dynbi_definitions {
 static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_attribute *key)
 {
     uint32_t i = 0, j;
-    size_t length;
     int order = 1;
     if (!key->name) /* no sort key */
         return;
-    length = dynbi_length(key->name);
     while (i < list->count) {
         const char *name = list->key[i]->name;
         order = dynbi_name_compare(name, dynbi_length(name), key->name, dynbi_length(key->name));
