@@ -14509,7 +14509,7 @@ static void dynbi_key_names(const dynbi_key_uses *uses, int of_keys, char *to, s
         const char *name = of_keys ? uses->key[i]->name : uses->definitions[i].name;
         for (j = 0; of_keys && j < i && !dynbi_text_equal(uses->key[j]->name, name); ++j)
             ;
-        if (of_keys && j < i)
+        if (!name || (of_keys && j < i))
             continue;
         if (used + dynbi_length(name) + 4 < room)
             used += dynbi_format(to + used, room - used, used > 1 ? ", %s" : "%s", name);
@@ -22671,8 +22671,8 @@ typedef enum dynbi_kind {
     R(SCAN, ConditionalOperator, CONDITIONAL_OPERATOR) \
     R(SCAN, ProjectionExpression, STRING) \
     R(SCAN, FilterExpression, STRING) \
-    R(SCAN, ExpressionAttributeNames, NAMES) \
-    R(SCAN, ExpressionAttributeValues, ITEM)
+    M(SCAN, ExpressionAttributeNames, NAMES, OPTIONAL, expression_attribute_names) \
+    M(SCAN, ExpressionAttributeValues, ITEM, OPTIONAL, expression_attribute_values)
 
 #define DYNBI_BACKUP_STRUCTS(S, M, D, R) \
     S(CREATE_BACKUP, dynbi_create_backup_request, "CreateBackupInput") \
@@ -24390,17 +24390,6 @@ static void dynbi_answer_continuous_backups(dynbi_json_writer *writer,
 
 /* --- requests to what the C functions take --- */
 
-/* More elements than these are wrong in any case: one more is handed on, and
- * the C function says so. */
-#define DYNBI_DEFINITIONS_MAX (2u * (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX + 1u) + 1u)
-#define DYNBI_INDEX_UPDATES_MAX (2u * DYNB_GLOBAL_INDEXES_MAX + 1u)
-#define DYNBI_KEY_ID_MAX 2048u
-
-static uint32_t dynbi_wire_count(const dynbi_list *list, uint32_t most)
-{
-    return list->count < most ? list->count : most;
-}
-
 /* Capacity units and request units; absent ones are 0, and so is -1, which
  * takes a maximum away. */
 static dynb_throughput dynbi_wire_units(const dynbi_units *units)
@@ -24414,55 +24403,46 @@ static dynb_throughput dynbi_wire_units(const dynbi_units *units)
     return out;
 }
 
-/* Of OnDemandThroughput: -1, or 1 and up. prefix: of the operation's texts. */
-static dynb_rc dynbi_wire_maxima_check(const dynbi_units *units, const char *prefix,
-                                       const char *index_name, dynb_error *err)
+static int dynbi_wire_has_units(const dynbi_units *units)
 {
-    const char *member = NULL;
-    if (units && units->read_units.is_set && units->read_units.value < 1 &&
-        units->read_units.value != -1)
-        member = "MaxReadRequestUnits";
-    else if (units && units->write_units.is_set && units->write_units.value < 1 &&
-             units->write_units.value != -1)
-        member = "MaxWriteRequestUnits";
-    if (!member)
-        return DYNB_OK;
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      "%sRequested %s for OnDemandThroughput is outside of valid range%s%s", prefix,
-                      member, index_name ? " for index " : "", index_name ? index_name : "");
+    return units && (units->read_units.is_set || units->write_units.is_set);
 }
 
-/* [KeySchemaElement(attributeName=a, keyType=HASH), ...], as far as there is
- * room. */
-static void dynbi_wire_keys_text(const dynbi_list *schema, char *to, size_t room)
+static int dynbi_wire_is_maximum(const dynbi_integer *units)
 {
-    const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
-    size_t used = dynbi_format(to, room, "[");
-    uint32_t i;
-    for (i = 0; i < schema->count; ++i) {
-        if (used + dynbi_length(elements[i].attribute_name) + 64 < room)
-            used += dynbi_format(to + used, room - used,
-                                 "%sKeySchemaElement(attributeName=%s, keyType=%s)",
-                                 used > 1 ? ", " : "", elements[i].attribute_name,
-                                 elements[i].key_type == 1 ? "HASH" : "RANGE");
-    }
-    (void)dynbi_format(to + used, room - used, "]");
+    return !units->is_set || units->value >= 1 || units->value == -1;
+}
+
+/* OnDemandThroughput of a table (name NULL) or an index. In a restore -1 takes
+ * away what was recorded. */
+static dynb_rc dynbi_wire_maxima(const dynbi_units *units, int is_restore, const char *index_name,
+                                 dynb_throughput *out, dynb_error *err)
+{
+    *out = dynbi_wire_units(units);
+    if (!units)
+        return DYNB_OK;
+    if (!dynbi_wire_is_maximum(&units->read_units) || !dynbi_wire_is_maximum(&units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "%sRequested Max%sRequestUnits for OnDemandThroughput is outside of "
+                          "valid range%s%s",
+                          is_restore ? "Invalid Request: "
+                                     : "One or more parameter values were invalid: ",
+                          dynbi_wire_is_maximum(&units->read_units) ? "Write" : "Read",
+                          index_name ? " for index " : "", index_name ? index_name : "");
+    if (is_restore && units->read_units.value == -1)
+        out->read_units = DYNB_NO_MAXIMUM;
+    if (is_restore && units->write_units.value == -1)
+        out->write_units = DYNB_NO_MAXIMUM;
+    return DYNB_OK;
 }
 
 /* Contract 4.6: a HASH key, then perhaps a RANGE key. */
-static dynb_rc dynbi_wire_keys(const dynbi_list *schema, const char *path,
-                               dynb_key_attribute *partition_key, dynb_key_attribute *sort_key,
-                               dynb_error *err)
+static dynb_rc dynbi_wire_keys(const dynbi_list *schema, dynb_key_attribute *partition_key,
+                               dynb_key_attribute *sort_key, dynb_error *err)
 {
     const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
-    char text[768];
-    if (schema->count > 2) {
-        dynbi_wire_keys_text(schema, text, sizeof text);
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s' at '%s' failed to satisfy "
-                          "constraint: Member must have length less than or equal to 2",
-                          text, path);
-    }
+    if (!schema->count)
+        return DYNB_OK;
     if (elements[0].key_type != 1)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
@@ -24475,30 +24455,13 @@ static dynb_rc dynbi_wire_keys(const dynbi_list *schema, const char *path,
     return DYNB_OK;
 }
 
-/* Where an index stands: in path's list, as its number-th entry from 1 on. */
-typedef struct dynbi_wire_place {
-    const char *path;   /* "globalSecondaryIndexes" */
-    const char *action; /* ".create" in a list of changes, else "" */
-    const char *prefix; /* of texts about throughput */
-} dynbi_wire_place;
-
-static dynb_rc dynbi_wire_index(const dynbi_index_request *request, const dynbi_wire_place *place,
-                                uint32_t number, dynb_index *out, dynb_error *err)
+static dynb_rc dynbi_wire_index(const dynbi_index_request *request, int is_restore,
+                                dynb_index *out, dynb_error *err)
 {
     const dynbi_projection_request *projection = request->projection;
-    dynb_rc rc = DYNB_OK;
-    memset(out, 0, sizeof *out);
+    dynb_rc rc;
     out->index_name = request->index_name;
-    if (request->key_schema.count) {
-        char path[96];
-        (void)dynbi_format(path, sizeof path, "%s.%u.member%s.keySchema", place->path,
-                           (uint64_t)number, place->action);
-        rc = dynbi_wire_keys(&request->key_schema, path, &out->partition_key, &out->sort_key,
-                             err);
-    }
-    if (rc == DYNB_OK)
-        rc = dynbi_wire_maxima_check(request->on_demand_throughput, place->prefix,
-                                     request->index_name, err);
+    out->provisioned = dynbi_wire_units(request->provisioned_throughput);
     if (projection) { /* without a type: none of the C function's */
         out->projection = projection->projection_type
                               ? (dynb_projection)(projection->projection_type - 1)
@@ -24506,53 +24469,102 @@ static dynb_rc dynbi_wire_index(const dynbi_index_request *request, const dynbi_
         out->non_key_attributes = (const char *const *)projection->non_key_attributes.elements;
         out->non_key_attribute_count = projection->non_key_attributes.count;
     }
-    out->provisioned = dynbi_wire_units(request->provisioned_throughput);
-    out->on_demand = dynbi_wire_units(request->on_demand_throughput);
-    return rc;
+    rc = dynbi_wire_keys(&request->key_schema, &out->partition_key, &out->sort_key, err);
+    return rc == DYNB_OK ? dynbi_wire_maxima(request->on_demand_throughput, is_restore,
+                                             request->index_name, &out->on_demand, err)
+                         : rc;
 }
 
-/* Indexes as they are asked for; of them `most` at most. */
-static dynb_rc dynbi_wire_indexes(const dynbi_list *list, const dynbi_wire_place *place,
-                                  dynb_index *out, uint32_t most, dynb_error *err)
+/* *out is NULL for a list that is absent, not for one that is empty. */
+static dynb_rc dynbi_wire_indexes(dynbi_call *call, const dynbi_list *list, int is_restore,
+                                  const dynb_index **out)
 {
     const dynbi_index_request *requests = (const dynbi_index_request *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, most);
+    dynb_index *indexes;
     uint32_t i;
     dynb_rc rc = DYNB_OK;
-    for (i = 0; rc == DYNB_OK && i < count; ++i)
-        rc = dynbi_wire_index(&requests[i], place, i + 1, &out[i], err);
+    *out = NULL;
+    if (!list->is_set)
+        return DYNB_OK;
+    indexes = (dynb_index *)dynbi_call_take(call, list->count * sizeof *indexes);
+    if (!indexes)
+        return DYNB_NO_MEMORY;
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = dynbi_wire_index(&requests[i], is_restore, &indexes[i], call->err);
+    *out = indexes;
     return rc;
 }
 
-/* Encryption is recorded with the ARN of the key, whatever it was named by. */
-static dynb_rc dynbi_wire_encryption(const dynb *db, const dynbi_encryption_request *request,
-                                     char key_arn[DYNBI_KEY_ID_MAX + 128],
-                                     dynb_encryption *encryption, const char **kms_key_arn,
-                                     dynb_error *err)
+static dynb_rc dynbi_wire_definitions(dynbi_call *call, const dynbi_list *list,
+                                      const dynb_key_attribute **out)
 {
-    const char *key = request ? request->kms_master_key_id : NULL;
+    const dynbi_attribute_definition *from = (const dynbi_attribute_definition *)list->elements;
+    dynb_key_attribute *definitions;
+    uint32_t i;
+    definitions = (dynb_key_attribute *)dynbi_call_take(call, list->count * sizeof *definitions);
+    *out = definitions;
+    if (!definitions)
+        return DYNB_NO_MEMORY;
+    for (i = 0; i < list->count; ++i) {
+        definitions[i].name = from[i].attribute_name;
+        definitions[i].type = from[i].attribute_type == 1   ? DYNB_S
+                              : from[i].attribute_type == 2 ? DYNB_N
+                                                            : DYNB_B;
+    }
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_wire_tags(dynbi_call *call, const dynbi_list *list, const dynb_tag **out)
+{
+    const dynbi_tag_request *from = (const dynbi_tag_request *)list->elements;
+    dynb_tag *tags = (dynb_tag *)dynbi_call_take(call, list->count * sizeof *tags);
+    uint32_t i;
+    *out = tags;
+    if (!tags)
+        return DYNB_NO_MEMORY;
+    for (i = 0; i < list->count; ++i) {
+        tags[i].key = from[i].key;
+        tags[i].value = from[i].value;
+    }
+    return DYNB_OK;
+}
+
+/* The ARN of a key, which is recorded, whatever the key is named by. */
+static dynb_rc dynbi_wire_kms_key(dynbi_call *call, const char *key, const char **out)
+{
+    const size_t room = key ? dynbi_length(key) + 128 : 0;
+    char *arn;
+    *out = key;
+    if (!key || dynbi_text_starts(key, "arn:"))
+        return DYNB_OK;
+    arn = (char *)dynbi_call_take(call, room);
+    if (!arn)
+        return DYNB_NO_MEMORY;
+    (void)dynbi_format(arn, room, "arn:aws:kms:%s:%s:%s%s", call->db->region, call->db->account,
+                       dynbi_text_starts(key, "alias/") ? "" : "key/", key);
+    *out = arn;
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_wire_encryption(dynbi_call *call, const dynbi_encryption_request *request,
+                                     dynb_encryption *encryption, const char **kms_key_arn)
+{
     *encryption = DYNB_ENCRYPTION_DEFAULT;
     *kms_key_arn = NULL;
     if (!request)
         return DYNB_OK;
-    if (request->enabled != DYNBI_TRUE && (request->sse_type || key))
-        return dynbi_fail(err, DYNB_VALIDATION,
+    if (request->enabled != DYNBI_TRUE && (request->sse_type || request->kms_master_key_id))
+        return dynbi_fail(call->err, DYNB_VALIDATION,
                           "One or more parameter values were invalid: SSEType and KMSMasterKeyId "
                           "can only be specified when SSESpecification is enabled");
     if (request->sse_type == 1)
-        return dynbi_fail(err, DYNB_VALIDATION,
+        return dynbi_fail(call->err, DYNB_VALIDATION,
                           "One or more parameter values were invalid: SSEType AES256 is not "
                           "supported, use KMS");
     if (request->enabled != DYNBI_TRUE)
         return DYNB_OK;
     *encryption = DYNB_ENCRYPTION_KMS;
-    *kms_key_arn = key;
-    if (key && !dynbi_text_starts(key, "arn:") && dynbi_length(key) <= DYNBI_KEY_ID_MAX) {
-        (void)dynbi_format(key_arn, DYNBI_KEY_ID_MAX + 128, "arn:aws:kms:%s:%s:%s%s", db->region,
-                           db->account, dynbi_text_starts(key, "alias/") ? "" : "key/", key);
-        *kms_key_arn = key_arn;
-    }
-    return DYNB_OK;
+    return dynbi_wire_kms_key(call, request->kms_master_key_id, kms_key_arn);
 }
 
 static dynb_stream_view dynbi_wire_view(uint32_t type)
@@ -24565,57 +24577,19 @@ static dynb_stream_view dynbi_wire_view(uint32_t type)
                        : DYNB_STREAM_OFF;
 }
 
-/* What a request about a table is turned into. */
-typedef struct dynbi_wire_table {
-    dynb_key_attribute definitions[DYNBI_DEFINITIONS_MAX];
-    dynb_index global_indexes[DYNB_GLOBAL_INDEXES_MAX + 1];
-    dynb_index local_indexes[DYNB_LOCAL_INDEXES_MAX + 1];
-    dynb_tag tags[DYNB_TAGS_MAX + 1];
-    char key_arn[DYNBI_KEY_ID_MAX + 128];
-} dynbi_wire_table;
-
-static uint32_t dynbi_wire_definitions(const dynbi_list *list, dynb_key_attribute *out)
-{
-    const dynbi_attribute_definition *from = (const dynbi_attribute_definition *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, DYNBI_DEFINITIONS_MAX);
-    uint32_t i;
-    for (i = 0; i < count; ++i) {
-        out[i].name = from[i].attribute_name;
-        out[i].type = from[i].attribute_type == 1   ? DYNB_S
-                      : from[i].attribute_type == 2 ? DYNB_N
-                                                    : DYNB_B;
-    }
-    return count;
-}
-
-static uint32_t dynbi_wire_tags(const dynbi_list *list, dynb_tag *out)
-{
-    const dynbi_tag_request *from = (const dynbi_tag_request *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, DYNB_TAGS_MAX + 1);
-    uint32_t i;
-    for (i = 0; i < count; ++i) {
-        out[i].key = from[i].key;
-        out[i].value = from[i].value;
-    }
-    return count;
-}
-
 /* The members of settings but those of the stream. */
-static dynb_rc dynbi_wire_settings(const dynb *db, const dynbi_table_request *request,
-                                   dynbi_wire_table *parts, dynb_table_settings *out,
-                                   dynb_error *err)
+static dynb_rc dynbi_wire_settings(dynbi_call *call, const dynbi_table_request *request,
+                                   dynb_table_settings *out)
 {
     dynb_rc rc;
     out->billing_mode = request->billing_mode == 2 ? DYNB_PAY_PER_REQUEST : DYNB_PROVISIONED;
     out->provisioned = dynbi_wire_units(request->provisioned_throughput);
-    out->on_demand = dynbi_wire_units(request->on_demand_throughput);
     out->table_class = request->table_class == 2 ? DYNB_STANDARD_INFREQUENT_ACCESS
                                                  : DYNB_STANDARD;
     out->deletion_protection = request->deletion_protection_enabled == DYNBI_TRUE;
-    rc = dynbi_wire_maxima_check(request->on_demand_throughput,
-                                 "One or more parameter values were invalid: ", NULL, err);
-    return rc == DYNB_OK ? dynbi_wire_encryption(db, request->sse_specification, parts->key_arn,
-                                                 &out->encryption, &out->kms_key_arn, err)
+    rc = dynbi_wire_maxima(request->on_demand_throughput, 0, NULL, &out->on_demand, call->err);
+    return rc == DYNB_OK ? dynbi_wire_encryption(call, request->sse_specification,
+                                                 &out->encryption, &out->kms_key_arn)
                          : rc;
 }
 
@@ -24647,43 +24621,40 @@ static dynb_rc dynbi_create_stream(const dynbi_stream_request *request, dynb_str
 }
 
 /* Contract 4.6: billing mode and throughput, keys, indexes, in this order. */
-static dynb_rc dynbi_create_input(const dynb *db, const dynbi_table_request *request,
-                                  dynbi_wire_table *parts, dynb_create_table_input *input,
-                                  dynb_error *err)
+static dynb_rc dynbi_create_input(dynbi_call *call, const dynbi_table_request *request,
+                                  dynb_create_table_input *input)
 {
-    static const char prefix[] = "One or more parameter values were invalid: ";
-    dynbi_wire_place local = {"localSecondaryIndexes", "", prefix};
-    dynbi_wire_place global = {"globalSecondaryIndexes", "", prefix};
     dynb_rc rc;
+    size_t length;
+    input->attribute_definition_count = request->attribute_definitions.count;
+    input->local_index_count = request->local_indexes.count;
+    input->global_index_count = request->global_indexes.count;
+    input->tag_count = request->tags.count;
     if (!request->attribute_definitions.is_set)
-        return dynbi_call_missing("AttributeDefinitions", err);
+        return dynbi_call_missing("AttributeDefinitions", call->err);
     if (!request->key_schema.is_set)
-        return dynbi_call_missing("KeySchema", err);
-    rc = dynbi_wire_settings(db, request, parts, &input->settings, err);
+        return dynbi_call_missing("KeySchema", call->err);
+    rc = dynbi_wire_settings(call, request, &input->settings);
     if (rc == DYNB_OK)
-        rc = dynbi_throughput_check(&input->settings, err);
+        rc = dynbi_throughput_check(&input->settings, call->err);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_keys(&request->key_schema, "keySchema", &input->partition_key,
-                             &input->sort_key, err);
+        rc = dynbi_wire_keys(&request->key_schema, &input->partition_key, &input->sort_key,
+                             call->err);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_indexes(&request->local_indexes, &local, parts->local_indexes,
-                                DYNB_LOCAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->local_indexes, 0, &input->local_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_indexes(&request->global_indexes, &global, parts->global_indexes,
-                                DYNB_GLOBAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->global_indexes, 0, &input->global_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_create_stream(request->stream_specification, &input->settings.stream_view, err);
-    input->attribute_definitions = parts->definitions;
-    input->attribute_definition_count = dynbi_wire_definitions(&request->attribute_definitions,
-                                                               parts->definitions);
-    input->local_indexes = request->local_indexes.is_set ? parts->local_indexes : NULL;
-    input->local_index_count = dynbi_wire_count(&request->local_indexes,
-                                                DYNB_LOCAL_INDEXES_MAX + 1);
-    input->global_indexes = request->global_indexes.is_set ? parts->global_indexes : NULL;
-    input->global_index_count = dynbi_wire_count(&request->global_indexes,
-                                                 DYNB_GLOBAL_INDEXES_MAX + 1);
-    input->tags = parts->tags;
-    input->tag_count = dynbi_wire_tags(&request->tags, parts->tags);
+        rc = dynbi_create_stream(request->stream_specification, &input->settings.stream_view,
+                                 call->err);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_definitions(call, &request->attribute_definitions,
+                                    &input->attribute_definitions);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_tags(call, &request->tags, &input->tags);
+    if (rc == DYNB_OK && dynbi_text_starts(request->table_name, "arn:")) /* ends with the name */
+        rc = dynbi_table_name(call->db, request->table_name, &input->table_name, &length,
+                              call->err);
     return rc;
 }
 
@@ -24692,17 +24663,10 @@ static dynb_rc dynbi_call_create_table(dynbi_call *call)
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
     dynb_create_table_input input;
     dynb_table_description table;
-    dynbi_wire_table parts;
     dynb_rc rc;
-    size_t length;
-    if (!request->table_name)
-        return dynbi_call_missing("TableName", call->err);
     memset(&input, 0, sizeof input);
     input.table_name = request->table_name;
-    rc = dynbi_create_input(call->db, request, &parts, &input, call->err);
-    if (rc == DYNB_OK && dynbi_text_starts(request->table_name, "arn:")) /* its end is the name */
-        rc = dynbi_table_name(call->db, request->table_name, &input.table_name, &length,
-                              call->err);
+    rc = dynbi_create_input(call, request, &input);
     if (rc == DYNB_OK)
         rc = dynb_create_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24772,8 +24736,6 @@ static dynb_rc dynbi_update_stream(const dynbi_stream_request *request,
 static dynb_rc dynbi_update_index(const dynbi_index_update_request *request, uint32_t number,
                                   dynb_index_update *out, dynb_error *err)
 {
-    dynbi_wire_place place = {"globalSecondaryIndexUpdates", ".create",
-                              "One or more parameter values were invalid: "};
     const dynbi_index_request *index = request->create   ? request->create
                                        : request->update ? request->update
                                                          : request->remove;
@@ -24787,12 +24749,24 @@ static dynb_rc dynbi_update_index(const dynbi_index_update_request *request, uin
     out->action = request->create   ? DYNB_CREATE_INDEX
                   : request->update ? DYNB_UPDATE_INDEX
                                     : DYNB_DELETE_INDEX;
-    return dynbi_wire_index(index, &place, number, &out->index, err);
+    return dynbi_wire_index(index, 0, &out->index, err);
 }
 
-static int dynbi_wire_has_units(const dynbi_units *units)
+static dynb_rc dynbi_update_indexes(dynbi_call *call, const dynbi_list *list,
+                                    dynb_update_table_input *input)
 {
-    return units && (units->read_units.is_set || units->write_units.is_set);
+    const dynbi_index_update_request *from = (const dynbi_index_update_request *)list->elements;
+    dynb_index_update *updates;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    updates = (dynb_index_update *)dynbi_call_take(call, list->count * sizeof *updates);
+    if (!updates)
+        return DYNB_NO_MEMORY;
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = dynbi_update_index(&from[i], i + 1, &updates[i], call->err);
+    input->index_updates = updates;
+    input->index_update_count = list->count;
+    return rc;
 }
 
 /* What a request changes besides the stream. */
@@ -24809,28 +24783,22 @@ static uint32_t dynbi_update_changes(const dynbi_table_request *request)
     return change;
 }
 
-static dynb_rc dynbi_update_input(const dynb *db, const dynbi_table_request *request,
-                                  dynbi_wire_table *parts, dynb_index_update *updates,
-                                  dynb_update_table_input *input, dynb_error *err)
+static dynb_rc dynbi_update_input(dynbi_call *call, const dynbi_table_request *request,
+                                  dynb_update_table_input *input)
 {
-    const dynbi_index_update_request *changes =
-        (const dynbi_index_update_request *)request->global_index_updates.elements;
-    uint32_t i;
-    dynb_rc rc = dynbi_wire_settings(db, request, parts, &input->settings, err);
+    dynb_rc rc = dynbi_wire_settings(call, request, &input->settings);
     input->table = request->table_name;
     input->change = dynbi_update_changes(request);
-    input->index_updates = updates;
-    input->index_update_count = dynbi_wire_count(&request->global_index_updates,
-                                                 DYNBI_INDEX_UPDATES_MAX);
-    input->attribute_definitions = parts->definitions;
-    input->attribute_definition_count = dynbi_wire_definitions(&request->attribute_definitions,
-                                                               parts->definitions);
+    input->attribute_definition_count = request->attribute_definitions.count;
     if (rc == DYNB_OK)
-        rc = dynbi_update_stream(request->stream_specification, input, err);
-    for (i = 0; rc == DYNB_OK && i < input->index_update_count; ++i)
-        rc = dynbi_update_index(&changes[i], i + 1, &updates[i], err);
+        rc = dynbi_update_stream(request->stream_specification, input, call->err);
+    if (rc == DYNB_OK)
+        rc = dynbi_update_indexes(call, &request->global_index_updates, input);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_definitions(call, &request->attribute_definitions,
+                                    &input->attribute_definitions);
     if (rc == DYNB_OK && !input->change)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
                         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
                         "GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is "
                         "required");
@@ -24840,13 +24808,11 @@ static dynb_rc dynbi_update_input(const dynb *db, const dynbi_table_request *req
 static dynb_rc dynbi_call_update_table(dynbi_call *call)
 {
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
-    dynb_index_update updates[DYNBI_INDEX_UPDATES_MAX];
     dynb_update_table_input input;
     dynb_table_description table;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
-    rc = dynbi_update_input(call->db, request, &parts, updates, &input, call->err);
+    rc = dynbi_update_input(call, request, &input);
     if (rc == DYNB_OK)
         rc = dynb_update_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24919,12 +24885,15 @@ static dynb_rc dynbi_call_check_resource(const char *arn, dynb_error *err)
 static dynb_rc dynbi_call_tag_resource(dynbi_call *call)
 {
     const dynbi_tags_request *request = (const dynbi_tags_request *)call->request;
-    dynb_tag tags[DYNB_TAGS_MAX + 1];
-    const uint32_t count = dynbi_wire_tags(&request->tags, tags);
+    const dynb_tag *tags;
     dynb_rc rc = dynbi_call_check_resource(request->resource_arn, call->err);
-    if (rc == DYNB_OK && !count)
-        rc = dynbi_fail(call->err, DYNB_VALIDATION, "Atleast one Tag needs to be provided as Input.");
-    return rc == DYNB_OK ? dynb_tag_resource(call->db, request->resource_arn, tags, count, call->err)
+    if (rc == DYNB_OK && !request->tags.count)
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
+                        "Atleast one Tag needs to be provided as Input.");
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_tags(call, &request->tags, &tags);
+    return rc == DYNB_OK ? dynb_tag_resource(call->db, request->resource_arn, tags,
+                                             request->tags.count, call->err)
                          : rc;
 }
 
@@ -25089,64 +25058,28 @@ static dynb_rc dynbi_call_list_backups(dynbi_call *call)
 
 /* --- handlers: restores --- */
 
-/* -1 takes a recorded maximum away. */
-static dynb_throughput dynbi_restore_maxima(const dynbi_units *units)
-{
-    dynb_throughput out = dynbi_wire_units(units);
-    if (units && units->read_units.value == -1)
-        out.read_units = DYNB_NO_MAXIMUM;
-    if (units && units->write_units.value == -1)
-        out.write_units = DYNB_NO_MAXIMUM;
-    return out;
-}
-
-static dynb_rc dynbi_restore_index_list(const dynbi_list *list, const char *path, dynb_index *out,
-                                        uint32_t most, dynb_error *err)
-{
-    dynbi_wire_place place = {NULL, "", "Invalid Request: "};
-    const dynbi_index_request *requests = (const dynbi_index_request *)list->elements;
-    uint32_t i;
-    dynb_rc rc;
-    place.path = path;
-    rc = dynbi_wire_indexes(list, &place, out, most, err);
-    for (i = 0; rc == DYNB_OK && i < dynbi_wire_count(list, most); ++i)
-        out[i].on_demand = dynbi_restore_maxima(requests[i].on_demand_throughput);
-    return rc;
-}
-
-static dynb_rc dynbi_restore_request_overrides(const dynb *db,
-                                               const dynbi_restore_request *request,
-                                               dynbi_wire_table *parts,
-                                               dynb_restore_overrides *out, dynb_error *err)
+static dynb_rc dynbi_restore_input_overrides(dynbi_call *call,
+                                             const dynbi_restore_request *request,
+                                             dynb_restore_overrides *out)
 {
     const dynbi_units *maxima = request->on_demand_throughput_override;
-    dynb_rc rc = dynbi_wire_maxima_check(maxima, "Invalid Request: ", NULL, err);
-    out->override = (request->billing_mode_override ? DYNB_OVERRIDE_BILLING_MODE : 0) |
-                    (request->provisioned_throughput_override ? DYNB_OVERRIDE_PROVISIONED : 0) |
-                    (dynbi_wire_has_units(maxima) ? DYNB_OVERRIDE_ON_DEMAND : 0) |
-                    (request->sse_specification_override ? DYNB_OVERRIDE_ENCRYPTION : 0);
+    dynb_rc rc = dynbi_wire_maxima(maxima, 1, NULL, &out->on_demand, call->err);
+    out->override = request->billing_mode_override ? DYNB_OVERRIDE_BILLING_MODE : 0;
+    out->override |= request->provisioned_throughput_override ? DYNB_OVERRIDE_PROVISIONED : 0;
+    out->override |= dynbi_wire_has_units(maxima) ? DYNB_OVERRIDE_ON_DEMAND : 0;
+    out->override |= request->sse_specification_override ? DYNB_OVERRIDE_ENCRYPTION : 0;
     out->billing_mode = request->billing_mode_override == 1 ? DYNB_PROVISIONED
                                                             : DYNB_PAY_PER_REQUEST;
     out->provisioned = dynbi_wire_units(request->provisioned_throughput_override);
-    out->on_demand = dynbi_restore_maxima(maxima);
+    out->global_index_count = request->global_index_override.count;
+    out->local_index_count = request->local_index_override.count;
     if (rc == DYNB_OK)
-        rc = dynbi_wire_encryption(db, request->sse_specification_override, parts->key_arn,
-                                   &out->encryption, &out->kms_key_arn, err);
+        rc = dynbi_wire_encryption(call, request->sse_specification_override, &out->encryption,
+                                   &out->kms_key_arn);
     if (rc == DYNB_OK)
-        rc = dynbi_restore_index_list(&request->global_index_override,
-                                      "globalSecondaryIndexOverride", parts->global_indexes,
-                                      DYNB_GLOBAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->global_index_override, 1, &out->global_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_restore_index_list(&request->local_index_override,
-                                      "localSecondaryIndexOverride", parts->local_indexes,
-                                      DYNB_LOCAL_INDEXES_MAX + 1, err);
-    /* absent: all; set and empty: none */
-    out->global_indexes = request->global_index_override.is_set ? parts->global_indexes : NULL;
-    out->global_index_count = dynbi_wire_count(&request->global_index_override,
-                                               DYNB_GLOBAL_INDEXES_MAX + 1);
-    out->local_indexes = request->local_index_override.is_set ? parts->local_indexes : NULL;
-    out->local_index_count = dynbi_wire_count(&request->local_index_override,
-                                              DYNB_LOCAL_INDEXES_MAX + 1);
+        rc = dynbi_wire_indexes(call, &request->local_index_override, 1, &out->local_indexes);
     return rc;
 }
 
@@ -25155,12 +25088,11 @@ static dynb_rc dynbi_call_restore_table_from_backup(dynbi_call *call)
     const dynbi_restore_request *request = (const dynbi_restore_request *)call->request;
     dynb_table_description table;
     dynb_restore_input input;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
     input.target_table_name = request->target_table_name;
     input.backup_arn = request->backup_arn;
-    rc = dynbi_restore_request_overrides(call->db, request, &parts, &input.overrides, call->err);
+    rc = dynbi_restore_input_overrides(call, request, &input.overrides);
     if (rc == DYNB_OK)
         rc = dynb_restore_table_from_backup(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -25174,7 +25106,6 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
     const dynbi_integer *time = &request->restore_date_time;
     dynb_table_description table;
     dynb_restore_to_time_input input;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
     input.source_table_name = request->source_table_name;
@@ -25183,7 +25114,7 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
     input.use_latest_time = request->use_latest_restorable_time == DYNBI_TRUE;
     input.use_restore_time = time->is_set;
     input.restore_time_ms = time->value > 0 ? (uint64_t)time->value : 0;
-    rc = dynbi_restore_request_overrides(call->db, request, &parts, &input.overrides, call->err);
+    rc = dynbi_restore_input_overrides(call, request, &input.overrides);
     if (rc == DYNB_OK)
         rc = dynb_restore_table_to_point_in_time(call->db, &input, &table, &call->scratch,
                                                  call->err);
@@ -25699,6 +25630,9 @@ static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
     dynbi_usage usages[DYNBI_BATCH_WRITES_MAX];
     uint32_t i, count = 0;
     dynb_rc rc = dynbi_batch_gather(call, request, writes, &count);
+    if (rc == DYNB_OK && !count)
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchWriteItem");
     if (rc == DYNB_OK && wants_usage)
         rc = dynbi_batch_usages(call, request, writes, usages);
     if (rc == DYNB_OK)
@@ -26332,11 +26266,11 @@ static dynb_rc dynbi_expression_list(dynbi_expression *x, dynbi_term *term)
     return rc;
 }
 
-static void dynbi_term_note_type(dynbi_expression *x, const dynbi_token *function, dynb_type type)
+static void dynbi_term_note_type(dynbi_expression *x, const char *operation, dynb_type type)
 {
-    char text[160];
-    const size_t length = dynbi_format(text, sizeof text, "%t, operand type: %s", function->text,
-                                       function->length, dynbi_type_name((uint8_t)type));
+    char text[64];
+    const size_t length = dynbi_format(text, sizeof text, "%s, operand type: %s", operation,
+                                       dynbi_type_name((uint8_t)type));
     dynbi_expression_note(x, DYNBI_MISTAKE_OPERAND,
                           "Incorrect operand type for operator or function; operator or "
                           "function: ",
@@ -26367,7 +26301,7 @@ static void dynbi_term_check_function(dynbi_expression *x, const dynbi_token *na
         const dynb_type type = term->operand[i].value.type;
         if (dynbi_token_is(name, "begins_with") && type != DYNB_TYPE_NONE && type != DYNB_S &&
             type != DYNB_B)
-            dynbi_term_note_type(x, name, type);
+            dynbi_term_note_type(x, "begins_with", type);
     }
 }
 
@@ -26410,17 +26344,20 @@ static int dynbi_value_order(dynb_value a, dynb_value b)
     return dynbi_bytes_compare(from, a_length, to, b_length);
 }
 
-/* A value as a message shows it, "{N:12}"; its length. */
-static size_t dynbi_value_show(dynb_value value, char *to, size_t room)
+/* A scalar value as a message shows it, "{N:12}"; a long one is cut. */
+static void dynbi_value_show(dynb_value value, char *to, size_t room)
 {
-    char number[DYNB_NUMBER_TEXT_SIZE];
+    char copy[288];
     size_t length = 0;
-    const char *text = number;
-    if (value.type == DYNB_N)
-        length = dynb_value_number(value, number);
-    else if (value.type == DYNB_S)
-        text = dynb_value_string(value, &length);
-    return dynbi_format(to, room, "{%s:%t}", dynbi_type_name((uint8_t)value.type), text, length);
+    const char *text = dynb_value_string(value, &length);
+    if (value.type == DYNB_N) {
+        length = dynb_value_number(value, copy);
+        text = copy;
+    } else if (value.type == DYNB_B) {
+        length = dynbi_base64_encode(copy, (const uint8_t *)text, length < 210 ? length : 210);
+        text = copy;
+    }
+    (void)dynbi_format(to, room, "{%s:%t}", dynbi_type_name((uint8_t)value.type), text, length);
 }
 
 /* BETWEEN: two bounds of one type, in their order. */
@@ -26429,12 +26366,11 @@ static void dynbi_term_check_between(dynbi_expression *x, const dynbi_term *term
     const dynb_value from = term->operand[1].value, to = term->operand[2].value;
     char low[300], high[300], text[700];
     size_t length;
-    if (from.type == DYNB_TYPE_NONE || to.type == DYNB_TYPE_NONE)
+    if (from.type == DYNB_TYPE_NONE || from.type > DYNB_B || to.type == DYNB_TYPE_NONE ||
+        to.type > DYNB_B || (from.type == to.type && dynbi_value_order(from, to) <= 0))
         return;
-    if (from.type == to.type && (from.type > DYNB_B || dynbi_value_order(from, to) <= 0))
-        return;
-    (void)dynbi_value_show(from, low, sizeof low);
-    (void)dynbi_value_show(to, high, sizeof high);
+    dynbi_value_show(from, low, sizeof low);
+    dynbi_value_show(to, high, sizeof high);
     length = dynbi_format(text, sizeof text,
                           "%s; lower bound operand: AttributeValue: %s, upper bound operand: "
                           "AttributeValue: %s",
@@ -26444,6 +26380,25 @@ static void dynbi_term_check_between(dynbi_expression *x, const dynbi_term *term
                           low, high);
     dynbi_expression_note(x, DYNBI_MISTAKE_OPERAND, "The BETWEEN operator requires ", text,
                           length);
+}
+
+/* What has an order is S, N or B. */
+static void dynbi_term_check_order(dynbi_expression *x, const dynbi_term *term)
+{
+    char text[4];
+    const char *operation = "BETWEEN";
+    uint32_t i;
+    if (term->operation.kind == DYNBI_TOKEN_COMPARATOR) {
+        (void)dynbi_format(text, sizeof text, "%t", term->operation.text, term->operation.length);
+        operation = text;
+    } else if (term->operation.kind != DYNBI_TOKEN_BETWEEN) {
+        return;
+    }
+    for (i = 0; i < term->operand_count; ++i) {
+        if (term->operand[i].value.type > DYNB_B && !dynbi_token_is(&term->operation, "=") &&
+            !dynbi_token_is(&term->operation, "<>"))
+            dynbi_term_note_type(x, operation, term->operand[i].value.type);
+    }
 }
 
 /* The same path on both sides. */
@@ -26484,6 +26439,7 @@ static void dynbi_term_check(dynbi_expression *x, const dynbi_term *term)
                               "size", 4);
     if (term->operation.kind != DYNBI_TOKEN_BETWEEN && term->operation.kind != DYNBI_TOKEN_IN)
         dynbi_term_check_distinct(x, term);
+    dynbi_term_check_order(x, term);
     if (term->operation.kind == DYNBI_TOKEN_BETWEEN)
         dynbi_term_check_between(x, term);
 }
@@ -27142,8 +27098,7 @@ static dynb_rc dynbi_read_answer(dynbi_call *call, const dynbi_read_plan *plan,
 
 static uint32_t dynbi_items_limit(const dynbi_read_request *request)
 {
-    const int64_t limit = request->limit.is_set ? request->limit.value : 0;
-    return limit > 0xFFFFFFFF ? 0xFFFFFFFFu : (uint32_t)limit;
+    return request->limit.is_set ? (uint32_t)request->limit.value : 0;
 }
 
 /* Looks at the table: is the request one that fits it? */
@@ -28995,7 +28950,6 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS
-#undef DYNBI_DEFINITIONS_MAX
 #undef DYNBI_ENCODING_MAX_BYTES
 #undef DYNBI_ENUMERATIONS
 #undef DYNBI_EPOCHS_TRIED
@@ -29014,9 +28968,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_JSON_DEPTH_MAX
 #undef DYNBI_INDEXES_MAX
 #undef DYNBI_INDEX_MEMORY
-#undef DYNBI_INDEX_UPDATES_MAX
 #undef DYNBI_ITEM_STRUCTS
-#undef DYNBI_KEY_ID_MAX
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
