@@ -1938,7 +1938,7 @@ DYNB_API const char *dynb_rc_text(dynb_rc code)
  *
  * Needs: nothing   Used by: all
  * Exports: dynbi_load*, dynbi_store*, dynbi_varint_*, dynbi_crc32c,
- *   dynbi_base64_*, dynbi_utf8_check
+ *   dynbi_base64_*, dynbi_utf8_*
  * On error: NULL or a code; outputs are then unspecified.
  * ======================================================================== */
 
@@ -2404,6 +2404,15 @@ static int dynbi_utf8_check(const void *bytes, size_t size, size_t *bad_pos)
         i += sequence;
     }
     return 1;
+}
+
+/* Characters of valid UTF-8. */
+static size_t dynbi_utf8_count(const char *text, size_t length)
+{
+    size_t i, count = 0;
+    for (i = 0; i < length; ++i)
+        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
+    return count;
 }
 
 /* ===========================================================================
@@ -14268,8 +14277,8 @@ static dynb_rc dynbi_tags_check(const dynb_tag *tags, uint32_t tag_count, dynb_e
         size_t key_length, value_length;
         if (!tags[i].key || !tags[i].value)
             return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "tags[%u] has a NULL", (uint64_t)i);
-        key_length = dynbi_length(tags[i].key);
-        value_length = dynbi_length(tags[i].value);
+        key_length = dynbi_utf8_count(tags[i].key, dynbi_length(tags[i].key));
+        value_length = dynbi_utf8_count(tags[i].value, dynbi_length(tags[i].value));
         if (key_length < 1 || key_length > 128)
             return dynbi_fail(err, DYNB_VALIDATION,
                               "1 validation error detected: Value '%s' at 'tags.%u.member.key' "
@@ -14343,7 +14352,7 @@ static void dynbi_key_names(const dynbi_key_uses *uses, int of_keys, char *to, s
         const char *name = of_keys ? uses->key[i]->name : uses->definitions[i].name;
         for (j = 0; of_keys && j < i && !dynbi_text_equal(uses->key[j]->name, name); ++j)
             ;
-        if (of_keys && j < i)
+        if (!name || (of_keys && j < i))
             continue;
         if (used + dynbi_length(name) + 4 < room)
             used += dynbi_format(to + used, room - used, used > 1 ? ", %s" : "%s", name);
@@ -22739,14 +22748,6 @@ static char *dynbi_request_text(dynbi_reading *reading, const dynbi_json_token *
     return text;
 }
 
-static size_t dynbi_request_characters(const char *text, size_t length)
-{
-    size_t i, count = 0;
-    for (i = 0; i < length; ++i)
-        count += ((unsigned char)text[i] & 0xC0u) != 0x80u;
-    return count;
-}
-
 /* What is wrong with a string: bits. */
 #define DYNBI_WRONG_PATTERN 1u
 #define DYNBI_WRONG_LENGTH 2u
@@ -22755,7 +22756,7 @@ static size_t dynbi_request_characters(const char *text, size_t length)
 static uint32_t dynbi_request_string_wrong(const dynbi_shape *shape, const char *text,
                                            size_t length)
 {
-    const size_t count = dynbi_request_characters(text, length);
+    const size_t count = dynbi_utf8_count(text, length);
     uint32_t wrong = 0;
     if (dynbi_length(text) != length)
         wrong |= shape->kind == DYNBI_KIND_STRING ? DYNBI_WRONG_NUL : DYNBI_WRONG_PATTERN;
@@ -22796,7 +22797,7 @@ static dynb_rc dynbi_request_string(dynbi_reading *reading, const dynbi_shape *s
             "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
     if (rc == DYNB_OK && (wrong & DYNBI_WRONG_LENGTH))
         rc = dynbi_request_bounds(reading, shape, "length",
-                                  (int64_t)dynbi_request_characters(text, length), token->pos,
+                                  (int64_t)dynbi_utf8_count(text, length), token->pos,
                                   is_newer);
     return rc;
 }
@@ -23481,14 +23482,12 @@ typedef struct dynbi_definitions {
 static void dynbi_definitions_insert(dynbi_definitions *list, const dynb_key_attribute *key)
 {
     uint32_t i = 0, j;
-    size_t length;
     int order = 1;
-    if (!key->name)
+    if (!key->name) /* no sort key */
         return;
-    length = dynbi_length(key->name);
     while (i < list->count) {
         const char *name = list->key[i]->name;
-        order = dynbi_name_compare(name, dynbi_length(name), key->name, length);
+        order = dynbi_name_compare(name, dynbi_length(name), key->name, dynbi_length(key->name));
         if (order >= 0)
             break;
         ++i;
@@ -23812,17 +23811,6 @@ static void dynbi_answer_continuous_backups(dynbi_json_writer *writer,
 
 /* --- requests to what the C functions take --- */
 
-/* More elements than these are wrong in any case: one more is handed on, and
- * the C function says so. */
-#define DYNBI_DEFINITIONS_MAX (2u * (DYNB_GLOBAL_INDEXES_MAX + DYNB_LOCAL_INDEXES_MAX + 1u) + 1u)
-#define DYNBI_INDEX_UPDATES_MAX (2u * DYNB_GLOBAL_INDEXES_MAX + 1u)
-#define DYNBI_KEY_ID_MAX 2048u
-
-static uint32_t dynbi_wire_count(const dynbi_list *list, uint32_t most)
-{
-    return list->count < most ? list->count : most;
-}
-
 /* Capacity units and request units; absent ones are 0, and so is -1, which
  * takes a maximum away. */
 static dynb_throughput dynbi_wire_units(const dynbi_units *units)
@@ -23836,55 +23824,46 @@ static dynb_throughput dynbi_wire_units(const dynbi_units *units)
     return out;
 }
 
-/* Of OnDemandThroughput: -1, or 1 and up. prefix: of the operation's texts. */
-static dynb_rc dynbi_wire_maxima_check(const dynbi_units *units, const char *prefix,
-                                       const char *index_name, dynb_error *err)
+static int dynbi_wire_has_units(const dynbi_units *units)
 {
-    const char *member = NULL;
-    if (units && units->read_units.is_set && units->read_units.value < 1 &&
-        units->read_units.value != -1)
-        member = "MaxReadRequestUnits";
-    else if (units && units->write_units.is_set && units->write_units.value < 1 &&
-             units->write_units.value != -1)
-        member = "MaxWriteRequestUnits";
-    if (!member)
-        return DYNB_OK;
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      "%sRequested %s for OnDemandThroughput is outside of valid range%s%s", prefix,
-                      member, index_name ? " for index " : "", index_name ? index_name : "");
+    return units && (units->read_units.is_set || units->write_units.is_set);
 }
 
-/* [KeySchemaElement(attributeName=a, keyType=HASH), ...], as far as there is
- * room. */
-static void dynbi_wire_keys_text(const dynbi_list *schema, char *to, size_t room)
+static int dynbi_wire_is_maximum(const dynbi_integer *units)
 {
-    const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
-    size_t used = dynbi_format(to, room, "[");
-    uint32_t i;
-    for (i = 0; i < schema->count; ++i) {
-        if (used + dynbi_length(elements[i].attribute_name) + 64 < room)
-            used += dynbi_format(to + used, room - used,
-                                 "%sKeySchemaElement(attributeName=%s, keyType=%s)",
-                                 used > 1 ? ", " : "", elements[i].attribute_name,
-                                 elements[i].key_type == 1 ? "HASH" : "RANGE");
-    }
-    (void)dynbi_format(to + used, room - used, "]");
+    return !units->is_set || units->value >= 1 || units->value == -1;
+}
+
+/* OnDemandThroughput of a table (name NULL) or an index. In a restore -1 takes
+ * away what was recorded. */
+static dynb_rc dynbi_wire_maxima(const dynbi_units *units, int is_restore, const char *index_name,
+                                 dynb_throughput *out, dynb_error *err)
+{
+    *out = dynbi_wire_units(units);
+    if (!units)
+        return DYNB_OK;
+    if (!dynbi_wire_is_maximum(&units->read_units) || !dynbi_wire_is_maximum(&units->write_units))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "%sRequested Max%sRequestUnits for OnDemandThroughput is outside of "
+                          "valid range%s%s",
+                          is_restore ? "Invalid Request: "
+                                     : "One or more parameter values were invalid: ",
+                          dynbi_wire_is_maximum(&units->read_units) ? "Write" : "Read",
+                          index_name ? " for index " : "", index_name ? index_name : "");
+    if (is_restore && units->read_units.value == -1)
+        out->read_units = DYNB_NO_MAXIMUM;
+    if (is_restore && units->write_units.value == -1)
+        out->write_units = DYNB_NO_MAXIMUM;
+    return DYNB_OK;
 }
 
 /* Contract 4.6: a HASH key, then perhaps a RANGE key. */
-static dynb_rc dynbi_wire_keys(const dynbi_list *schema, const char *path,
-                               dynb_key_attribute *partition_key, dynb_key_attribute *sort_key,
-                               dynb_error *err)
+static dynb_rc dynbi_wire_keys(const dynbi_list *schema, dynb_key_attribute *partition_key,
+                               dynb_key_attribute *sort_key, dynb_error *err)
 {
     const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
-    char text[768];
-    if (schema->count > 2) {
-        dynbi_wire_keys_text(schema, text, sizeof text);
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s' at '%s' failed to satisfy "
-                          "constraint: Member must have length less than or equal to 2",
-                          text, path);
-    }
+    if (!schema->count)
+        return DYNB_OK;
     if (elements[0].key_type != 1)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
@@ -23897,30 +23876,13 @@ static dynb_rc dynbi_wire_keys(const dynbi_list *schema, const char *path,
     return DYNB_OK;
 }
 
-/* Where an index stands: in path's list, as its number-th entry from 1 on. */
-typedef struct dynbi_wire_place {
-    const char *path;   /* "globalSecondaryIndexes" */
-    const char *action; /* ".create" in a list of changes, else "" */
-    const char *prefix; /* of texts about throughput */
-} dynbi_wire_place;
-
-static dynb_rc dynbi_wire_index(const dynbi_index_request *request, const dynbi_wire_place *place,
-                                uint32_t number, dynb_index *out, dynb_error *err)
+static dynb_rc dynbi_wire_index(const dynbi_index_request *request, int is_restore,
+                                dynb_index *out, dynb_error *err)
 {
     const dynbi_projection_request *projection = request->projection;
-    dynb_rc rc = DYNB_OK;
-    memset(out, 0, sizeof *out);
+    dynb_rc rc;
     out->index_name = request->index_name;
-    if (request->key_schema.count) {
-        char path[96];
-        (void)dynbi_format(path, sizeof path, "%s.%u.member%s.keySchema", place->path,
-                           (uint64_t)number, place->action);
-        rc = dynbi_wire_keys(&request->key_schema, path, &out->partition_key, &out->sort_key,
-                             err);
-    }
-    if (rc == DYNB_OK)
-        rc = dynbi_wire_maxima_check(request->on_demand_throughput, place->prefix,
-                                     request->index_name, err);
+    out->provisioned = dynbi_wire_units(request->provisioned_throughput);
     if (projection) { /* without a type: none of the C function's */
         out->projection = projection->projection_type
                               ? (dynb_projection)(projection->projection_type - 1)
@@ -23928,53 +23890,102 @@ static dynb_rc dynbi_wire_index(const dynbi_index_request *request, const dynbi_
         out->non_key_attributes = (const char *const *)projection->non_key_attributes.elements;
         out->non_key_attribute_count = projection->non_key_attributes.count;
     }
-    out->provisioned = dynbi_wire_units(request->provisioned_throughput);
-    out->on_demand = dynbi_wire_units(request->on_demand_throughput);
-    return rc;
+    rc = dynbi_wire_keys(&request->key_schema, &out->partition_key, &out->sort_key, err);
+    return rc == DYNB_OK ? dynbi_wire_maxima(request->on_demand_throughput, is_restore,
+                                             request->index_name, &out->on_demand, err)
+                         : rc;
 }
 
-/* Indexes as they are asked for; of them `most` at most. */
-static dynb_rc dynbi_wire_indexes(const dynbi_list *list, const dynbi_wire_place *place,
-                                  dynb_index *out, uint32_t most, dynb_error *err)
+/* *out is NULL for a list that is absent, not for one that is empty. */
+static dynb_rc dynbi_wire_indexes(dynbi_call *call, const dynbi_list *list, int is_restore,
+                                  const dynb_index **out)
 {
     const dynbi_index_request *requests = (const dynbi_index_request *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, most);
+    dynb_index *indexes;
     uint32_t i;
     dynb_rc rc = DYNB_OK;
-    for (i = 0; rc == DYNB_OK && i < count; ++i)
-        rc = dynbi_wire_index(&requests[i], place, i + 1, &out[i], err);
+    *out = NULL;
+    if (!list->is_set)
+        return DYNB_OK;
+    indexes = (dynb_index *)dynbi_call_take(call, list->count * sizeof *indexes);
+    if (!indexes)
+        return DYNB_NO_MEMORY;
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = dynbi_wire_index(&requests[i], is_restore, &indexes[i], call->err);
+    *out = indexes;
     return rc;
 }
 
-/* Encryption is recorded with the ARN of the key, whatever it was named by. */
-static dynb_rc dynbi_wire_encryption(const dynb *db, const dynbi_encryption_request *request,
-                                     char key_arn[DYNBI_KEY_ID_MAX + 128],
-                                     dynb_encryption *encryption, const char **kms_key_arn,
-                                     dynb_error *err)
+static dynb_rc dynbi_wire_definitions(dynbi_call *call, const dynbi_list *list,
+                                      const dynb_key_attribute **out)
 {
-    const char *key = request ? request->kms_master_key_id : NULL;
+    const dynbi_attribute_definition *from = (const dynbi_attribute_definition *)list->elements;
+    dynb_key_attribute *definitions;
+    uint32_t i;
+    definitions = (dynb_key_attribute *)dynbi_call_take(call, list->count * sizeof *definitions);
+    *out = definitions;
+    if (!definitions)
+        return DYNB_NO_MEMORY;
+    for (i = 0; i < list->count; ++i) {
+        definitions[i].name = from[i].attribute_name;
+        definitions[i].type = from[i].attribute_type == 1   ? DYNB_S
+                              : from[i].attribute_type == 2 ? DYNB_N
+                                                            : DYNB_B;
+    }
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_wire_tags(dynbi_call *call, const dynbi_list *list, const dynb_tag **out)
+{
+    const dynbi_tag_request *from = (const dynbi_tag_request *)list->elements;
+    dynb_tag *tags = (dynb_tag *)dynbi_call_take(call, list->count * sizeof *tags);
+    uint32_t i;
+    *out = tags;
+    if (!tags)
+        return DYNB_NO_MEMORY;
+    for (i = 0; i < list->count; ++i) {
+        tags[i].key = from[i].key;
+        tags[i].value = from[i].value;
+    }
+    return DYNB_OK;
+}
+
+/* The ARN of a key, which is recorded, whatever the key is named by. */
+static dynb_rc dynbi_wire_kms_key(dynbi_call *call, const char *key, const char **out)
+{
+    const size_t room = key ? dynbi_length(key) + 128 : 0;
+    char *arn;
+    *out = key;
+    if (!key || dynbi_text_starts(key, "arn:"))
+        return DYNB_OK;
+    arn = (char *)dynbi_call_take(call, room);
+    if (!arn)
+        return DYNB_NO_MEMORY;
+    (void)dynbi_format(arn, room, "arn:aws:kms:%s:%s:%s%s", call->db->region, call->db->account,
+                       dynbi_text_starts(key, "alias/") ? "" : "key/", key);
+    *out = arn;
+    return DYNB_OK;
+}
+
+static dynb_rc dynbi_wire_encryption(dynbi_call *call, const dynbi_encryption_request *request,
+                                     dynb_encryption *encryption, const char **kms_key_arn)
+{
     *encryption = DYNB_ENCRYPTION_DEFAULT;
     *kms_key_arn = NULL;
     if (!request)
         return DYNB_OK;
-    if (request->enabled != DYNBI_TRUE && (request->sse_type || key))
-        return dynbi_fail(err, DYNB_VALIDATION,
+    if (request->enabled != DYNBI_TRUE && (request->sse_type || request->kms_master_key_id))
+        return dynbi_fail(call->err, DYNB_VALIDATION,
                           "One or more parameter values were invalid: SSEType and KMSMasterKeyId "
                           "can only be specified when SSESpecification is enabled");
     if (request->sse_type == 1)
-        return dynbi_fail(err, DYNB_VALIDATION,
+        return dynbi_fail(call->err, DYNB_VALIDATION,
                           "One or more parameter values were invalid: SSEType AES256 is not "
                           "supported, use KMS");
     if (request->enabled != DYNBI_TRUE)
         return DYNB_OK;
     *encryption = DYNB_ENCRYPTION_KMS;
-    *kms_key_arn = key;
-    if (key && !dynbi_text_starts(key, "arn:") && dynbi_length(key) <= DYNBI_KEY_ID_MAX) {
-        (void)dynbi_format(key_arn, DYNBI_KEY_ID_MAX + 128, "arn:aws:kms:%s:%s:%s%s", db->region,
-                           db->account, dynbi_text_starts(key, "alias/") ? "" : "key/", key);
-        *kms_key_arn = key_arn;
-    }
-    return DYNB_OK;
+    return dynbi_wire_kms_key(call, request->kms_master_key_id, kms_key_arn);
 }
 
 static dynb_stream_view dynbi_wire_view(uint32_t type)
@@ -23987,57 +23998,19 @@ static dynb_stream_view dynbi_wire_view(uint32_t type)
                        : DYNB_STREAM_OFF;
 }
 
-/* What a request about a table is turned into. */
-typedef struct dynbi_wire_table {
-    dynb_key_attribute definitions[DYNBI_DEFINITIONS_MAX];
-    dynb_index global_indexes[DYNB_GLOBAL_INDEXES_MAX + 1];
-    dynb_index local_indexes[DYNB_LOCAL_INDEXES_MAX + 1];
-    dynb_tag tags[DYNB_TAGS_MAX + 1];
-    char key_arn[DYNBI_KEY_ID_MAX + 128];
-} dynbi_wire_table;
-
-static uint32_t dynbi_wire_definitions(const dynbi_list *list, dynb_key_attribute *out)
-{
-    const dynbi_attribute_definition *from = (const dynbi_attribute_definition *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, DYNBI_DEFINITIONS_MAX);
-    uint32_t i;
-    for (i = 0; i < count; ++i) {
-        out[i].name = from[i].attribute_name;
-        out[i].type = from[i].attribute_type == 1   ? DYNB_S
-                      : from[i].attribute_type == 2 ? DYNB_N
-                                                    : DYNB_B;
-    }
-    return count;
-}
-
-static uint32_t dynbi_wire_tags(const dynbi_list *list, dynb_tag *out)
-{
-    const dynbi_tag_request *from = (const dynbi_tag_request *)list->elements;
-    const uint32_t count = dynbi_wire_count(list, DYNB_TAGS_MAX + 1);
-    uint32_t i;
-    for (i = 0; i < count; ++i) {
-        out[i].key = from[i].key;
-        out[i].value = from[i].value;
-    }
-    return count;
-}
-
 /* The members of settings but those of the stream. */
-static dynb_rc dynbi_wire_settings(const dynb *db, const dynbi_table_request *request,
-                                   dynbi_wire_table *parts, dynb_table_settings *out,
-                                   dynb_error *err)
+static dynb_rc dynbi_wire_settings(dynbi_call *call, const dynbi_table_request *request,
+                                   dynb_table_settings *out)
 {
     dynb_rc rc;
     out->billing_mode = request->billing_mode == 2 ? DYNB_PAY_PER_REQUEST : DYNB_PROVISIONED;
     out->provisioned = dynbi_wire_units(request->provisioned_throughput);
-    out->on_demand = dynbi_wire_units(request->on_demand_throughput);
     out->table_class = request->table_class == 2 ? DYNB_STANDARD_INFREQUENT_ACCESS
                                                  : DYNB_STANDARD;
     out->deletion_protection = request->deletion_protection_enabled == DYNBI_TRUE;
-    rc = dynbi_wire_maxima_check(request->on_demand_throughput,
-                                 "One or more parameter values were invalid: ", NULL, err);
-    return rc == DYNB_OK ? dynbi_wire_encryption(db, request->sse_specification, parts->key_arn,
-                                                 &out->encryption, &out->kms_key_arn, err)
+    rc = dynbi_wire_maxima(request->on_demand_throughput, 0, NULL, &out->on_demand, call->err);
+    return rc == DYNB_OK ? dynbi_wire_encryption(call, request->sse_specification,
+                                                 &out->encryption, &out->kms_key_arn)
                          : rc;
 }
 
@@ -24069,43 +24042,40 @@ static dynb_rc dynbi_create_stream(const dynbi_stream_request *request, dynb_str
 }
 
 /* Contract 4.6: billing mode and throughput, keys, indexes, in this order. */
-static dynb_rc dynbi_create_input(const dynb *db, const dynbi_table_request *request,
-                                  dynbi_wire_table *parts, dynb_create_table_input *input,
-                                  dynb_error *err)
+static dynb_rc dynbi_create_input(dynbi_call *call, const dynbi_table_request *request,
+                                  dynb_create_table_input *input)
 {
-    static const char prefix[] = "One or more parameter values were invalid: ";
-    dynbi_wire_place local = {"localSecondaryIndexes", "", prefix};
-    dynbi_wire_place global = {"globalSecondaryIndexes", "", prefix};
     dynb_rc rc;
+    size_t length;
+    input->attribute_definition_count = request->attribute_definitions.count;
+    input->local_index_count = request->local_indexes.count;
+    input->global_index_count = request->global_indexes.count;
+    input->tag_count = request->tags.count;
     if (!request->attribute_definitions.is_set)
-        return dynbi_call_missing("AttributeDefinitions", err);
+        return dynbi_call_missing("AttributeDefinitions", call->err);
     if (!request->key_schema.is_set)
-        return dynbi_call_missing("KeySchema", err);
-    rc = dynbi_wire_settings(db, request, parts, &input->settings, err);
+        return dynbi_call_missing("KeySchema", call->err);
+    rc = dynbi_wire_settings(call, request, &input->settings);
     if (rc == DYNB_OK)
-        rc = dynbi_throughput_check(&input->settings, err);
+        rc = dynbi_throughput_check(&input->settings, call->err);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_keys(&request->key_schema, "keySchema", &input->partition_key,
-                             &input->sort_key, err);
+        rc = dynbi_wire_keys(&request->key_schema, &input->partition_key, &input->sort_key,
+                             call->err);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_indexes(&request->local_indexes, &local, parts->local_indexes,
-                                DYNB_LOCAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->local_indexes, 0, &input->local_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_wire_indexes(&request->global_indexes, &global, parts->global_indexes,
-                                DYNB_GLOBAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->global_indexes, 0, &input->global_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_create_stream(request->stream_specification, &input->settings.stream_view, err);
-    input->attribute_definitions = parts->definitions;
-    input->attribute_definition_count = dynbi_wire_definitions(&request->attribute_definitions,
-                                                               parts->definitions);
-    input->local_indexes = request->local_indexes.is_set ? parts->local_indexes : NULL;
-    input->local_index_count = dynbi_wire_count(&request->local_indexes,
-                                                DYNB_LOCAL_INDEXES_MAX + 1);
-    input->global_indexes = request->global_indexes.is_set ? parts->global_indexes : NULL;
-    input->global_index_count = dynbi_wire_count(&request->global_indexes,
-                                                 DYNB_GLOBAL_INDEXES_MAX + 1);
-    input->tags = parts->tags;
-    input->tag_count = dynbi_wire_tags(&request->tags, parts->tags);
+        rc = dynbi_create_stream(request->stream_specification, &input->settings.stream_view,
+                                 call->err);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_definitions(call, &request->attribute_definitions,
+                                    &input->attribute_definitions);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_tags(call, &request->tags, &input->tags);
+    if (rc == DYNB_OK && dynbi_text_starts(request->table_name, "arn:")) /* ends with the name */
+        rc = dynbi_table_name(call->db, request->table_name, &input->table_name, &length,
+                              call->err);
     return rc;
 }
 
@@ -24114,17 +24084,10 @@ static dynb_rc dynbi_call_create_table(dynbi_call *call)
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
     dynb_create_table_input input;
     dynb_table_description table;
-    dynbi_wire_table parts;
     dynb_rc rc;
-    size_t length;
-    if (!request->table_name)
-        return dynbi_call_missing("TableName", call->err);
     memset(&input, 0, sizeof input);
     input.table_name = request->table_name;
-    rc = dynbi_create_input(call->db, request, &parts, &input, call->err);
-    if (rc == DYNB_OK && dynbi_text_starts(request->table_name, "arn:")) /* its end is the name */
-        rc = dynbi_table_name(call->db, request->table_name, &input.table_name, &length,
-                              call->err);
+    rc = dynbi_create_input(call, request, &input);
     if (rc == DYNB_OK)
         rc = dynb_create_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24194,8 +24157,6 @@ static dynb_rc dynbi_update_stream(const dynbi_stream_request *request,
 static dynb_rc dynbi_update_index(const dynbi_index_update_request *request, uint32_t number,
                                   dynb_index_update *out, dynb_error *err)
 {
-    dynbi_wire_place place = {"globalSecondaryIndexUpdates", ".create",
-                              "One or more parameter values were invalid: "};
     const dynbi_index_request *index = request->create   ? request->create
                                        : request->update ? request->update
                                                          : request->remove;
@@ -24209,12 +24170,24 @@ static dynb_rc dynbi_update_index(const dynbi_index_update_request *request, uin
     out->action = request->create   ? DYNB_CREATE_INDEX
                   : request->update ? DYNB_UPDATE_INDEX
                                     : DYNB_DELETE_INDEX;
-    return dynbi_wire_index(index, &place, number, &out->index, err);
+    return dynbi_wire_index(index, 0, &out->index, err);
 }
 
-static int dynbi_wire_has_units(const dynbi_units *units)
+static dynb_rc dynbi_update_indexes(dynbi_call *call, const dynbi_list *list,
+                                    dynb_update_table_input *input)
 {
-    return units && (units->read_units.is_set || units->write_units.is_set);
+    const dynbi_index_update_request *from = (const dynbi_index_update_request *)list->elements;
+    dynb_index_update *updates;
+    uint32_t i;
+    dynb_rc rc = DYNB_OK;
+    updates = (dynb_index_update *)dynbi_call_take(call, list->count * sizeof *updates);
+    if (!updates)
+        return DYNB_NO_MEMORY;
+    for (i = 0; rc == DYNB_OK && i < list->count; ++i)
+        rc = dynbi_update_index(&from[i], i + 1, &updates[i], call->err);
+    input->index_updates = updates;
+    input->index_update_count = list->count;
+    return rc;
 }
 
 /* What a request changes besides the stream. */
@@ -24231,28 +24204,22 @@ static uint32_t dynbi_update_changes(const dynbi_table_request *request)
     return change;
 }
 
-static dynb_rc dynbi_update_input(const dynb *db, const dynbi_table_request *request,
-                                  dynbi_wire_table *parts, dynb_index_update *updates,
-                                  dynb_update_table_input *input, dynb_error *err)
+static dynb_rc dynbi_update_input(dynbi_call *call, const dynbi_table_request *request,
+                                  dynb_update_table_input *input)
 {
-    const dynbi_index_update_request *changes =
-        (const dynbi_index_update_request *)request->global_index_updates.elements;
-    uint32_t i;
-    dynb_rc rc = dynbi_wire_settings(db, request, parts, &input->settings, err);
+    dynb_rc rc = dynbi_wire_settings(call, request, &input->settings);
     input->table = request->table_name;
     input->change = dynbi_update_changes(request);
-    input->index_updates = updates;
-    input->index_update_count = dynbi_wire_count(&request->global_index_updates,
-                                                 DYNBI_INDEX_UPDATES_MAX);
-    input->attribute_definitions = parts->definitions;
-    input->attribute_definition_count = dynbi_wire_definitions(&request->attribute_definitions,
-                                                               parts->definitions);
+    input->attribute_definition_count = request->attribute_definitions.count;
     if (rc == DYNB_OK)
-        rc = dynbi_update_stream(request->stream_specification, input, err);
-    for (i = 0; rc == DYNB_OK && i < input->index_update_count; ++i)
-        rc = dynbi_update_index(&changes[i], i + 1, &updates[i], err);
+        rc = dynbi_update_stream(request->stream_specification, input, call->err);
+    if (rc == DYNB_OK)
+        rc = dynbi_update_indexes(call, &request->global_index_updates, input);
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_definitions(call, &request->attribute_definitions,
+                                    &input->attribute_definitions);
     if (rc == DYNB_OK && !input->change)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
                         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
                         "GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is "
                         "required");
@@ -24262,13 +24229,11 @@ static dynb_rc dynbi_update_input(const dynb *db, const dynbi_table_request *req
 static dynb_rc dynbi_call_update_table(dynbi_call *call)
 {
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
-    dynb_index_update updates[DYNBI_INDEX_UPDATES_MAX];
     dynb_update_table_input input;
     dynb_table_description table;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
-    rc = dynbi_update_input(call->db, request, &parts, updates, &input, call->err);
+    rc = dynbi_update_input(call, request, &input);
     if (rc == DYNB_OK)
         rc = dynb_update_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24341,12 +24306,15 @@ static dynb_rc dynbi_call_check_resource(const char *arn, dynb_error *err)
 static dynb_rc dynbi_call_tag_resource(dynbi_call *call)
 {
     const dynbi_tags_request *request = (const dynbi_tags_request *)call->request;
-    dynb_tag tags[DYNB_TAGS_MAX + 1];
-    const uint32_t count = dynbi_wire_tags(&request->tags, tags);
+    const dynb_tag *tags;
     dynb_rc rc = dynbi_call_check_resource(request->resource_arn, call->err);
-    if (rc == DYNB_OK && !count)
-        rc = dynbi_fail(call->err, DYNB_VALIDATION, "Atleast one Tag needs to be provided as Input.");
-    return rc == DYNB_OK ? dynb_tag_resource(call->db, request->resource_arn, tags, count, call->err)
+    if (rc == DYNB_OK && !request->tags.count)
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
+                        "Atleast one Tag needs to be provided as Input.");
+    if (rc == DYNB_OK)
+        rc = dynbi_wire_tags(call, &request->tags, &tags);
+    return rc == DYNB_OK ? dynb_tag_resource(call->db, request->resource_arn, tags,
+                                             request->tags.count, call->err)
                          : rc;
 }
 
@@ -24511,64 +24479,28 @@ static dynb_rc dynbi_call_list_backups(dynbi_call *call)
 
 /* --- handlers: restores --- */
 
-/* -1 takes a recorded maximum away. */
-static dynb_throughput dynbi_restore_maxima(const dynbi_units *units)
-{
-    dynb_throughput out = dynbi_wire_units(units);
-    if (units && units->read_units.value == -1)
-        out.read_units = DYNB_NO_MAXIMUM;
-    if (units && units->write_units.value == -1)
-        out.write_units = DYNB_NO_MAXIMUM;
-    return out;
-}
-
-static dynb_rc dynbi_restore_index_list(const dynbi_list *list, const char *path, dynb_index *out,
-                                        uint32_t most, dynb_error *err)
-{
-    dynbi_wire_place place = {NULL, "", "Invalid Request: "};
-    const dynbi_index_request *requests = (const dynbi_index_request *)list->elements;
-    uint32_t i;
-    dynb_rc rc;
-    place.path = path;
-    rc = dynbi_wire_indexes(list, &place, out, most, err);
-    for (i = 0; rc == DYNB_OK && i < dynbi_wire_count(list, most); ++i)
-        out[i].on_demand = dynbi_restore_maxima(requests[i].on_demand_throughput);
-    return rc;
-}
-
-static dynb_rc dynbi_restore_request_overrides(const dynb *db,
-                                               const dynbi_restore_request *request,
-                                               dynbi_wire_table *parts,
-                                               dynb_restore_overrides *out, dynb_error *err)
+static dynb_rc dynbi_restore_input_overrides(dynbi_call *call,
+                                             const dynbi_restore_request *request,
+                                             dynb_restore_overrides *out)
 {
     const dynbi_units *maxima = request->on_demand_throughput_override;
-    dynb_rc rc = dynbi_wire_maxima_check(maxima, "Invalid Request: ", NULL, err);
-    out->override = (request->billing_mode_override ? DYNB_OVERRIDE_BILLING_MODE : 0) |
-                    (request->provisioned_throughput_override ? DYNB_OVERRIDE_PROVISIONED : 0) |
-                    (dynbi_wire_has_units(maxima) ? DYNB_OVERRIDE_ON_DEMAND : 0) |
-                    (request->sse_specification_override ? DYNB_OVERRIDE_ENCRYPTION : 0);
+    dynb_rc rc = dynbi_wire_maxima(maxima, 1, NULL, &out->on_demand, call->err);
+    out->override = request->billing_mode_override ? DYNB_OVERRIDE_BILLING_MODE : 0;
+    out->override |= request->provisioned_throughput_override ? DYNB_OVERRIDE_PROVISIONED : 0;
+    out->override |= dynbi_wire_has_units(maxima) ? DYNB_OVERRIDE_ON_DEMAND : 0;
+    out->override |= request->sse_specification_override ? DYNB_OVERRIDE_ENCRYPTION : 0;
     out->billing_mode = request->billing_mode_override == 1 ? DYNB_PROVISIONED
                                                             : DYNB_PAY_PER_REQUEST;
     out->provisioned = dynbi_wire_units(request->provisioned_throughput_override);
-    out->on_demand = dynbi_restore_maxima(maxima);
+    out->global_index_count = request->global_index_override.count;
+    out->local_index_count = request->local_index_override.count;
     if (rc == DYNB_OK)
-        rc = dynbi_wire_encryption(db, request->sse_specification_override, parts->key_arn,
-                                   &out->encryption, &out->kms_key_arn, err);
+        rc = dynbi_wire_encryption(call, request->sse_specification_override, &out->encryption,
+                                   &out->kms_key_arn);
     if (rc == DYNB_OK)
-        rc = dynbi_restore_index_list(&request->global_index_override,
-                                      "globalSecondaryIndexOverride", parts->global_indexes,
-                                      DYNB_GLOBAL_INDEXES_MAX + 1, err);
+        rc = dynbi_wire_indexes(call, &request->global_index_override, 1, &out->global_indexes);
     if (rc == DYNB_OK)
-        rc = dynbi_restore_index_list(&request->local_index_override,
-                                      "localSecondaryIndexOverride", parts->local_indexes,
-                                      DYNB_LOCAL_INDEXES_MAX + 1, err);
-    /* absent: all; set and empty: none */
-    out->global_indexes = request->global_index_override.is_set ? parts->global_indexes : NULL;
-    out->global_index_count = dynbi_wire_count(&request->global_index_override,
-                                               DYNB_GLOBAL_INDEXES_MAX + 1);
-    out->local_indexes = request->local_index_override.is_set ? parts->local_indexes : NULL;
-    out->local_index_count = dynbi_wire_count(&request->local_index_override,
-                                              DYNB_LOCAL_INDEXES_MAX + 1);
+        rc = dynbi_wire_indexes(call, &request->local_index_override, 1, &out->local_indexes);
     return rc;
 }
 
@@ -24577,12 +24509,11 @@ static dynb_rc dynbi_call_restore_table_from_backup(dynbi_call *call)
     const dynbi_restore_request *request = (const dynbi_restore_request *)call->request;
     dynb_table_description table;
     dynb_restore_input input;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
     input.target_table_name = request->target_table_name;
     input.backup_arn = request->backup_arn;
-    rc = dynbi_restore_request_overrides(call->db, request, &parts, &input.overrides, call->err);
+    rc = dynbi_restore_input_overrides(call, request, &input.overrides);
     if (rc == DYNB_OK)
         rc = dynb_restore_table_from_backup(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24596,7 +24527,6 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
     const dynbi_integer *time = &request->restore_date_time;
     dynb_table_description table;
     dynb_restore_to_time_input input;
-    dynbi_wire_table parts;
     dynb_rc rc;
     memset(&input, 0, sizeof input);
     input.source_table_name = request->source_table_name;
@@ -24605,7 +24535,7 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
     input.use_latest_time = request->use_latest_restorable_time == DYNBI_TRUE;
     input.use_restore_time = time->is_set;
     input.restore_time_ms = time->value > 0 ? (uint64_t)time->value : 0;
-    rc = dynbi_restore_request_overrides(call->db, request, &parts, &input.overrides, call->err);
+    rc = dynbi_restore_input_overrides(call, request, &input.overrides);
     if (rc == DYNB_OK)
         rc = dynb_restore_table_to_point_in_time(call->db, &input, &table, &call->scratch,
                                                  call->err);
@@ -28445,7 +28375,6 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_CRC_ARM
 #undef DYNBI_CRC_X86
 #undef DYNBI_DAY_MS
-#undef DYNBI_DEFINITIONS_MAX
 #undef DYNBI_ENCODING_MAX_BYTES
 #undef DYNBI_ENUMERATIONS
 #undef DYNBI_EPOCHS_TRIED
@@ -28464,9 +28393,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_JSON_DEPTH_MAX
 #undef DYNBI_INDEXES_MAX
 #undef DYNBI_INDEX_MEMORY
-#undef DYNBI_INDEX_UPDATES_MAX
 #undef DYNBI_ITEM_STRUCTS
-#undef DYNBI_KEY_ID_MAX
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT

@@ -644,6 +644,9 @@ static void test_rates(void)
 
 static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_builder *builder)
 {
+    static const char batch_get[] =
+        "{\"RequestItems\":{\"Table\":{\"Keys\":[{\"Id\":{\"S\":\"a\"}}]}}}";
+    dynb_response response;
     dynb_table_description table;
     dynb_backup_description backup;
     dynb_query_input query;
@@ -653,6 +656,9 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     dynb_update_continuous_backups_input set_continuous;
     dynb_table_list tables;
     dynb_backup_list backups;
+    dynb_time_to_live time_to_live;
+    dynb_limits limits;
+    dynb_endpoint endpoint;
     dynb_page page;
     dynb_item item = kit_item(builder, "a", 1);
     dynb_write write;
@@ -682,6 +688,11 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
     case DYNB_OP_DELETE_TABLE: return delete_table(s, "Table");
     case DYNB_OP_UPDATE_TIME_TO_LIVE:
         return dynb_update_time_to_live(s->db, "Table", "x", &kit_err);
+    case DYNB_OP_DESCRIBE_TIME_TO_LIVE:
+        return dynb_describe_time_to_live(s->db, "Table", &time_to_live, &s->result, &kit_err);
+    case DYNB_OP_DESCRIBE_LIMITS: return dynb_describe_limits(s->db, &limits, &kit_err);
+    case DYNB_OP_DESCRIBE_ENDPOINTS:
+        return dynb_describe_endpoints(s->db, &endpoint, &s->result, &kit_err);
     case DYNB_OP_TAG_RESOURCE: return dynb_tag_resource(s->db, "Table", &tag, 1, &kit_err);
     case DYNB_OP_UNTAG_RESOURCE: return dynb_untag_resource(s->db, "Table", &key, 1, &kit_err);
     case DYNB_OP_LIST_TAGS_OF_RESOURCE:
@@ -692,6 +703,9 @@ static dynb_rc call(store *s, dynb_operation operation, const char *arn, dynb_bu
                              &kit_err);
     case DYNB_OP_DELETE_ITEM: return kit_delete(s->db, "Table", "a");
     case DYNB_OP_BATCH_WRITE_ITEM: return dynb_batch_write(s->db, &write, 1, NULL, &kit_err);
+    case DYNB_OP_BATCH_GET_ITEM: /* has no function of its own */
+        return dynb_call(s->db, "BatchGetItem", batch_get, sizeof batch_get - 1, &s->result,
+                         &response, &kit_err);
     case DYNB_OP_QUERY: return dynb_query(s->db, &query, &page, &s->result, &kit_err);
     case DYNB_OP_SCAN: return dynb_scan(s->db, &scan, &page, &s->result, &kit_err);
     case DYNB_OP_CREATE_BACKUP: return create_backup(s, "Table");
