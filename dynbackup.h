@@ -23344,7 +23344,8 @@ static dynb_rc dynbi_request_judge(dynbi_reading *reading)
     member = &dynbi_members[reading->refused_place.rows[reading->refused_place.depth - 1]];
     if (dynbi_text_starts(member->name, "ExpressionAttribute"))
         return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "%s can only be specified when using expressions", member->name);
+                          "%s can only be specified when using expressions%s", member->name,
+                          member->shape == DYNBI_SHAPE_ITEM ? ": ConditionExpression is null" : "");
     return dynbi_fail(call->err, DYNB_VALIDATION,
                       "The parameter '%s' is not supported by this version of dynbackup",
                       member->name);

@@ -539,6 +539,10 @@ static void test_twice(void)
         DYNB_VALIDATION, "The parameter 'Expected' is not supported by this version of dynbackup");
     BAD(PUT_ITEM, "{'TableName':'abc','Item':{},'ExpressionAttributeNames':{'#a':'a'}}",
         DYNB_VALIDATION, "ExpressionAttributeNames can only be specified when using expressions");
+    BAD(DELETE_ITEM, "{'TableName':'abc','Key':{},'ExpressionAttributeValues':{}}",
+        DYNB_VALIDATION,
+        "ExpressionAttributeValues can only be specified when using expressions: "
+        "ConditionExpression is null");
 }
 
 /* What comes first: types, then shapes, then values, then what is refused. */
