@@ -653,6 +653,18 @@ static const row rows[] = {
      "{'TableName':'Tab','IndexName':'nope'}",
      "! The table does not have the specified index: nope"},
     {"Scan",
+     "{'TableName':'Tab','ExclusiveStartKey':{'p':{'S':'b'}}}",
+     "! The provided starting key is invalid: The provided key element does not match the "
+     "schema"},
+    {"Scan",
+     "{'TableName':'Tab','IndexName':'glo','ExclusiveStartKey':{'p':{'S':'b'}}}",
+     "! The provided starting key is invalid"},
+    {"Scan",
+     "{'TableName':'Tab','IndexName':'glo','ExclusiveStartKey':{'p':{'S':'b'},'s':{'S':'b'},"
+     "'g':{'S':'b'}}}",
+     "! The provided starting key is invalid: The provided key element does not match the "
+     "schema"},
+    {"Scan",
      "{'TableName':'None'}",
      "ResourceNotFound ! Requested resource not found"},
     {"Query",
@@ -750,6 +762,71 @@ static void test_rows(void)
     create_table(&s);
     for (i = 0; i < sizeof rows / sizeof *rows; ++i)
         expect(&s, rows[i].operation, rows[i].request, rows[i].answer);
+    end(&s);
+}
+
+/* The first and the last word of each letter of the reserved words, and others
+ * that are none. */
+static void test_reserved(void)
+{
+    static const char words[] =
+        "ABORT AVG BACK BYTE CALL CYCLE DATA DYNAMIC EACH EXTRACT FAIL FUNCTIONS GENERAL GROUPING "
+        "HANDLER HOUR IDENTIFIED ITERATE JOIN KEY KEYS LAG LOWER MAP MULTISET NAME NUMERIC OBJECT "
+        "OWNER PAD PUT QUERY QUORUM RAISE RULES SAMPLE SYSTEM TABLE TYPE UNDER UUID VACUUM VOID "
+        "WAIT WRITE YEAR ZONE aBoRt year ";
+    static const char others[] = "ABORTS ABOR A Z IDS X_ YEAR2 KEY_ J Xavier zo ";
+    store s;
+    const char *at, *end_of;
+    char request[200], answer[200];
+    int is_other;
+    store_init(&s);
+    store_open(&s);
+    create_table(&s);
+    for (is_other = 0; is_other < 2; ++is_other)
+        for (at = is_other ? others : words; *at; at = end_of + 1) {
+            end_of = strchr(at, ' ');
+            snprintf(request, sizeof request,
+                     "{'TableName':'Tab','KeyConditionExpression':'%.*s = :a',"
+                     "'ExpressionAttributeValues':{':a':{'S':'b'}}}", (int)(end_of - at), at);
+            snprintf(answer, sizeof answer,
+                     is_other ? "! Query condition missed key schema element: p%.*s"
+                              : "! Invalid KeyConditionExpression: Attribute name is a reserved "
+                                "keyword; reserved keyword: %.*s",
+                     is_other ? 0 : (int)(end_of - at), at);
+            expect(&s, "Query", request, answer);
+        }
+    end(&s);
+}
+
+/* An index that is going away costs nothing; its place is not counted. */
+static void test_index_deleting(void)
+{
+    store s;
+    store_init(&s);
+    store_open(&s);
+    create_table(&s);
+    must_send(&s, "PutItem", "{'TableName':'Tab','Item':{'p':{'S':'b'},'s':{'N':'1'},"
+                             "'l':{'S':'x'},'g':{'S':'x'}}}");
+    must_send(&s, "CreateBackup", "{'TableName':'Tab','BackupName':'before'}");
+    must_send(&s, "UpdateTable", "{'TableName':'Tab','GlobalSecondaryIndexUpdates':["
+                                 "{'Delete':{'IndexName':'glo'}}]}");
+    expect(&s, "PutItem", "{'TableName':'Tab','Item':{'p':{'S':'b'},'s':{'N':'1'},"
+                          "'l':{'S':'y'},'g':{'S':'y'}},'ReturnConsumedCapacity':'INDEXES'}",
+           "{'ConsumedCapacity':{'CapacityUnits':3.0,'TableName':'Tab',"
+           "'Table':{'CapacityUnits':1.0},"
+           "'LocalSecondaryIndexes':{'loc':{'CapacityUnits':2.0}}}}");
+    expect(&s, "Query", "{'TableName':'Tab','IndexName':'loc','KeyConditionExpression':'p = :a',"
+                        "'ExpressionAttributeValues':{':a':{'S':'b'}},'Select':'COUNT',"
+                        "'ReturnConsumedCapacity':'INDEXES'}",
+           "{'Count':1,'ScannedCount':1,'ConsumedCapacity':{'CapacityUnits':0.5,"
+           "'TableName':'Tab','Table':{'CapacityUnits':0.0},"
+           "'LocalSecondaryIndexes':{'loc':{'CapacityUnits':0.5}}}}");
+    MUST(kit_create_table(s.db, "Bare", NULL));
+    expect(&s, "PutItem", "{'TableName':'Bare','Item':{'Id':{'S':'b'}},"
+                          "'ReturnItemCollectionMetrics':'SIZE'}", "{}");
+    expect(&s, "BatchWriteItem", "{'RequestItems':{'Bare':[{'DeleteRequest':{'Key':"
+                                 "{'Id':{'S':'b'}}}}]},'ReturnItemCollectionMetrics':'SIZE'}",
+           "{'UnprocessedItems':{},'ItemCollectionMetrics':{}}");
     end(&s);
 }
 
@@ -1631,6 +1708,8 @@ int main(void)
 {
     test_rows();
     test_conditions();
+    test_reserved();
+    test_index_deleting();
     test_units();
     test_page_size();
     test_batches();
