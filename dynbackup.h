@@ -25399,7 +25399,8 @@ static void dynbi_collection_write(dynbi_call *call, const dynbi_table *table, d
 
 /* --- PutItem, DeleteItem, GetItem --- */
 
-/* What was consumed and which collection was met, if asked for. */
+/* What was consumed and which collection was met, if asked for; nothing, should
+ * the table be gone by now. */
 static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *request,
                                   dynb_item old)
 {
@@ -25407,20 +25408,19 @@ static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *re
     const int wants_size = request->return_item_collection_metrics == 1;
     dynbi_usage usage;
     dynbi_table *table;
-    dynb_rc rc;
+    dynb_rc rc = DYNB_OK;
     if (!wants_usage && !wants_size)
         return DYNB_OK;
     (void)dynbi_json_room(&call->writer, DYNBI_USAGE_ROOM + DYNBI_COLLECTION_ROOM);
-    rc = dynbi_items_lock(call, request->table_name, &table);
-    if (rc != DYNB_OK)
-        return rc;
-    if (wants_usage) {
+    dynbi_lock(call->db);
+    (void)dynbi_table_find(call->db, request->table_name, DYNB_OK, &table, NULL);
+    if (table && wants_usage) {
         memset(&usage, 0, sizeof usage);
         rc = dynbi_usage_add(call->db, table, old, request->item, &usage, call->err);
         dynbi_items_name(&call->writer, "ConsumedCapacity");
         dynbi_usage_write(&call->writer, table, request->return_consumed_capacity, &usage);
     }
-    if (wants_size && dynbi_table_has_local(table)) {
+    if (table && wants_size && dynbi_table_has_local(table)) {
         dynbi_items_name(&call->writer, "ItemCollectionMetrics");
         dynbi_collection_write(call, table, request->item.bytes ? request->item : request->key);
     }
@@ -27035,11 +27035,11 @@ static dynb_rc dynbi_read_fetch(dynbi_call *call, const dynbi_read_request *requ
     for (i = 0; rc == DYNB_OK && i < page->count; ++i) {
         dynb_item item = {NULL, 0};
         dynbi_table *table;
-        rc = dynbi_items_lock(call, request->table_name, &table);
-        if (rc != DYNB_OK)
-            break;
+        dynbi_lock(db);
+        rc = dynbi_table_find(db, request->table_name, DYNB_OK, &table, call->err);
         db->key.used_bytes = 0;
-        rc = dynbi_key_encode(&table->schema, page->items[i], 0, &db->key, call->err);
+        if (rc == DYNB_OK)
+            rc = dynbi_key_encode(&table->schema, page->items[i], 0, &db->key, call->err);
         if (rc == DYNB_OK) {
             const dynbi_place place = dynbi_place_of(table);
             rc = dynbi_item_read(db, &place, &item, &result, call->err);
