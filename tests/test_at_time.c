@@ -551,6 +551,35 @@ static void test_folded(void)
     world_end(&w);
 }
 
+/* A marking that finds no memory for the list of states does not begin. */
+static void test_mark_memory(void)
+{
+    dynbi_worker *worker;
+    uint32_t n;
+    world w;
+    begin_plain(&w, 1 << 20);
+    fill(&w.s, "Past", 'a', 100, 1, 100);
+    MUST(dynb_wait_idle(w.s.db, &kit_err));
+    CHECK_INT(count_at(&w, "Past", w.s.clock.now_ms), 100);
+    CHECK(w.s.db->past->table->sets[0].count > 0);
+    worker = w.s.db->worker;
+    for (n = 1; n < 4; ++n) { /* the catalog's list, the states', the map */
+        w.s.memory.call_count = 0;
+        w.s.memory.fail_at = n;
+        EXPECT_MESSAGE(dynbi_mark_start(worker, &kit_err), DYNB_NO_MEMORY,
+                       "no memory to find the free pages");
+        w.s.memory.fail_at = 0;
+        CHECK(!worker->is_marking && !worker->mark_pasts.run);
+    }
+    MUST(dynbi_mark_start(worker, &kit_err));
+    CHECK(worker->mark_pasts.count > 0);
+    MUST(dynbi_mark_start(worker, &kit_err)); /* anew */
+    while (worker->is_marking) /* a little at a time */
+        MUST(dynbi_mark_step(worker, 1, &kit_err));
+    CHECK_INT(count_at(&w, "Past", w.s.clock.now_ms), 100);
+    world_end(&w);
+}
+
 /* A state made between any two steps of the builder, kept through all of the
  * others. */
 static void test_between_steps(void)
@@ -819,6 +848,7 @@ int main(void)
     test_kept();
     test_ended();
     test_folded();
+    test_mark_memory();
     test_between_steps();
     test_errors();
     test_read_only();
