@@ -20539,6 +20539,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     rc = dynbi_worker_one_step(worker, budget_bytes, is_idle, has_worked, err);
     if (rc == DYNB_NO_SPACE && !worker->space_is_short &&
         db->log.tail.lsn != db->checkpoint_lsn) {
+        dynbi_store_trim_pasts(db, 0); /* they may hold pages */
         db->wants_space = 1; /* a checkpoint may free some */
         worker->space_is_short = 1;
         *has_worked = 1;
@@ -27662,6 +27663,7 @@ static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
     uint64_t used_bytes = db->memory.used_bytes;
     if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
+    dynbi_store_trim_pasts(db, 0); /* they may hold pages */
     if (rc == DYNB_NO_MEMORY) { /* caches go first */
         dynbi_store_drop_kept(db);
         dynbi_pool_trim(&db->pool);

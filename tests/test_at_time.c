@@ -551,6 +551,27 @@ static void test_folded(void)
     world_end(&w);
 }
 
+/* Where space is short, what is kept for reading gives its pages back. */
+static void test_space(void)
+{
+    uint64_t then_ms;
+    world w;
+    begin_plain(&w, 262144);
+    ++w.s.clock.now_ms;
+    fill(&w.s, "Past", 'a', 400, 1, 300);
+    then_ms = w.s.clock.now_ms++;
+    fill(&w.s, "Past", 'b', 50, 1, 300);
+    MUST(dynb_wait_idle(w.s.db, &kit_err));
+    CHECK_INT(count_at(&w, "Past", then_ms), 400);
+    CHECK_INT(pasts_of(w.s.db), 1);
+    leave_headroom(&w.s);
+    CHECK_INT(kit_put(w.s.db, "Past", "late", 1), DYNB_NO_SPACE); /* nor is this enough */
+    CHECK_INT(pasts_of(w.s.db), 0);
+    w.s.db->disk.device.resize_fn = w.s.callbacks.resize_fn;
+    CHECK_INT(count_at(&w, "Past", then_ms), 400);
+    world_end(&w);
+}
+
 /* A marking that finds no memory for the list of states does not begin. */
 static void test_mark_memory(void)
 {
@@ -848,6 +869,7 @@ int main(void)
     test_kept();
     test_ended();
     test_folded();
+    test_space();
     test_mark_memory();
     test_between_steps();
     test_errors();
