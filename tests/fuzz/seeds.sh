@@ -1,9 +1,10 @@
 #!/bin/sh
-# seeds.sh - writes the seeds of the store and log targets (corpus/store and
-# corpus/log), byte by byte: what each means is in fuzz_store.c and fuzz_log.c.
+# seeds.sh - writes the seeds of the store, log and HTTP targets (corpus/store,
+# corpus/log, corpus/http): what each means is in fuzz_store.c, fuzz_log.c and
+# fuzz_http.c.
 set -eu
 cd "$(dirname "$0")/corpus"
-mkdir -p store log
+mkdir -p store log http
 
 # seed FILE NUMBER...: a file of these bytes.
 seed()
@@ -49,3 +50,30 @@ seed log/sector         4 8 0 2
 seed log/length         0 10 0 4 255 255 255 127
 seed log/two            0 0 20 1 0 10 30 2
 seed log/last           255 4 0
+
+# wire FILE TEXT: requests, in pieces of as many bytes as the first one says.
+wire()
+{
+    printf "$2" >"http/$1" # shellcheck disable=SC2059
+}
+
+post='POST / HTTP/1.1\r\n'
+signed='Authorization: AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=h, Signature=0\r\n'
+signed="${signed}X-Amz-Date: 20260101T000000Z\r\nContent-Type: application/x-amz-json-1.0\r\n"
+list="${signed}X-Amz-Target: DynamoDB_20120810.ListTables\r\n"
+chunked='Transfer-Encoding: chunked\r\n\r\n'
+wire health "aGET / HTTP/1.1\r\nHost: x\r\n\r\n"
+wire list "b${post}${list}Content-Length: 2\r\n\r\n{}"
+wire chunks "c${post}${list}${chunked}1;x=y\r\n{\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n"
+wire two "d${post}${list}Content-Length: 2\r\n\r\n{}GET /?a HTTP/1.0\r\n\r\n"
+wire preflight "eOPTIONS / HTTP/1.1\r\nOrigin: x\r\nAccess-Control-Request-Headers: a\r\n\r\n"
+wire unsigned "f${post}Content-Type: application/json\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nContent-Length: 2\r\n\r\n{}"
+wire by_query "gPOST /?X-Amz-Algorithm=a&X-Amz-Date=b HTTP/1.1\r\n${list}\r\n"
+wire parts "h${post}Authorization: AWS4-\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\n\r\n"
+wire lengths "i${post}Content-Length: 1\r\nContent-Length: 1\r\n\r\nx"
+wire both "j${post}Content-Length: 1\r\n${chunked}0\r\n\r\n"
+wire large "k${post}Content-Length: 16777217\r\n\r\n"
+wire large_chunk "l${post}${chunked}1000001\r\n"
+wire gzip "m${post}${list}Content-Encoding: gzip\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+wire not_json "n${post}${list}Content-Length: 1\r\n\r\n{"
+wire close "o${post}Connection: x, close\r\n\r\n"

@@ -1,0 +1,247 @@
+/* load.c - how fast is examples/server.c, by its clients' clock?
+ *
+ *     cc -O2 -o server examples/server.c && cc -O2 -o load bench/load.c
+ *     ./load ./server [--db FILE]
+ *
+ * Starts the server (with --port 0 and the options given), puts 10,000 items of
+ * 100 bytes, and measures, each for a second: puts, gets and queries of ten
+ * items, by 1 and by 8 connections, keep-alive, one request on the way in each;
+ * gets by 8 connections while 1,000 are open; the time from start to ready, and
+ * the memory when idle. Client and server share the machine's cores; the client is one
+ * thread that waits for whoever answers first. Every answer's status is checked.
+ * Needs Linux. Exit codes: 0 done, 1 failed. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ITEMS 10000u
+#define GROUP 10u /* items of one partition */
+#define OPEN_MAX 1000
+
+enum { PUT, GET, QUERY };
+
+static pid_t server_id;
+static int port;
+static uint64_t state = 20261122;
+
+static int fail(const char *what)
+{
+    fprintf(stderr, "load: %s\n", what);
+    if (server_id)
+        kill(server_id, SIGKILL);
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static uint32_t below(uint32_t limit)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33) % limit;
+}
+
+static double start(int argc, char **argv)
+{
+    char **words = calloc((size_t)argc + 3, sizeof *words), line[100] = "";
+    double began = now(), ready;
+    int ends[2], i;
+    FILE *said;
+    if (!words || pipe(ends) != 0)
+        fail("cannot start");
+    for (i = 1; i < argc; ++i)
+        words[i - 1] = argv[i];
+    words[argc - 1] = "--port";
+    words[argc] = "0";
+    server_id = fork();
+    if (server_id == 0) {
+        dup2(ends[1], 1);
+        execv(words[0], words);
+        _exit(127);
+    }
+    close(ends[1]);
+    said = fdopen(ends[0], "r");
+    if (!said || !fgets(line, sizeof line, said) ||
+        sscanf(line, "listening on 127.0.0.1:%d", &port) != 1)
+        fail("the server does not listen");
+    ready = now();
+    fclose(said);
+    free(words);
+    return ready - began;
+}
+
+static long resident_kib(void)
+{
+    char name[64], line[200];
+    long kib = 0;
+    FILE *file;
+    snprintf(name, sizeof name, "/proc/%d/status", (int)server_id);
+    file = fopen(name, "r");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "VmRSS: %ld", &kib);
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+static int open_connection(void)
+{
+    struct sockaddr_in address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)port);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        fail("cannot connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+static void ask(int fd, const char *operation, const char *json)
+{
+    char text[2000];
+    int size = snprintf(
+        text, sizeof text,
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-amz-json-1.0\r\n"
+        "X-Amz-Target: DynamoDB_20120810.%s\r\nX-Amz-Date: 20260101T000000Z\r\n"
+        "Authorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, "
+        "SignedHeaders=host;x-amz-date;x-amz-target, Signature=0123456789abcdef\r\n"
+        "Content-Length: %u\r\n\r\n%s",
+        operation, (unsigned)strlen(json), json);
+    if (write(fd, text, (size_t)size) != size)
+        fail("cannot send");
+}
+
+/* Reads one answer, of which all but a large one comes at once. */
+static void take(int fd)
+{
+    static char text[65536];
+    size_t size = 0, whole = 0;
+    while (!whole || size < whole) {
+        ssize_t got = read(fd, text + size, sizeof text - 1 - size);
+        char *end, *length;
+        if (got <= 0)
+            fail("the connection ended");
+        size += (size_t)got;
+        text[size] = 0;
+        end = strstr(text, "\r\n\r\n");
+        length = strstr(text, "\r\nContent-Length: ");
+        if (end && length)
+            whole = (size_t)(end + 4 - text) + strtoul(length + 18, NULL, 10);
+    }
+    if (strncmp(text, "HTTP/1.1 200", 12) != 0)
+        fail(text);
+}
+
+static void ask_item(int fd, int what, uint32_t id)
+{
+    char json[1000], value[101];
+    memset(value, 'a' + (char)(id % 26), 100);
+    value[100] = 0;
+    if (what == QUERY)
+        snprintf(json, sizeof json,
+                 "{\"TableName\":\"Load\",\"KeyConditionExpression\":\"pk = :p\","
+                 "\"ExpressionAttributeValues\":{\":p\":{\"S\":\"p%06u\"}}}", id / GROUP);
+    else
+        snprintf(json, sizeof json,
+                 "{\"TableName\":\"Load\",\"%s\":{\"pk\":{\"S\":\"p%06u\"},"
+                 "\"sk\":{\"N\":\"%u\"}%s%s%s}}",
+                 what == PUT ? "Item" : "Key", id / GROUP, id % GROUP,
+                 what == PUT ? ",\"v\":{\"S\":\"" : "", what == PUT ? value : "",
+                 what == PUT ? "\"}" : "");
+    ask(fd, what == PUT ? "PutItem" : what == GET ? "GetItem" : "Query", json);
+}
+
+/* Requests a second by that many connections, for about a second. */
+static double measure(const int *fds, int count, int what)
+{
+    struct epoll_event event, events[16];
+    int poller = epoll_create1(0), i, n;
+    double began, ended = 0;
+    uint64_t done = 0;
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN;
+    for (i = 0; i < count; ++i) {
+        event.data.fd = fds[i];
+        epoll_ctl(poller, EPOLL_CTL_ADD, fds[i], &event);
+    }
+    began = now();
+    for (i = 0; i < count; ++i)
+        ask_item(fds[i], what, below(ITEMS));
+    while (ended < began + 1.0) {
+        n = epoll_wait(poller, events, 16, -1);
+        for (i = 0; i < n; ++i) {
+            take(events[i].data.fd);
+            ask_item(events[i].data.fd, what, below(ITEMS));
+        }
+        done += (uint64_t)(n > 0 ? n : 0);
+        ended = now();
+    }
+    for (i = 0; i < count; ++i)
+        take(fds[i]);
+    close(poller);
+    return (double)done / (ended - began);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = {"put", "get", "query of 10"};
+    static int fds[OPEN_MAX];
+    struct rlimit limit;
+    double ready, alone, among;
+    uint32_t id;
+    int i, what;
+    if (argc < 2)
+        return fprintf(stderr, "usage: load SERVER [OPTION ...]\n"), 1;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    ready = start(argc, argv);
+    printf("start to ready: %.1f ms, idle: %ld KiB resident\n", ready * 1000, resident_kib());
+    for (i = 0; i < 8; ++i)
+        fds[i] = open_connection();
+    ask(fds[0], "CreateTable",
+        "{\"TableName\":\"Load\",\"BillingMode\":\"PAY_PER_REQUEST\",\"AttributeDefinitions\":["
+        "{\"AttributeName\":\"pk\",\"AttributeType\":\"S\"},"
+        "{\"AttributeName\":\"sk\",\"AttributeType\":\"N\"}],\"KeySchema\":["
+        "{\"AttributeName\":\"pk\",\"KeyType\":\"HASH\"},"
+        "{\"AttributeName\":\"sk\",\"KeyType\":\"RANGE\"}]}");
+    take(fds[0]);
+    for (id = 0; id < ITEMS; ++id) {
+        ask_item(fds[0], PUT, id);
+        take(fds[0]);
+    }
+    for (what = PUT; what <= QUERY; ++what) {
+        printf("%-11s 1 connection %8.0f/s", names[what], measure(fds, 1, what));
+        printf("   8 connections %8.0f/s\n", measure(fds, 8, what));
+        fflush(stdout);
+    }
+    alone = measure(fds, 8, GET);
+    for (i = 8; i < OPEN_MAX; ++i)
+        fds[i] = open_connection();
+    among = measure(fds, 8, GET);
+    printf("get         8 busy of %d open %8.0f/s, alone %8.0f/s: %.2f\n", OPEN_MAX, among, alone,
+           among / alone);
+    printf("memory with %d items and %d connections: %ld KiB\n", (int)ITEMS, OPEN_MAX,
+           resident_kib());
+    kill(server_id, SIGTERM);
+    waitpid(server_id, &i, 0);
+    return !WIFEXITED(i) || WEXITSTATUS(i) != 0;
+}
