@@ -34,6 +34,9 @@ static void test_arguments(void)
     dynb_backup_description backup;
     dynb_backup_list backups;
     dynb_table_list tables;
+    dynb_time_to_live time_to_live;
+    dynb_limits limits;
+    dynb_endpoint endpoint;
     dynb_page page;
     dynb_stat stat;
     dynb_item item, old;
@@ -68,6 +71,14 @@ static void test_arguments(void)
     MISUSED(dynb_update_table(NULL, &update, NULL, NULL, &kit_err), "db");
     MISUSED(dynb_delete_table(NULL, name, NULL, NULL, &kit_err), "db");
     MISUSED(dynb_update_time_to_live(NULL, name, "t", &kit_err), "db");
+    MISUSED(dynb_describe_time_to_live(NULL, name, &time_to_live, r, &kit_err), "db");
+    MISUSED(dynb_describe_time_to_live(db, name, NULL, r, &kit_err), "out");
+    MISUSED(dynb_describe_time_to_live(db, name, &time_to_live, NULL, &kit_err), "result");
+    MISUSED(dynb_describe_limits(NULL, &limits, &kit_err), "db");
+    MISUSED(dynb_describe_limits(db, NULL, &kit_err), "out");
+    MISUSED(dynb_describe_endpoints(NULL, &endpoint, r, &kit_err), "db");
+    MISUSED(dynb_describe_endpoints(db, NULL, r, &kit_err), "out");
+    MISUSED(dynb_describe_endpoints(db, &endpoint, NULL, &kit_err), "result");
     MISUSED(dynb_tag_resource(NULL, name, &tag, 1, &kit_err), "db");
     MISUSED(dynb_untag_resource(NULL, name, names, 1, &kit_err), "db");
     MISUSED(dynb_list_tags_of_resource(NULL, name, &tags, &count, r, &kit_err), "db");
@@ -114,7 +125,7 @@ static void test_arguments(void)
     tag.key = "k";
     MISUSED(dynb_list_tables(db, NULL, 0, &tables, NULL, &kit_err), "result");
     MISUSED(dynb_update_table(db, &update, NULL, NULL, &kit_err), "input.change");
-    update.change = 64;
+    update.change = 256;
     MISUSED(dynb_update_table(db, &update, NULL, NULL, &kit_err), "input.change");
     update.change = DYNB_CHANGE_STREAM;
     MISUSED(dynb_update_table(db, &update, &about, NULL, &kit_err), "result");

@@ -229,6 +229,10 @@ static void test_definition_messages(void)
     refuse(&s, &input, DYNB_VALIDATION,
            BAD "Some AttributeDefinitions are not used. AttributeDefinitions: [Id, owner, "
                "unused], keys used: [Id, owner]");
+    definitions[2] = definitions[0]; /* given twice */
+    refuse(&s, &input, DYNB_VALIDATION,
+           BAD "Some AttributeDefinitions are not used. AttributeDefinitions: [Id, owner, Id], "
+               "keys used: [Id, owner]");
     input.attribute_definition_count = 2;
     MUST(dynb_create_table(s.db, &input, NULL, NULL, &kit_err));
     store_end(&s);
@@ -280,8 +284,13 @@ static void test_update_definitions(void)
     set_key(&definitions[3], "v", DYNB_N);
     input.attribute_definitions = definitions;
     input.attribute_definition_count = 3;
+    EXPECT_MESSAGE(dynb_update_table(s.db, &input, NULL, NULL, &kit_err), DYNB_VALIDATION,
+                   BAD "Some index key attributes are not defined in AttributeDefinitions. Keys: "
+                       "[v, Id], AttributeDefinitions: [other, Id]");
+    input.attribute_definitions = NULL;
     EXPECT_MESSAGE(dynb_update_table(s.db, &input, NULL, NULL, &kit_err), DYNB_INVALID_ARGUMENT,
                    "an index's key.type must be DYNB_S, DYNB_N or DYNB_B");
+    input.attribute_definitions = definitions;
     CHECK_INT(about_things(&s).global_index_count, 0);
     input.attribute_definition_count = 4;
     MUST(dynb_update_table(s.db, &input, NULL, NULL, &kit_err));
