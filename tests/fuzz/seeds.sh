@@ -1,10 +1,10 @@
 #!/bin/sh
 # seeds.sh - writes the seeds of the store, log and HTTP targets (corpus/store,
 # corpus/log, corpus/http): what each means is in fuzz_store.c, fuzz_log.c and
-# fuzz_http.c.
+# fuzz_http.c; and those of corpus/call, which are requests of the vectors.
 set -eu
 cd "$(dirname "$0")/corpus"
-mkdir -p store log http
+mkdir -p store log http call
 
 # seed FILE NUMBER...: a file of these bytes.
 seed()
@@ -77,3 +77,24 @@ wire large_chunk "l${post}${chunked}1000001\r\n"
 wire gzip "m${post}${list}Content-Encoding: gzip\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
 wire not_json "n${post}${list}Content-Length: 1\r\n\r\n{"
 wire close "o${post}Connection: x, close\r\n\r\n"
+
+# Of each operation some requests: the good ones first, then some of each file.
+operations=$(sed -n '/^#define DYNB_OPERATIONS/,/^$/s/.*, "\(.*\)").*/\1/p' ../../../dynbackup.h)
+arn=arn:aws:dynamodb:us-east-1:123456789012:table/Music/backup/01700000000017-00000000
+number=0
+for operation in $operations; do
+    awk -F'\t' -v operation="$operation" -v byte="$(printf %03o $number)" -v arn="$arn" '
+        { gsub(/<<[a-z]+>>/, arn, $2) }
+        $1 != operation || $2 ~ /<</ || $2 ~ /%/ || length($2) > 700 { next }
+        $3 == 200 && good++ < 5 || $3 != 200 && !(other++ % 25) && bytes < 2400 {
+            bytes += length($2)
+            gsub(/\\/, "\\\\", $2)
+            printf "\\%s%s\\n", byte, $2
+        }' ../../vectors/items.tsv ../../vectors/tables.tsv ../../vectors/backups.tsv \
+        ../../vectors/shapes.tsv ../../vectors/types.tsv ../../vectors/refused.tsv \
+        >"call/$operation.text"
+    # shellcheck disable=SC2059
+    printf "$(cat "call/$operation.text")\n" >"call/$operation"
+    rm "call/$operation.text"
+    number=$((number + 1))
+done
