@@ -16555,19 +16555,20 @@ static size_t dynbi_record_indexes_room(const dynbi_record *record)
     uint64_t number, size;
     uint32_t count, set, i, index_count = 0;
     const uint8_t *definition;
+    dynbi_snapshot counts;
     dynbi_coder coder;
     dynbi_run run;
     memset(&coder, 0, sizeof coder);
     coder.at = record->snapshot;
     coder.end = record->snapshot + record->snapshot_size;
-    dynbi_code_u64(&coder, &number); /* LSN, counts */
+    dynbi_code_counts(&coder, &counts);
     for (set = 0; !coder.is_broken && set <= index_count; ++set) {
         if (set) {
             dynbi_code_part(&coder, &definition, &size);
             room += coder.is_broken ? 0 : dynbi_index_room((size_t)size);
+            dynbi_code_u64(&coder, &number);
+            dynbi_code_u64(&coder, &number);
         }
-        dynbi_code_u64(&coder, &number);
-        dynbi_code_u64(&coder, &number);
         count = dynbi_code_u32(&coder, 0, 4096);
         for (i = 0; !coder.is_broken && i < count; ++i) {
             memset(&run, 0, sizeof run);
@@ -24337,8 +24338,8 @@ static dynb_rc dynbi_call_list_tags_of_resource(dynbi_call *call)
 {
     const dynbi_tags_request *request = (const dynbi_tags_request *)call->request;
     const char *after = request->next_token;
-    const dynb_tag *tags;
-    uint32_t i, count;
+    const dynb_tag *tags = NULL;
+    uint32_t i, count = 0;
     dynb_rc rc = dynbi_call_check_resource(request->resource_arn, call->err);
     if (rc == DYNB_OK)
         rc = dynb_list_tags_of_resource(call->db, request->resource_arn, &tags, &count,
