@@ -860,7 +860,7 @@ static void test_room(void)
               "{'SourceTableArn':'" ARN "Rich','TargetTableName':'Past2',"
               "'UseLatestRestorableTime':true}");
     fail_each("DeleteBackup", with("{'BackupArn':'%s'}", arn));
-    CHECK(response.body_size > 20000);
+    CHECK(response.body_size > 10000);
     fail_each("DeleteTable", NAMED("Rich"));
     CHECK(response.body_size > 20000);
     end();
