@@ -858,8 +858,9 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_table(dynb *db, const char *table,
 
 /* Records (attribute_name, 1..255 bytes) or switches off (NULL) time to live.
  * Items are not expired by this version.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, NO_SPACE, IO_FAILED,
- * READ_ONLY.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION (it is so already; it was changed just
+ *   now, with control_plane_delay_ms), NO_MEMORY, NO_SPACE, IO_FAILED,
+ *   READ_ONLY.
  * Cost: one log record. Threads: any. Source: API UpdateTimeToLive. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
                                                           const char *attribute_name,
