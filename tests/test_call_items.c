@@ -653,6 +653,18 @@ static const row rows[] = {
      "{'TableName':'Tab','IndexName':'nope'}",
      "! The table does not have the specified index: nope"},
     {"Scan",
+     "{'TableName':'Tab','ExclusiveStartKey':{'p':{'S':'b'}}}",
+     "! The provided starting key is invalid: The provided key element does not match the "
+     "schema"},
+    {"Scan",
+     "{'TableName':'Tab','IndexName':'glo','ExclusiveStartKey':{'p':{'S':'b'}}}",
+     "! The provided starting key is invalid"},
+    {"Scan",
+     "{'TableName':'Tab','IndexName':'glo','ExclusiveStartKey':{'p':{'S':'b'},'s':{'S':'b'},"
+     "'g':{'S':'b'}}}",
+     "! The provided starting key is invalid: The provided key element does not match the "
+     "schema"},
+    {"Scan",
      "{'TableName':'None'}",
      "ResourceNotFound ! Requested resource not found"},
     {"Query",
@@ -750,6 +762,71 @@ static void test_rows(void)
     create_table(&s);
     for (i = 0; i < sizeof rows / sizeof *rows; ++i)
         expect(&s, rows[i].operation, rows[i].request, rows[i].answer);
+    end(&s);
+}
+
+/* The first and the last word of each letter of the reserved words, and others
+ * that are none. */
+static void test_reserved(void)
+{
+    static const char words[] =
+        "ABORT AVG BACK BYTE CALL CYCLE DATA DYNAMIC EACH EXTRACT FAIL FUNCTIONS GENERAL GROUPING "
+        "HANDLER HOUR IDENTIFIED ITERATE JOIN KEY KEYS LAG LOWER MAP MULTISET NAME NUMERIC OBJECT "
+        "OWNER PAD PUT QUERY QUORUM RAISE RULES SAMPLE SYSTEM TABLE TYPE UNDER UUID VACUUM VOID "
+        "WAIT WRITE YEAR ZONE aBoRt year ";
+    static const char others[] = "ABORTS ABOR A Z IDS X_ YEAR2 KEY_ J Xavier zo ";
+    store s;
+    const char *at, *end_of;
+    char request[200], answer[200];
+    int is_other;
+    store_init(&s);
+    store_open(&s);
+    create_table(&s);
+    for (is_other = 0; is_other < 2; ++is_other)
+        for (at = is_other ? others : words; *at; at = end_of + 1) {
+            end_of = strchr(at, ' ');
+            snprintf(request, sizeof request,
+                     "{'TableName':'Tab','KeyConditionExpression':'%.*s = :a',"
+                     "'ExpressionAttributeValues':{':a':{'S':'b'}}}", (int)(end_of - at), at);
+            snprintf(answer, sizeof answer,
+                     is_other ? "! Query condition missed key schema element: p%.*s"
+                              : "! Invalid KeyConditionExpression: Attribute name is a reserved "
+                                "keyword; reserved keyword: %.*s",
+                     is_other ? 0 : (int)(end_of - at), at);
+            expect(&s, "Query", request, answer);
+        }
+    end(&s);
+}
+
+/* An index that is going away costs nothing; its place is not counted. */
+static void test_index_deleting(void)
+{
+    store s;
+    store_init(&s);
+    store_open(&s);
+    create_table(&s);
+    must_send(&s, "PutItem", "{'TableName':'Tab','Item':{'p':{'S':'b'},'s':{'N':'1'},"
+                             "'l':{'S':'x'},'g':{'S':'x'}}}");
+    must_send(&s, "CreateBackup", "{'TableName':'Tab','BackupName':'before'}");
+    must_send(&s, "UpdateTable", "{'TableName':'Tab','GlobalSecondaryIndexUpdates':["
+                                 "{'Delete':{'IndexName':'glo'}}]}");
+    expect(&s, "PutItem", "{'TableName':'Tab','Item':{'p':{'S':'b'},'s':{'N':'1'},"
+                          "'l':{'S':'y'},'g':{'S':'y'}},'ReturnConsumedCapacity':'INDEXES'}",
+           "{'ConsumedCapacity':{'CapacityUnits':3.0,'TableName':'Tab',"
+           "'Table':{'CapacityUnits':1.0},"
+           "'LocalSecondaryIndexes':{'loc':{'CapacityUnits':2.0}}}}");
+    expect(&s, "Query", "{'TableName':'Tab','IndexName':'loc','KeyConditionExpression':'p = :a',"
+                        "'ExpressionAttributeValues':{':a':{'S':'b'}},'Select':'COUNT',"
+                        "'ReturnConsumedCapacity':'INDEXES'}",
+           "{'Count':1,'ScannedCount':1,'ConsumedCapacity':{'CapacityUnits':0.5,"
+           "'TableName':'Tab','Table':{'CapacityUnits':0.0},"
+           "'LocalSecondaryIndexes':{'loc':{'CapacityUnits':0.5}}}}");
+    MUST(kit_create_table(s.db, "Bare", NULL));
+    expect(&s, "PutItem", "{'TableName':'Bare','Item':{'Id':{'S':'b'}},"
+                          "'ReturnItemCollectionMetrics':'SIZE'}", "{}");
+    expect(&s, "BatchWriteItem", "{'RequestItems':{'Bare':[{'DeleteRequest':{'Key':"
+                                 "{'Id':{'S':'b'}}}}]},'ReturnItemCollectionMetrics':'SIZE'}",
+           "{'UnprocessedItems':{},'ItemCollectionMetrics':{}}");
     end(&s);
 }
 
@@ -1132,14 +1209,513 @@ static void test_large_keys(void)
     end(&s);
 }
 
+/* ----------------------------------------------------------------- random -- */
+
+typedef struct text {
+    char *bytes;
+    size_t used, room;
+} text;
+
+static void text_add(text *t, const char *from, size_t length)
+{
+    while (t->used + length + 1 > t->room) {
+        t->room = t->room ? t->room * 2 : 256;
+        t->bytes = (char *)fault_memory(t->bytes, t->room);
+    }
+    memcpy(t->bytes + t->used, from, length);
+    t->used += length;
+    t->bytes[t->used] = 0;
+}
+
+static void text_put(text *t, const char *from)
+{
+    text_add(t, from, strlen(from));
+}
+
+static void text_number(text *t, const char *form, uint32_t number)
+{
+    char digits[64];
+    snprintf(digits, sizeof digits, form, number);
+    text_put(t, digits);
+}
+
+static void text_item(text *t, dynb_item item)
+{
+    static dynb_result result;
+    const char *json;
+    size_t length;
+    MUST(dynb_item_to_json(item, &result, &json, &length, &kit_err));
+    text_add(t, json, length);
+    dynb_result_free(&result);
+}
+
+typedef struct player {
+    store s;
+    model_table *table;
+    check_random random;
+    dynb_builder builder;
+    text request, wanted;
+    const char *did;
+} player;
+
+static uint32_t below(player *p, uint32_t limit)
+{
+    return (uint32_t)check_below(&p->random, limit);
+}
+
+/* Sends p->request, already JSON; the answer must be p->wanted. */
+static void play(player *p, const char *operation)
+{
+    (void)dynb_call(p->s.db, operation, p->request.bytes, p->request.used, &p->s.result,
+                    &response, &kit_err);
+    if (response.http_status != 200 || strcmp(response.body, p->wanted.bytes) != 0) {
+        if (check_failed_count < 5)
+            printf("%s %s\ngot      %s\nexpected %s\n", operation, p->request.bytes, response.body,
+                   p->wanted.bytes);
+        CHECK(response.http_status == 200 && strcmp(response.body, p->wanted.bytes) == 0);
+    } else {
+        CHECK(1);
+    }
+    p->request.used = p->wanted.used = 0;
+}
+
+static const char *const partitions[4] = {"a", "b\"\\\n", "\303\251", "c\001"};
+
+static void add_key(player *p)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d.%d", (int)below(p, 9) - 4, (int)below(p, 2) * 5);
+    dynb_builder_begin(&p->builder);
+    dynb_add_string(&p->builder, "p", partitions[below(p, 4)], (size_t)-1);
+    dynb_add_number(&p->builder, "s", number, (size_t)-1);
+}
+
+static dynb_item random_key(player *p)
+{
+    add_key(p);
+    return kit_finish(&p->builder);
+}
+
+static dynb_item random_item(player *p)
+{
+    char letters[3] = {0, 0, 0};
+    add_key(p);
+    letters[0] = (char)('a' + below(p, 2));
+    letters[1] = (char)(below(p, 2) ? 'a' + below(p, 2) : 0);
+    if (below(p, 4))
+        dynb_add_string(&p->builder, "l", letters, (size_t)-1);
+    if (below(p, 4))
+        dynb_add_string(&p->builder, "g", letters, 1);
+    if (below(p, 2))
+        dynb_add_int(&p->builder, "x", (int64_t)below(p, 100));
+    if (below(p, 2)) {
+        dynb_open_container(&p->builder, "y", DYNB_M);
+        dynb_add_binary(&p->builder, "bytes", "\0\1\2", below(p, 4));
+        dynb_add_bool(&p->builder, "yes", (int)below(p, 2));
+        dynb_close_container(&p->builder);
+    }
+    return kit_finish(&p->builder);
+}
+
+/* Puts or deletes one in the model; the old one, or NULL, is to be released. */
+static model_item *model_write(player *p, dynb_item item, int is_delete)
+{
+    model_item *made = model_item_new(&p->table->schema, item), *old;
+    if (!is_delete)
+        return model_put(p->table, made);
+    old = model_delete(p->table, made);
+    model_item_release(made);
+    return old;
+}
+
+static void random_write(player *p)
+{
+    const int is_delete = !below(p, 3), wants_old = (int)below(p, 2);
+    const dynb_item item = is_delete ? random_key(p) : random_item(p);
+    model_item *old = model_write(p, item, is_delete);
+    text_put(&p->request, is_delete ? "{\"Key\":" : "{\"Item\":");
+    text_item(&p->request, item);
+    text_put(&p->request, wants_old ? ",\"ReturnValues\":\"ALL_OLD\",\"TableName\":\"Tab\"}"
+                                    : ",\"TableName\":\"Tab\"}");
+    text_put(&p->wanted, "{");
+    if (wants_old && old) {
+        text_put(&p->wanted, "\"Attributes\":");
+        text_item(&p->wanted, model_view(old));
+    }
+    text_put(&p->wanted, "}");
+    model_item_release(old);
+    play(p, is_delete ? "DeleteItem" : "PutItem");
+}
+
+static void random_get(player *p)
+{
+    const dynb_item item = random_key(p);
+    model_item *key = model_item_new(&p->table->schema, item);
+    model_item *found = model_get(p->table, key);
+    text_put(&p->request, "{\"TableName\":\"Tab\",\"Key\":");
+    text_item(&p->request, item);
+    text_put(&p->request, "}");
+    text_put(&p->wanted, "{");
+    if (found) {
+        text_put(&p->wanted, "\"Item\":");
+        text_item(&p->wanted, model_view(found));
+    }
+    text_put(&p->wanted, "}");
+    model_item_release(key);
+    play(p, "GetItem");
+}
+
+/* Different keys, so that the batch is not refused. */
+static void random_batch(player *p)
+{
+    model_item *seen[8];
+    uint32_t i, k, count = 1 + below(p, 8), made = 0;
+    text_put(&p->request, "{\"RequestItems\":{\"Tab\":[");
+    for (i = 0; i < count; ++i) {
+        const int is_delete = !below(p, 3);
+        const dynb_item item = is_delete ? random_key(p) : random_item(p);
+        model_item *key = model_item_new(&p->table->schema, item);
+        for (k = 0; k < made; ++k)
+            if (model_compare_items(&p->table->schema, key, seen[k]) == 0)
+                break;
+        if (k < made) {
+            model_item_release(key);
+            continue;
+        }
+        seen[made++] = key;
+        text_put(&p->request, made > 1 ? "," : "");
+        text_put(&p->request, is_delete ? "{\"DeleteRequest\":{\"Key\":"
+                                        : "{\"PutRequest\":{\"Item\":");
+        text_item(&p->request, item);
+        text_put(&p->request, "}}");
+        model_item_release(model_write(p, item, is_delete));
+    }
+    for (k = 0; k < made; ++k)
+        model_item_release(seen[k]);
+    text_put(&p->request, "]}}");
+    text_put(&p->wanted, "{\"UnprocessedItems\":{}}");
+    play(p, "BatchWriteItem");
+}
+
+/* What a page of these items is answered with. */
+static void want_page(player *p, const dynb_item *items, uint32_t count, dynb_item last_key)
+{
+    uint32_t i;
+    text_put(&p->wanted, "{\"Items\":[");
+    for (i = 0; i < count; ++i) {
+        text_put(&p->wanted, i ? "," : "");
+        text_item(&p->wanted, items[i]);
+    }
+    text_number(&p->wanted, "],\"Count\":%u", count);
+    text_number(&p->wanted, ",\"ScannedCount\":%u", count);
+    if (last_key.bytes) {
+        text_put(&p->wanted, ",\"LastEvaluatedKey\":");
+        text_item(&p->wanted, last_key);
+    }
+    text_put(&p->wanted, "}");
+}
+
+/* Pages of what is found, in order. */
+static void play_pages(player *p, const char *operation, model_item *const *found, uint32_t count,
+                       uint32_t limit)
+{
+    const size_t length = p->request.used;
+    dynb_item items[200];
+    dynb_builder key;
+    uint32_t at = 0, i, page;
+    memset(&key, 0, sizeof key);
+    do {
+        dynb_item last = {NULL, 0};
+        page = limit && limit < count - at ? limit : count - at;
+        for (i = 0; i < page; ++i)
+            items[i] = model_view(found[at + i]);
+        at += page;
+        if (limit && page == limit) {
+            dynb_builder_begin(&key);
+            dynb_add_value(&key, "p", dynb_item_get(items[page - 1], "p"));
+            dynb_add_value(&key, "s", dynb_item_get(items[page - 1], "s"));
+            last = kit_finish(&key);
+        }
+        want_page(p, items, page, last);
+        text_put(&p->request, "}");
+        play(p, operation);
+        p->request.used = length; /* the text is still there */
+        if (!last.bytes)
+            break;
+        text_put(&p->request, ",\"ExclusiveStartKey\":");
+        text_item(&p->request, last);
+    } while (1);
+    p->request.used = 0;
+    dynb_builder_free(&key);
+}
+
+/* A condition on the sort key in one of the ways to write it. */
+static void add_condition(player *p, dynb_sort_condition is, const char *sort)
+{
+    static const char *const signs[] = {"", "=", "<", "<=", ">", ">="};
+    static const char *const turned[] = {"", "=", ">", ">=", "<", "<="};
+    const int turns = (int)below(p, 2);
+    if (is == DYNB_SORT_BETWEEN) {
+        text_put(&p->request, sort);
+        text_put(&p->request, turns ? " between :x AND (:y)" : " BETWEEN :x and :y");
+    } else if (is == DYNB_SORT_BEGINS_WITH) {
+        text_put(&p->request, "begins_with(");
+        text_put(&p->request, sort);
+        text_put(&p->request, ", :x)");
+    } else {
+        text_put(&p->request, turns ? ":x " : sort);
+        text_put(&p->request, turns ? turned[is] : signs[is]);
+        text_put(&p->request, turns ? sort : ":x");
+    }
+}
+
+/* The expression with its names and values, which are in the builder; these. */
+static dynb_item add_expression(player *p, dynb_sort_condition is, const char *partition,
+                                const char *sort)
+{
+    const dynb_item values = kit_finish(&p->builder);
+    const int names = (int)below(p, 2), first = (int)below(p, 2);
+    text_put(&p->request, ",\"KeyConditionExpression\":\"");
+    if (is && first) {
+        text_put(&p->request, "(");
+        add_condition(p, is, sort);
+        text_put(&p->request, ")AND ");
+    }
+    text_put(&p->request, names ? "(#p = :p)" : partition);
+    text_put(&p->request, names ? "" : "=:p");
+    if (is && !first) {
+        text_put(&p->request, " and ");
+        add_condition(p, is, sort);
+    }
+    text_put(&p->request, "\",\"ExpressionAttributeValues\":");
+    text_item(&p->request, values);
+    if (names) {
+        text_put(&p->request, ",\"ExpressionAttributeNames\":{\"#p\":\"");
+        text_put(&p->request, partition);
+        text_put(&p->request, "\"}");
+    }
+    return values;
+}
+
+static void random_query(player *p)
+{
+    static const int8_t uses[] = {0, 1, 1, 1, 1, 1, 2};
+    char texts[3][DYNB_NUMBER_TEXT_SIZE];
+    model_item *found[200];
+    model_query query;
+    model_key keys[3];
+    dynb_item values;
+    char number[16];
+    uint32_t limit = below(p, 3) ? 1 + below(p, 5) : 0;
+    int from = (int)below(p, 9) - 4;
+    memset(&query, 0, sizeof query);
+    query.condition = (dynb_sort_condition)below(p, DYNB_SORT_BEGINS_WITH);
+    query.descending = (int)below(p, 2);
+    dynb_builder_begin(&p->builder);
+    dynb_add_string(&p->builder, ":p", partitions[below(p, 4)], (size_t)-1);
+    snprintf(number, sizeof number, "%d.5", from);
+    if (uses[query.condition])
+        dynb_add_number(&p->builder, ":x", below(p, 2) ? number : strtok(number, "."), (size_t)-1);
+    snprintf(number, sizeof number, "%d.5", from + 1 + (int)below(p, 4));
+    if (uses[query.condition] == 2)
+        dynb_add_number(&p->builder, ":y", number, (size_t)-1);
+    text_put(&p->request, "{\"TableName\":\"Tab\"");
+    values = add_expression(p, query.condition, "p", "s");
+    keys[0] = model_key_of(dynb_item_get(values, ":p"), texts[0]);
+    keys[1] = model_key_of(dynb_item_get(values, ":x"), texts[1]);
+    keys[2] = model_key_of(dynb_item_get(values, ":y"), texts[2]);
+    query.partition = &keys[0];
+    query.from = uses[query.condition] ? &keys[1] : NULL;
+    query.to = &keys[2];
+    if (limit)
+        text_number(&p->request, ",\"Limit\":%u", limit);
+    if (query.descending)
+        text_put(&p->request, ",\"ScanIndexForward\":false");
+    play_pages(p, "Query", found, model_run_query(p->table, &query, found), limit);
+}
+
+/* Indexes: the C functions know them (test_index.c); the words must say it. */
+static void random_index_query(player *p)
+{
+    const int is_local = (int)below(p, 2), wants_all = is_local && below(p, 2);
+    dynb_query_input query;
+    dynb_page page;
+    dynb_result result, gets;
+    dynb_item values;
+    uint32_t i;
+    text items;
+    memset(&query, 0, sizeof query);
+    memset(&result, 0, sizeof result);
+    memset(&gets, 0, sizeof gets);
+    memset(&items, 0, sizeof items);
+    query.table = "Tab";
+    query.index_name = is_local ? "loc" : "glo";
+    query.condition = is_local ? (dynb_sort_condition)below(p, DYNB_SORT_BEGINS_WITH + 1)
+                               : DYNB_SORT_ANY;
+    query.limit = below(p, 4);
+    dynb_builder_begin(&p->builder);
+    dynb_add_string(&p->builder, ":p", is_local ? partitions[below(p, 4)] : "a", (size_t)-1);
+    if (query.condition)
+        dynb_add_string(&p->builder, ":x", below(p, 2) ? "a" : "ab", (size_t)-1);
+    if (query.condition == DYNB_SORT_BETWEEN)
+        dynb_add_string(&p->builder, ":y", "b", 1);
+    text_put(&p->request, is_local ? "{\"TableName\":\"Tab\",\"IndexName\":\"loc\""
+                                   : "{\"TableName\":\"Tab\",\"IndexName\":\"glo\"");
+    if (wants_all)
+        text_put(&p->request, ",\"Select\":\"ALL_ATTRIBUTES\"");
+    if (query.limit)
+        text_number(&p->request, ",\"Limit\":%u", query.limit);
+    values = add_expression(p, query.condition, is_local ? "p" : "g", "l");
+    text_put(&p->request, "}");
+    query.partition_key = dynb_item_get(values, ":p");
+    query.sort_from = dynb_item_get(values, ":x");
+    query.sort_to = dynb_item_get(values, ":y");
+    MUST(dynb_query(p->s.db, &query, &page, &result, &kit_err));
+    want_page(p, page.items, page.count, page.last_key);
+    for (i = 0; wants_all && i < page.count; ++i) { /* the same items, whole */
+        model_item *key = model_item_new(&p->table->schema, page.items[i]);
+        text_put(&items, i ? "," : "");
+        text_item(&items, model_view(model_get(p->table, key)));
+        model_item_release(key);
+    }
+    if (wants_all) {
+        text tail;
+        memset(&tail, 0, sizeof tail);
+        text_put(&tail, strstr(p->wanted.bytes, "],\"Count\":"));
+        p->wanted.used = strlen("{\"Items\":[");
+        text_add(&p->wanted, items.bytes ? items.bytes : "", items.used);
+        text_put(&p->wanted, tail.bytes);
+        free(tail.bytes);
+    }
+    play(p, "Query");
+    free(items.bytes);
+    dynb_result_free(&result);
+}
+
+static void random_scan(player *p)
+{
+    uint32_t limit = below(p, 2) ? 1 + below(p, 20) : 0;
+    text_put(&p->request, "{\"TableName\":\"Tab\"");
+    if (limit)
+        text_number(&p->request, ",\"Limit\":%u", limit);
+    play_pages(p, "Scan", p->table->items, p->table->count, limit);
+}
+
+static void test_random(void)
+{
+    player p;
+    model_schema schema;
+    uint64_t steps = check_scaled(4000), i;
+    memset(&p, 0, sizeof p);
+    p.random.state = check_seed("test_call_items");
+    memset(&schema, 0, sizeof schema);
+    strcpy(schema.names[0], "p");
+    strcpy(schema.names[1], "s");
+    schema.types[0] = DYNB_S;
+    schema.types[1] = DYNB_N;
+    schema.count = 2;
+    store_init(&p.s);
+    store_open(&p.s);
+    create_table(&p.s);
+    p.table = model_table_new("Tab", &schema);
+    for (i = 0; i < steps && check_failed_count == 0; ++i) {
+        switch (below(&p, 10)) {
+        case 0: random_get(&p); break;
+        case 1: random_batch(&p); break;
+        case 2:
+        case 3: random_query(&p); break;
+        case 4: random_index_query(&p); break;
+        case 5: random_scan(&p); break;
+        default: random_write(&p); break;
+        }
+        if (i % 1000 == 999)
+            EXPECT(dynb_wait_idle(p.s.db, &kit_err), DYNB_OK);
+    }
+    CHECK(model_compare_scan(p.table, p.s.db, "Tab", 0));
+    model_table_free(p.table);
+    dynb_builder_free(&p.builder);
+    free(p.request.bytes);
+    free(p.wanted.bytes);
+    end(&p.s);
+}
+
+/* --------------------------------------------------------- failing memory -- */
+
+/* Each allocation fails once: the answer is an error, the item is the old or
+ * the new one, the store is whole, and the next call works. */
+static void test_memory(void)
+{
+    static const row calls[] = {
+        {"PutItem", "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'},"
+                    "'g':{'S':'y'},'big':{'S':'@'}},'ReturnValues':'ALL_OLD',"
+                    "'ReturnConsumedCapacity':'INDEXES','ReturnItemCollectionMetrics':'SIZE'}",
+         "'SizeEstimateRangeGB'"},
+        {"GetItem", "{'TableName':'Tab','Key':{'p':{'S':'m'},'s':{'N':'1'}},"
+                    "'ReturnConsumedCapacity':'INDEXES'}", "'Item'"},
+        {"BatchWriteItem",
+         "{'RequestItems':{'Tab':[{'PutRequest':{'Item':{'p':{'S':'m'},'s':{'N':'1'},"
+         "'l':{'S':'z'},'g':{'S':'y'},'big':{'S':'@'}}}},"
+         "{'PutRequest':{'Item':{'p':{'S':'n'},'s':{'N':'2'},'l':{'S':'z'}}}}]},"
+         "'ReturnConsumedCapacity':'INDEXES','ReturnItemCollectionMetrics':'SIZE'}",
+         "'ItemCollectionMetrics'"},
+        {"BatchGetItem", "{'RequestItems':{'Tab':{'Keys':[{'p':{'S':'m'},'s':{'N':'1'}}]}},"
+                         "'ReturnConsumedCapacity':'INDEXES'}", "'Responses'"},
+        {"Query", "{'TableName':'Tab','IndexName':'loc','Select':'ALL_ATTRIBUTES',"
+                  "'KeyConditionExpression':'p = :p and l <= :l','Limit':5,"
+                  "'ExpressionAttributeValues':{':p':{'S':'m'},':l':{'S':'z'}},"
+                  "'ExclusiveStartKey':{'p':{'S':'m'},'s':{'N':'0'},'l':{'S':'a'}},"
+                  "'ReturnConsumedCapacity':'INDEXES'}", "'Count':1"},
+        {"Scan", "{'TableName':'Tab','ExclusiveStartKey':{'p':{'S':'m'},'s':{'N':'0'}},"
+                 "'ReturnConsumedCapacity':'INDEXES'}", "'Count':"},
+        {"DeleteItem", "{'TableName':'Tab','Key':{'p':{'S':'m'},'s':{'N':'1'}},"
+                       "'ReturnValues':'ALL_OLD','ReturnConsumedCapacity':'INDEXES',"
+                       "'ReturnItemCollectionMetrics':'SIZE'}", "'ConsumedCapacity'"}};
+    store s;
+    size_t i;
+    uint64_t n, failures = 0;
+    store_init(&s);
+    store_open(&s);
+    create_table(&s);
+    for (i = 0; i < sizeof calls / sizeof *calls; ++i) {
+        char *text = (char *)fault_memory(NULL, 20000);
+        strcpy(text, filled(calls[i].request, 6000, 'x', 0));
+        for (n = 1; n < 1000; ++n) {
+            const char *got;
+            dynb_result_free(&s.result);
+            s.memory.call_count = s.memory.failed_count = 0;
+            s.memory.fail_at = n;
+            got = send(&s, calls[i].operation, text);
+            s.memory.fail_at = 0;
+            failures += s.memory.failed_count;
+            if (response.http_status == 200)
+                CHECK(strstr(got, calls[i].answer) != NULL || calls[i].operation[0] == 'D');
+            else
+                CHECK(response.http_status == 500 && kit_err.code == DYNB_NO_MEMORY &&
+                      strstr(got, "#InternalServerError") != NULL);
+            EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+            if (!s.memory.failed_count)
+                break;
+        }
+        CHECK(n < 1000);
+        free(text);
+    }
+    CHECK(failures > 50);
+    printf("test_call_items: %llu allocations failed\n", (unsigned long long)failures);
+    end(&s);
+}
+
 int main(void)
 {
     test_rows();
     test_conditions();
+    test_reserved();
+    test_index_deleting();
     test_units();
     test_page_size();
     test_batches();
     test_expression_limits();
     test_large_keys();
+    test_random();
+    test_memory();
     return check_report("test_call_items");
 }
