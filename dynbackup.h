@@ -70,7 +70,8 @@
  *
  *   A backup can be read as it is, at once and without restoring it:
  *   dynb_get_item_at, and dynb_query and dynb_scan with backup_arn. What
- *   changed between two backups, or since one, is told by dynb_compare.
+ *   changed between two backups, or since one, is told by dynb_compare. All of
+ *   them take a time_ms, too, for a table with point-in-time recovery.
  *
  * STATES
  *
@@ -1012,6 +1013,8 @@ typedef struct dynb_query_input {
     const char *index_name;    /* NULL: the table; the keys above are then the index's */
     int consistent_read;       /* nonzero: refused for global indexes, as AWS does; reads
                                 * are always consistent, these too */
+    int use_time;              /* nonzero: the table as it was at this time; see dynb_source */
+    uint64_t time_ms;
 } dynb_query_input;
 
 typedef struct dynb_scan_input {
@@ -1023,6 +1026,8 @@ typedef struct dynb_scan_input {
     const char *backup_arn;  /* with table NULL: inside this backup */
     const char *index_name;  /* NULL: the table */
     int consistent_read;     /* as for queries */
+    int use_time;            /* as for queries */
+    uint64_t time_ms;
 } dynb_scan_input;
 
 typedef struct dynb_page {
@@ -1035,8 +1040,8 @@ typedef struct dynb_page {
  * bytes. At most limit items or 1 MB, then last_key is set. Of an index, items
  * are what it projects, and last_key holds the keys of index and table.
  * Returns: RESOURCE_NOT_FOUND, VALIDATION (no such index, one that is being
- *   filled), NO_MEMORY, IO_FAILED, CORRUPT; inside a backup also what
- *   dynb_get_item_at returns.
+ *   filled), NO_MEMORY, IO_FAILED, CORRUPT; inside a backup, or at a time, also
+ *   what dynb_get_item_at returns.
  * Cost: O(log n + items). Threads: any. Source: API Query. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_query(dynb *db, const dynb_query_input *input,
                                             dynb_page *out, dynb_result *result, dynb_error *err);
@@ -1069,7 +1074,9 @@ typedef struct dynb_backup_description {
     uint64_t expires_at_ms; /* 0: never */
     uint64_t size_bytes;    /* of the items; exact once AVAILABLE and idle */
     uint64_t lsn;           /* the marker: every change up to it, none after it */
-    dynb_table_description source; /* the table as it was at the marker */
+    /* the table as it was at the marker; not recorded, and told as for a plain
+     * table: tags, table class, deletion protection, recovery, retention */
+    dynb_table_description source;
 } dynb_backup_description;
 
 /* Catalogs a time marker for a backup of the table as it is now.
@@ -1260,20 +1267,36 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation o
 
 /* ----------------------------------------- reading and comparing backups -- */
 
-/* What to read: a live table or a backup. Zero it, then set one member. */
+/* What to read: a live table, a table as it was at a time, or a backup. Zero
+ * it, then set table or backup_arn.
+ *
+ * A time is a millisecond of the table's window of recovery, as for
+ * dynb_restore_table_to_point_in_time: every change whose time is not after it,
+ * none of those after it. The table's items can be read there, its indexes
+ * cannot. The first look at a time reads the log from the nearest older
+ * snapshot; a few such states are then kept, in memory, or, where their changes
+ * do not fit in there, in pages that nothing else refers to. */
 typedef struct dynb_source {
     const char *table;      /* name or ARN; NULL: see backup_arn */
     const char *backup_arn; /* with table NULL: a backup, also while CREATING */
+    int use_time;           /* with table, nonzero: as it was at this time */
+    uint64_t time_ms;
 } dynb_source;
 
-/* Gets the item with that key out of a backup, without restoring it, or out of
- * a live table. (dynb_query and dynb_scan do the same: give them backup_arn.)
+/* Gets the item with that key out of a backup or a table's past, without
+ * restoring it, or out of a live table. (dynb_query and dynb_scan do the same:
+ * give them backup_arn, or time_ms.)
  * key: an item of just the key attributes. out->bytes is NULL when there is
  * none.
  * Returns: BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, VALIDATION (the ARN; the key
  *   does not match the schema), ACCESS_DENIED, INVALID_ARGUMENT (both a table
- *   and a backup, or neither), NO_MEMORY, IO_FAILED, CORRUPT.
- * Cost: as dynb_get_item; the first look into a backup reads its record, too.
+ *   and a backup, or neither; a backup and a time), NO_MEMORY, IO_FAILED,
+ *   CORRUPT; at a time also TABLE_NOT_FOUND,
+ *   POINT_IN_TIME_RECOVERY_UNAVAILABLE, INVALID_RESTORE_TIME, NO_SPACE,
+ *   READ_ONLY (the device has failed).
+ * Cost: as dynb_get_item; the first look into a backup reads its record, too;
+ *   the first look at a time costs what a restore to it does, and other threads
+ *   go on meanwhile.
  * Threads: any. Source: ours; AWS reads only what is restored. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source,
                                                   dynb_item key, dynb_item *out,
@@ -1302,13 +1325,15 @@ typedef struct dynb_difference_page {
 } dynb_difference_page;
 
 /* What changed? The items that differ between two snapshots, in order of their
- * keys: two backups, a backup and a live table, or two live tables, with the
- * same key schema. Items are compared by what they hold: one that was put
- * again unchanged, or changed and changed back, does not differ.
- * Each page is exact; between pages a live table may change, a backup does not.
+ * keys: two backups, a backup and a live table, two points in time, or any two
+ * of these, with the same key schema. Items are compared by what they hold: one
+ * that was put again unchanged, or changed and changed back, does not differ.
+ * Each page is exact; between pages a live table may change, a backup or a past
+ * does not.
  * Returns: VALIDATION (the keys of the two are not the same; a backup's ARN),
  *   BACKUP_NOT_FOUND, RESOURCE_NOT_FOUND, ACCESS_DENIED, INVALID_ARGUMENT,
- *   NO_MEMORY, IO_FAILED, CORRUPT.
+ *   NO_MEMORY, IO_FAILED, CORRUPT; with a time also what dynb_get_item_at
+ *   returns.
  * Cost: proportional to what was written, or folded together, between the two,
  *   whatever the size of the table: trees and nodes that both share are skipped
  *   unread; that of two scans at most. Threads: any. Source: ours. */
@@ -1328,7 +1353,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_compare(dynb *db, const dynb_compare_input
  * has caught up. A clock that jumps ahead makes the window end as if that much
  * time had passed, once there is a write. */
 typedef struct dynb_continuous_backups {
-    int is_enabled;          /* continuous backups: always, as on AWS */
+    int is_enabled;          /* continuous backups: as on AWS always, but for a table
+                              * that is new by control_plane_delay_ms */
     int recovery_is_enabled; /* point-in-time recovery; zero: what follows is 0 */
     uint32_t recovery_period_days;
     uint64_t earliest_restorable_ms;
@@ -1355,7 +1381,9 @@ typedef struct dynb_update_continuous_backups_input {
  *   a longer one brings nothing back. Off: the history is gone; its space comes
  *   back as dynb_work goes on.
  * Returns: VALIDATION, TABLE_NOT_FOUND, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
- *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any.
+ *   IO_FAILED, READ_ONLY; CONTINUOUS_BACKUPS_UNAVAILABLE (the table is new,
+ *   with control_plane_delay_ms only).
+ * Cost: one log record. Threads: any.
  * Source: API UpdateContinuousBackups; contract 1.8. */
 DYNB_API DYNB_MUST_CHECK dynb_rc
 dynb_update_continuous_backups(dynb *db, const dynb_update_continuous_backups_input *input,
@@ -1377,12 +1405,15 @@ typedef struct dynb_restore_to_time_input {
  * recovery are not brought back. Other threads go on reading and writing
  * meanwhile; nothing is folded, though.
  * out: status CREATING, restoring set, as in AWS's answer.
+ * Until it returns the target's name is taken: others see a table that is
+ * CREATING, and cannot make another one of that name.
  * After: the table is ACTIVE and whole; a crash before that leaves none. Its
  *   indexes, the source's of now or those overrides name, are CREATING until
  *   they are filled in the background, as an index added to a table is.
  * Returns: VALIDATION, TABLE_NOT_FOUND, POINT_IN_TIME_RECOVERY_UNAVAILABLE,
- *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, LIMIT_EXCEEDED, NO_MEMORY,
- *   NO_SPACE, IO_FAILED, READ_ONLY, CORRUPT.
+ *   INVALID_RESTORE_TIME, TABLE_ALREADY_EXISTS, TABLE_IN_USE (the target is
+ *   being restored), LIMIT_EXCEEDED, NO_MEMORY, NO_SPACE, IO_FAILED, READ_ONLY,
+ *   CORRUPT.
  * Cost: the log between the nearest older snapshot and the time, read once, and
  *   the table's changes in it, written once. Threads: any.
  * Source: API RestoreTableToPointInTime; contract 1.6, 2.2. */
@@ -11005,6 +11036,17 @@ typedef struct dynbi_deleting {
     uint64_t deleted_at_ms;
 } dynbi_deleting;
 
+/* A table that is being restored to a time, by a call that has left the lock:
+ * its name is taken, though only this says so. It stands on that call's
+ * stack. */
+typedef struct dynbi_restoring {
+    struct dynbi_restoring *next;
+    const char *name;
+    const char *source_arn;
+    const dynbi_buffer *settings; /* the table's, as they will be */
+    uint64_t restored_at_ms;
+} dynbi_restoring;
+
 /* A token bucket of one second's worth. */
 typedef struct dynbi_bucket {
     uint64_t filled_at_ms;
@@ -11020,6 +11062,23 @@ typedef struct dynbi_opened {
     dynbi_table *table;
     uint64_t used_at;
 } dynbi_opened;
+
+#define DYNBI_PASTS 4u /* states of the past kept for reading, beside those in use */
+
+/* A table as it was at a time, as a table of its own that nobody writes. Its
+ * nodes are those of a base, which a marking finds through this, and pages that
+ * are in no catalog: a crash frees them. */
+typedef struct dynbi_past {
+    struct dynbi_past *next; /* last used first */
+    dynbi_table *table;      /* its number, and when recovery was switched on, are the
+                              * source's; its one generation is in no sum */
+    dynbi_pool pool;
+    uint64_t time_ms;
+    uint64_t log_lsn;    /* good while the log ends here; DYNBI_PAST_FINAL: for good */
+    uint32_t user_count; /* calls that read it */
+} dynbi_past;
+
+#define DYNBI_PAST_FINAL (~(uint64_t)0)
 
 struct dynbi_worker; /* section 24 */
 
@@ -11077,10 +11136,12 @@ struct dynb {
     uint64_t opened_at;                /* ... this; all are dropped else */
     uint64_t opened_clock;
     uint64_t catalog_changes; /* put in place since open */
+    dynbi_past *past; /* states of the past being read */
 
     dynbi_bucket bucket[DYNB_OPERATION_COUNT];
     dynb_rc fail_code[DYNB_OPERATION_COUNT]; /* see dynb_fail_next_calls */
     uint32_t fail_count[DYNB_OPERATION_COUNT];
+    dynbi_restoring *restoring;
     dynbi_deleting *deleting; /* oldest first */
     uint32_t deleting_count;
     uint32_t deleting_capacity;
@@ -11963,14 +12024,35 @@ static dynb_rc dynbi_table_take_settings(dynbi_table *table, dynb_error *err)
     return DYNB_OK;
 }
 
+/* Gives a new table, whose sets are in place, a copy of its settings, and its
+ * name. */
+static dynb_rc dynbi_table_dress(dynb *db, dynbi_table *table, const uint8_t *from, size_t size,
+                                 dynb_error *err)
+{
+    dynb_table_description settings;
+    size_t length = 0;
+    dynb_rc rc = dynbi_settings_read(from, size, &table->id, &settings, NULL, err);
+    if (rc != DYNB_OK)
+        return rc;
+    while (settings.table_name[length])
+        ++length;
+    table->settings = (uint8_t *)dynbi_allocate(&db->allocator, size);
+    table->name = (char *)dynbi_allocate(&db->allocator, length + 1);
+    table->name_length = (uint32_t)length;
+    table->settings_size = (uint32_t)size;
+    if (!table->settings || !table->name)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
+    memcpy(table->settings, from, size);
+    memcpy(table->name, settings.table_name, length + 1);
+    return dynbi_table_take_settings(table, err);
+}
+
 /* A table as its settings and snapshot describe it, not yet in the list. */
 static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_table **out,
                                 dynb_error *err)
 {
     dynbi_table *table = (dynbi_table *)dynbi_allocate(&db->allocator, sizeof *table);
-    dynb_table_description settings;
     dynbi_snapshot snapshot;
-    size_t length = 0;
     dynb_rc rc;
     *out = NULL;
     if (!table)
@@ -11989,29 +12071,10 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     table->folded_time_ms = snapshot.folded_time_ms;
     table->item_count = snapshot.item_count;
     table->size_bytes = snapshot.size_bytes;
-    rc = dynbi_settings_read(record->settings, (size_t)record->settings_size, &table->id,
-                             &settings, NULL, err);
-    if (rc == DYNB_OK) {
-        while (settings.table_name[length])
-            ++length;
-        table->settings = (uint8_t *)dynbi_allocate(&db->allocator,
-                                                    (size_t)record->settings_size);
-        table->name = (char *)dynbi_allocate(&db->allocator, length + 1);
-        table->name_length = (uint32_t)length;
-        table->settings_size = (uint32_t)record->settings_size;
-        if (!table->settings || !table->name)
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
-    }
+    rc = dynbi_table_dress(db, table, record->settings, (size_t)record->settings_size, err);
     if (rc != DYNB_OK) {
         dynbi_table_free(db, table);
         return rc;
-    }
-    memcpy(table->settings, record->settings, table->settings_size);
-    memcpy(table->name, settings.table_name, length + 1);
-    rc = dynbi_table_take_settings(table, err);
-    if (rc != DYNB_OK) {
-        dynbi_table_free(db, table);
-        return dynbi_record_broken(err);
     }
     *out = table;
     return DYNB_OK;
@@ -12094,6 +12157,40 @@ static void dynbi_store_drop_opened(dynb *db)
         dynbi_opened_drop(db, &db->opened[i]);
 }
 
+static void dynbi_past_free(dynb *db, dynbi_past *past)
+{
+    if (past->table) {
+        dynbi_generation_free(past->table->newest);
+        past->table->newest = NULL;
+    }
+    dynbi_table_free(db, past->table);
+    dynbi_pool_free(&past->pool);
+    dynbi_free(&db->allocator, past, sizeof *past);
+}
+
+/* Drops the states of the past that nobody reads, but for the first so many. */
+static void dynbi_store_trim_pasts(dynb *db, uint32_t keep)
+{
+    dynbi_past **link = &db->past;
+    while (*link) {
+        dynbi_past *past = *link;
+        if (keep || past->user_count) {
+            keep -= keep != 0;
+            link = &past->next;
+        } else {
+            *link = past->next;
+            dynbi_past_free(db, past);
+        }
+    }
+}
+
+/* Gives back what is kept only so that a next read need not look for it. */
+static void dynbi_store_drop_kept(dynb *db)
+{
+    dynbi_store_drop_opened(db);
+    dynbi_store_trim_pasts(db, 0);
+}
+
 /* The oldest one is gone by now. */
 static void dynbi_store_end_deleting(dynb *db)
 {
@@ -12118,12 +12215,14 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 #define DYNBI_INDEX_MEMORY 16384u /* more for each index of a table but the first: nodes in
                                    * each generation, lists of runs */
 
-/* Refuses more indexes than memory can hold the changes of. */
-static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count, dynb_error *err)
+/* Refuses more indexes than memory can hold the changes of. spare_bytes: what
+ * may be lacking. */
+static dynb_rc dynbi_store_index_memory(const dynb *db, uint32_t index_count,
+                                        uint64_t spare_bytes, dynb_error *err)
 {
     const uint64_t more = index_count > 1 ? (uint64_t)(index_count - 1) * DYNBI_INDEX_MEMORY : 0;
     const uint64_t needed = dynbi_store_overhead(db) + DYNBI_CHANGES_MIN + more;
-    if (!more || needed <= db->memory.budget_bytes)
+    if (!more || needed <= db->memory.budget_bytes + spare_bytes)
         return DYNB_OK;
     return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                       "config.memory_bytes is %u; a table with %u indexes needs at least %u",
@@ -13471,6 +13570,11 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
     db->change_lsn = db->log.tail.lsn;
     for (i = 0; i < db->live_count; ++i)
         db->sweep_is_due |= db->tables[i]->has_retention;
+    /* a device that has grown since an index was made needs a larger map; that
+     * is no reason to refuse what worked */
+    for (i = 0; rc == DYNB_OK && i < db->live_count; ++i)
+        rc = dynbi_store_index_memory(db, db->tables[i]->index_count,
+                                      6 * (uint64_t)db->pages.capacity / 8, err);
     return rc;
 }
 
@@ -13499,7 +13603,7 @@ static dynb_rc dynbi_store_seal(dynb *db, dynb_error *err)
 static void dynbi_store_free(dynb *db)
 {
     uint32_t i;
-    dynbi_store_drop_opened(db);
+    dynbi_store_drop_kept(db);
     while (db->deleting_count)
         dynbi_store_end_deleting(db);
     dynbi_free(&db->allocator, db->deleting, db->deleting_capacity * sizeof(dynbi_deleting));
@@ -13758,6 +13862,33 @@ static const dynbi_deleting *dynbi_deleting_find(dynb *db, const char *name, siz
     return NULL;
 }
 
+/* The restore to that name that is under way; NULL: none. */
+static const dynbi_restoring *dynbi_restoring_find(const dynb *db, const char *name,
+                                                   size_t length)
+{
+    const dynbi_restoring *restoring = db->restoring;
+    while (restoring && !dynbi_part_is(name, length, restoring->name))
+        restoring = restoring->next;
+    return restoring;
+}
+
+static uint32_t dynbi_restoring_count(const dynb *db)
+{
+    const dynbi_restoring *restoring;
+    uint32_t count = 0;
+    for (restoring = db->restoring; restoring; restoring = restoring->next)
+        ++count;
+    return count;
+}
+
+static dynb_rc dynbi_restoring_refuse(const char *name, size_t length, dynb_error *err)
+{
+    return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
+                      "Attempt to change a resource which is still in use: Table is being used: "
+                      "%t",
+                      name, length);
+}
+
 /* Prepares what a table to be deleted leaves behind, and room for it. */
 static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_deleting *out,
                                       dynb_error *err)
@@ -13788,10 +13919,10 @@ static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_
 /* How many restores are under way; *busy_count: tables that are not ACTIVE. */
 static uint32_t dynbi_count_restores(dynb *db, uint32_t *busy_count)
 {
-    uint32_t i, restores = 0;
-    *busy_count = 0;
+    uint32_t i, restores = dynbi_restoring_count(db);
+    *busy_count = restores;
     if (!db->config.control_plane_delay_ms)
-        return 0;
+        return restores;
     for (i = 0; i < db->live_count; ++i) {
         *busy_count += dynbi_table_state(db, db->tables[i]) != DYNB_TABLE_ACTIVE;
         restores += dynbi_table_is_restoring(db, db->tables[i]) != 0;
@@ -13833,7 +13964,7 @@ static dynb_rc dynbi_busy_check_indexed(const dynb *db, dynb_error *err)
 /* So many more tables are allowed. */
 static dynb_rc dynbi_tables_check(const dynb *db, uint32_t more, dynb_error *err)
 {
-    if ((uint64_t)db->live_count + more > DYNBI_TABLES_MAX)
+    if ((uint64_t)db->live_count + dynbi_restoring_count(db) + more > DYNBI_TABLES_MAX)
         return dynbi_fail(err, DYNB_LIMIT_EXCEEDED,
                           "Subscriber limit exceeded: there are %u tables already",
                           (uint64_t)DYNBI_TABLES_MAX);
@@ -13871,6 +14002,8 @@ static dynb_rc dynbi_table_check_name(dynb *db, const char *name, dynb_error *er
         return dynbi_table_check_idle(db, table, 1, err);
     if (table)
         return dynbi_fail(err, DYNB_RESOURCE_IN_USE, "Table already exists: %s", name);
+    if (dynbi_restoring_find(db, name, length))
+        return dynbi_restoring_refuse(name, length, err);
     if (dynbi_deleting_find(db, name, length))
         return dynbi_fail(err, DYNB_RESOURCE_IN_USE,
                           "Attempt to change a resource which is still in use: Table is being "
@@ -14170,23 +14303,47 @@ static dynb_rc dynbi_deleting_describe(const dynb *db, const dynbi_deleting *del
     return DYNB_OK;
 }
 
+/* Describes a table that is being restored to a time. */
+static dynb_rc dynbi_restoring_describe(const dynb *db, const dynbi_restoring *restoring,
+                                        dynb_table_description *out, dynb_result *result,
+                                        dynb_error *err)
+{
+    const size_t room = dynbi_describe_room(restoring->settings->used_bytes,
+                                            dynbi_length(restoring->name)) +
+                        2 * dynbi_length(restoring->source_arn) + 64;
+    dynb_rc rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_describe(db, restoring->settings->bytes, restoring->settings->used_bytes, out,
+                            result, err);
+    if (rc != DYNB_OK)
+        return rc;
+    out->status = DYNB_TABLE_CREATING;
+    dynbi_describe_restore(restoring->source_arn, restoring->restored_at_ms, out, result);
+    return DYNB_OK;
+}
+
 /* Describes a table by name or ARN, one being deleted too; *is_deleting. */
 static dynb_rc dynbi_table_show(dynb *db, const char *text, int *is_deleting,
                                 dynb_table_description *out, dynb_result *result,
                                 dynb_error *err)
 {
     const dynbi_deleting *deleting = NULL;
+    const dynbi_restoring *restoring = NULL;
     const char *name = NULL;
     size_t length = 0;
     dynbi_table *table;
     dynb_rc rc = DYNB_OK;
     *is_deleting = 0;
-    if (text && db->deleting_count)
+    if (text && (db->deleting_count || db->restoring))
         rc = dynbi_table_name(db, text, &name, &length, err);
     if (rc != DYNB_OK)
         return rc;
-    if (name && !dynbi_store_find_table(db, name, length))
+    if (name && !dynbi_store_find_table(db, name, length)) {
         deleting = dynbi_deleting_find(db, name, length);
+        restoring = dynbi_restoring_find(db, name, length);
+    }
+    if (restoring)
+        return out ? dynbi_restoring_describe(db, restoring, out, result, err) : DYNB_OK;
     if (deleting) {
         *is_deleting = 1;
         return dynbi_deleting_describe(db, deleting, length, out, result, err);
@@ -14798,7 +14955,7 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     keys[1] = input->sort_key;
     rc = dynbi_index_list_check(input, keys, &list, err);
     if (rc == DYNB_OK)
-        rc = dynbi_store_index_memory(db, list.count, err);
+        rc = dynbi_store_index_memory(db, list.count, 0, err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc != DYNB_OK)
@@ -15046,7 +15203,7 @@ static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
     if (update->action == DYNB_CREATE_INDEX) {
         rc = dynbi_index_create_check(input, settings, snapshot, &about, err);
         if (rc == DYNB_OK)
-            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, err);
+            rc = dynbi_store_index_memory(db, snapshot->index_count + 1, 0, err);
         /* above all earlier ones, those of the table's creation, too */
         if (rc == DYNB_OK)
             rc = dynbi_snapshot_add(db, snapshot, &about, 1,
@@ -15161,8 +15318,14 @@ static dynb_rc dynbi_table_find_idle(dynb *db, const char *name, int is_delete,
                                      dynbi_table **found, dynb_table_description *settings,
                                      dynb_error *err)
 {
+    const char *plain;
+    size_t length;
     uint64_t id;
     dynb_rc rc = dynbi_table_find(db, name, DYNB_RESOURCE_NOT_FOUND, found, err);
+    if (rc == DYNB_RESOURCE_NOT_FOUND && is_delete &&
+        dynbi_table_name(db, name, &plain, &length, NULL) == DYNB_OK &&
+        dynbi_restoring_find(db, plain, length))
+        return dynbi_restoring_refuse(plain, length, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_check_idle(db, *found, is_delete, err);
     if (rc == DYNB_OK)
@@ -15440,6 +15603,7 @@ typedef struct dynbi_place {
     const dynbi_table *table;
     uint32_t set;   /* what the view is of: 0: the items, else an index */
     int is_pending; /* a backup that is still to be built */
+    int is_past;    /* a table as it was at a time */
     dynbi_view view;
 } dynbi_place;
 
@@ -16075,7 +16239,12 @@ static dynb_rc dynbi_index_find(const dynbi_table *table, const char *name, int 
 static dynb_rc dynbi_place_choose(dynbi_place *place, const char *index_name, int consistent_read,
                                   dynb_error *err)
 {
-    dynb_rc rc = dynbi_index_find(place->table, index_name, consistent_read, &place->set, err);
+    dynb_rc rc;
+    if (place->is_past && index_name) /* history is kept of the items only */
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "a table's indexes cannot be read as they were at a time, only its "
+                          "items; restore it to that time to have them");
+    rc = dynbi_index_find(place->table, index_name, consistent_read, &place->set, err);
     if (rc != DYNB_OK || !place->set)
         return rc;
     if (place->is_pending) /* the table may have got or lost indexes since its marker */
@@ -16586,8 +16755,10 @@ static size_t dynbi_backup_room(const dynbi_record *record)
 }
 
 /* What a backup does not tell of its table, nor bring back: contract 2.2. */
-static void dynbi_forget_recovery(dynb_table_description *table)
+static void dynbi_forget_unrecorded(dynb_table_description *table)
 {
+    table->settings.table_class = DYNB_STANDARD;
+    table->settings.deletion_protection = 0;
     table->recovery_period_days = 0;
     table->recovery_from_ms = table->recovery_lsn = 0;
     memset(&table->retention, 0, sizeof table->retention);
@@ -16613,7 +16784,7 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
                             result, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_forget_recovery(&out->source);
+    dynbi_forget_unrecorded(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
                           db->region, db->account, out->source.table_name, id,
                           (size_t)DYNBI_BACKUP_ID_SIZE);
@@ -17138,10 +17309,10 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out,
     return DYNB_OK;
 }
 
-/* Finds what a source names: the one way from a name to what is read. A place
- * is good until the lock is given up; set 0: the items; code as for
- * dynbi_table_find. */
-static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source,
+/* Finds what a source names: the one way from a name to what is read. past:
+ * what dynbi_past_open gave for it. A place is good until the lock is given up;
+ * set 0: the items; code as for dynbi_table_find. */
+static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dynbi_past *past,
                                   dynb_rc code, dynbi_place *out, dynb_error *err)
 {
     dynbi_table *table;
@@ -17153,53 +17324,27 @@ static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source,
                                           "where there is one");
     if (source->backup_arn)
         return dynbi_backup_place(db, source->backup_arn, out, err);
+    if (past) {
+        *out = dynbi_place_of(past->table);
+        out->is_past = 1;
+        return DYNB_OK;
+    }
     rc = dynbi_table_find(db, source->table, code, &table, err);
     if (rc == DYNB_OK)
         *out = dynbi_place_of(table);
     return rc;
 }
 
-static dynb_rc dynbi_source_get(dynb *db, const dynb_source *source, dynb_item key,
-                                dynb_item *out, dynb_result *result, dynb_error *err)
-{
-    dynbi_place place;
-    dynb_rc rc = dynbi_source_place(db, source, DYNB_OK, &place, err);
-    return rc == DYNB_OK ? dynbi_item_get(db, &place, key, out, result, err) : rc;
-}
-
-static dynb_rc dynbi_source_query(dynb *db, const dynb_query_input *input, dynb_page *out,
-                                  dynb_result *result, dynb_error *err)
+/* What a query or a scan reads. */
+static dynb_source dynbi_source_of(const char *table, const char *backup_arn, int use_time,
+                                   uint64_t time_ms)
 {
     dynb_source source;
-    dynbi_place place;
-    dynb_rc rc;
-    source.table = input->table;
-    source.backup_arn = input->backup_arn;
-    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
-    return rc == DYNB_OK ? dynbi_table_query(db, &place, input, out, result, err) : rc;
-}
-
-static dynb_rc dynbi_source_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
-                                 dynb_result *result, dynb_error *err)
-{
-    dynb_source source;
-    dynbi_place place;
-    dynb_rc rc;
-    source.table = input->table;
-    source.backup_arn = input->backup_arn;
-    rc = dynbi_source_place(db, &source, DYNB_OK, &place, err);
-    return rc == DYNB_OK ? dynbi_table_scan(db, &place, input, out, result, err) : rc;
-}
-
-static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
-                                    dynb_difference_page *out, dynb_result *result,
-                                    dynb_error *err)
-{
-    dynbi_place place[2];
-    dynb_rc rc = dynbi_source_place(db, &input->from, DYNB_RESOURCE_NOT_FOUND, &place[0], err);
-    if (rc == DYNB_OK)
-        rc = dynbi_source_place(db, &input->to, DYNB_RESOURCE_NOT_FOUND, &place[1], err);
-    return rc == DYNB_OK ? dynbi_places_compare(db, place, input, out, result, err) : rc;
+    source.table = table;
+    source.backup_arn = backup_arn;
+    source.use_time = use_time;
+    source.time_ms = time_ms;
+    return source;
 }
 
 /* --- deleting and restoring --- */
@@ -17528,7 +17673,7 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
     }
     if (rc == DYNB_OK)
         rc = dynbi_indexes_total_check(all, snapshot->index_count, err);
-    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, err) : rc;
+    return rc == DYNB_OK ? dynbi_store_index_memory(db, snapshot->index_count, 0, err) : rc;
 }
 
 /* --- restoring --- */
@@ -17542,9 +17687,7 @@ static void dynbi_restore_settings(dynb_table_description *table, const char *na
     table->settings.stream_view = DYNB_STREAM_OFF;
     table->stream_label = NULL;
     table->ttl_attribute = NULL;
-    table->settings.table_class = DYNB_STANDARD;
-    table->settings.deletion_protection = 0;
-    dynbi_forget_recovery(table);
+    dynbi_forget_unrecorded(table);
 }
 
 /* Adds the index-th table of a restore to the transaction, with the backup's
@@ -17568,12 +17711,17 @@ static dynb_rc dynbi_restore_check_target(dynb *db, const char *name, dynb_error
 {
     const size_t length = dynbi_length(name);
     const dynbi_table *table = dynbi_store_find_table(db, name, length);
+    const dynbi_restoring *restoring = dynbi_restoring_find(db, name, length);
     if (table && dynbi_table_is_restoring(db, table))
         return dynbi_fail(err, DYNB_TABLE_IN_USE,
                           "Table: %s is already being restored from backup: %s", name,
                           table->restored_from);
     if (table || dynbi_deleting_find(db, name, length))
         return dynbi_fail(err, DYNB_TABLE_ALREADY_EXISTS, "Table already exists: %s", name);
+    if (restoring)
+        return dynbi_fail(err, DYNB_TABLE_IN_USE,
+                          "Table: %s is already being restored from backup: %s", name,
+                          restoring->source_arn);
     return DYNB_OK;
 }
 
@@ -18033,6 +18181,37 @@ static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuou
     out->earliest_restorable_ms = dynbi_history_earliest(&table, now_ms);
     out->latest_restorable_ms = dynbi_history_latest(db, &table, now_ms);
     return DYNB_OK;
+}
+
+/* Nonzero: the state is still what the table was at its time, and may be read:
+ * the table is there, its recovery was not switched off meanwhile, and the time
+ * is in its window. A clock may step back, so that only a later time in the log
+ * makes a state final. */
+static int dynbi_past_is_good(const dynb *db, const dynbi_past *past)
+{
+    const dynbi_table *was = past->table;
+    const dynbi_table *table = dynbi_store_find_table(db, was->name, was->name_length);
+    dynb_table_description settings;
+    return table && table->id == was->id && table->recovery_days &&
+           table->recovery_lsn == was->recovery_lsn &&
+           (past->log_lsn == DYNBI_PAST_FINAL || past->log_lsn == db->log.tail.lsn) &&
+           dynbi_history_settings(table, &settings, NULL) == DYNB_OK &&
+           past->time_ms >= dynbi_history_earliest(&settings, dynbi_store_time(db));
+}
+
+/* Drops what is not good any more, unless somebody reads it still. */
+static void dynbi_past_tidy(dynb *db)
+{
+    dynbi_past **link = &db->past;
+    while (*link) {
+        dynbi_past *past = *link;
+        if (past->user_count || dynbi_past_is_good(db, past)) {
+            link = &past->next;
+        } else {
+            *link = past->next;
+            dynbi_past_free(db, past);
+        }
+    }
 }
 
 /* Switches recovery on or off, or changes its period. What has once fallen out
@@ -18641,6 +18820,8 @@ typedef struct dynbi_worker {
     int is_marking;           /* `mark` walks the catalog's run */
     dynbi_view mark_view;
     dynbi_merge mark;
+    dynbi_runs mark_pasts;    /* then come the trees of states of the past ... */
+    uint32_t mark_past;       /* ... the next of them */
     dynbi_count count;
     dynbi_run counted[DYNBI_COUNTED_RUNS]; /* the last ones: other backups share them */
     uint32_t counted_next;
@@ -18655,8 +18836,8 @@ typedef struct dynbi_worker {
     pthread_t thread;
     int has_thread;
     int stops;
-    int sleeps;    /* until work_ready is signalled, by the next change */
-    int is_called; /* work_ready is to be signalled at the end of this call */
+    int sleeps;          /* until work_ready is signalled, by the next change */
+    uint64_t sleeps_lsn; /* the log's last change when it fell asleep */
     dynb_error error; /* of the thread's last failed step */
 #endif
 } dynbi_worker;
@@ -19581,21 +19762,53 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     return dynbi_job_start(job, DYNBI_JOB_CHECKPOINT, NULL, &older, 1, err);
 }
 
+static void dynbi_mark_stop(dynbi_worker *worker, int is_complete)
+{
+    dynb *db = worker->db;
+    dynbi_merge_free(&worker->mark);
+    dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
+    dynbi_runs_free(&db->allocator, &worker->mark_pasts);
+    if (is_complete)
+        dynbi_pages_mark_end(&db->pages);
+    else
+        dynbi_pages_mark_abandon(&db->pages);
+    worker->is_marking = 0;
+}
+
+/* The runs of all states of the past, to be marked as well: those made later
+ * have only nodes that the catalog names, and pages given out since. */
+static int dynbi_mark_list_pasts(dynbi_worker *worker)
+{
+    const dynb *db = worker->db;
+    const dynbi_past *past;
+    uint32_t count = 0;
+    for (past = db->past; past; past = past->next)
+        count += past->table->sets[0].count;
+    worker->mark_past = 0;
+    if (!dynbi_runs_make(&db->allocator, count, &worker->mark_pasts))
+        return 0;
+    for (past = db->past, count = 0; past; past = past->next) {
+        const dynbi_runs *runs = &past->table->sets[0];
+        if (runs->count)
+            memcpy(worker->mark_pasts.run + count, runs->run, runs->count * sizeof *runs->run);
+        count += runs->count;
+    }
+    return 1;
+}
+
 /* Starts looking for free pages, from the checkpoint just made. */
 static dynb_rc dynbi_mark_start(dynbi_worker *worker, dynb_error *err)
 {
     dynb *db = worker->db;
     dynb_rc rc;
-    if (worker->is_marking) {
-        dynbi_merge_free(&worker->mark);
-        dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
-        dynbi_pages_mark_abandon(&db->pages);
-        worker->is_marking = 0;
-    }
+    if (worker->is_marking)
+        dynbi_mark_stop(worker, 0);
     memset(&worker->mark_view, 0, sizeof worker->mark_view);
+    dynbi_past_tidy(db);
     if (!dynbi_runs_copy(&db->allocator, &db->catalog.sets[0], &worker->mark_view.runs) ||
-        !dynbi_pages_mark_begin(&db->pages)) {
+        !dynbi_mark_list_pasts(worker) || !dynbi_pages_mark_begin(&db->pages)) {
         dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
+        dynbi_runs_free(&db->allocator, &worker->mark_pasts);
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to find the free pages");
     }
     worker->is_marking = 1;
@@ -19608,18 +19821,6 @@ static dynb_rc dynbi_mark_start(dynbi_worker *worker, dynb_error *err)
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&worker->mark, NULL, 0, 0, err);
     return rc;
-}
-
-static void dynbi_mark_stop(dynbi_worker *worker, int is_complete)
-{
-    dynb *db = worker->db;
-    dynbi_merge_free(&worker->mark);
-    dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
-    if (is_complete)
-        dynbi_pages_mark_end(&db->pages);
-    else
-        dynbi_pages_mark_abandon(&db->pages);
-    worker->is_marking = 0;
 }
 
 /* The checkpoint's nodes are durable; called outside the lock. */
@@ -19744,7 +19945,7 @@ static dynb_rc dynbi_mark_step(dynbi_worker *worker, uint64_t budget_bytes, dynb
 {
     const dynbi_change *record = NULL;
     uint64_t spent = 0;
-    int is_counted;
+    int is_counted, is_done;
     dynb_rc rc = DYNB_OK;
     dynbi_worker_leave(worker);
     while (rc == DYNB_OK && spent < budget_bytes &&
@@ -19754,9 +19955,13 @@ static dynb_rc dynbi_mark_step(dynbi_worker *worker, uint64_t budget_bytes, dynb
         if (rc == DYNB_OK)
             rc = dynbi_merge_next(&worker->mark, err);
     }
-    record = dynbi_merge_current(&worker->mark);
+    for (; rc == DYNB_OK && spent < budget_bytes && worker->mark_past < worker->mark_pasts.count;
+         spent += 4096)
+        rc = dynbi_mark_tree(&worker->db->pages, &worker->reader,
+                             &worker->mark_pasts.run[worker->mark_past++].root, err);
+    is_done = !dynbi_merge_current(&worker->mark) && worker->mark_past == worker->mark_pasts.count;
     dynbi_worker_return(worker);
-    if (rc != DYNB_OK || !record)
+    if (rc != DYNB_OK || is_done)
         dynbi_mark_stop(worker, rc == DYNB_OK);
     return rc;
 }
@@ -20342,7 +20547,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
         worker->space_is_short = 0;
     }
     if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
-        dynbi_store_drop_opened(db); /* caches are worth less than going on */
+        dynbi_store_drop_kept(db); /* caches are worth less than going on */
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
@@ -20455,7 +20660,9 @@ static void dynbi_worker_close(dynb *db)
  *
  * It takes the worker's place: nobody else steps meanwhile, so no fold is
  * published, no log is left behind and no page is freed. The lock is left while
- * the log is read and folded; the worker's reader and allocator are used.
+ * the log is read and folded; the worker's reader and allocator are used. From
+ * before it waits for that place the name of the new table is taken, which only
+ * memory knows.
  *
  * The new table's indexes are those the source has now; they start empty, as a
  * new index on a live table does, and the worker fills them. */
@@ -20474,6 +20681,12 @@ typedef struct dynbi_rebuild {
     dynbi_log_scan scan;
     uint64_t written_bytes;
     int write_failed;
+    int is_for_reading; /* no table is made: what was gathered last stays in memory */
+    char table_id[DYNBI_UUID_SIZE]; /* of the new table ... */
+    uint64_t created_at_ms;
+    dynbi_buffer settings;
+    char source_arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
+    dynbi_restoring restoring; /* ... whose name this takes */
 } dynbi_rebuild;
 
 static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
@@ -20484,6 +20697,7 @@ static void dynbi_rebuild_free(dynbi_rebuild *rebuild)
     dynbi_generation_free(rebuild->generation);
     dynbi_pool_free(&rebuild->pool);
     dynbi_log_scan_free(&rebuild->scan);
+    dynbi_buffer_free(&rebuild->settings);
     dynbi_free(allocator, rebuild->log.segments,
                rebuild->log.segment_capacity * sizeof(dynbi_segment));
 }
@@ -20588,6 +20802,10 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
     dynb_rc rc;
     if (!generation || !generation->entry_count)
         return DYNB_OK;
+    if (rebuild->db->config.read_only)
+        return dynbi_fail(err, DYNB_NO_MEMORY,
+                          "memory does not hold the changes up to this time, and the store was "
+                          "opened read-only: they cannot be folded");
     memset(&run, 0, sizeof run);
     run.from_lsn = snapshot->folded_lsn;
     run.to_lsn = generation->last_lsn;
@@ -20614,9 +20832,11 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
 static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uint64_t bytes,
                                      dynb_error *err)
 {
+    const dynb *db = rebuild->db;
     dynb_rc rc = DYNB_OK;
     uint32_t attempt;
-    if (rebuild->generation && rebuild->generation->used_bytes >= rebuild->db->generation_max)
+    if (rebuild->generation && rebuild->generation->used_bytes >= db->generation_max &&
+        !db->config.read_only)
         rc = dynbi_rebuild_fold(rebuild, err);
     for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
         if (!rebuild->generation)
@@ -20728,9 +20948,9 @@ static dynb_rc dynbi_rebuild_work(dynbi_rebuild *rebuild, dynb_error *err)
     dynb_rc rc;
     dynbi_worker_leave(rebuild->worker);
     rc = dynbi_rebuild_replay(rebuild, err);
-    if (rc == DYNB_OK)
+    if (rc == DYNB_OK && !rebuild->is_for_reading)
         rc = dynbi_rebuild_fold(rebuild, err);
-    if (rc == DYNB_OK && dynbi_disk_sync(&db->disk) != DYNB_OK)
+    if (rc == DYNB_OK && !rebuild->is_for_reading && dynbi_disk_sync(&db->disk) != DYNB_OK)
         rebuild->write_failed = 1;
     dynbi_worker_return(rebuild->worker);
     db->written_bytes += rebuild->written_bytes;
@@ -20744,8 +20964,6 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
 {
     dynb *db = rebuild->db;
     dynbi_snapshot *snapshot = &rebuild->snapshot, *past = &rebuild->base.snapshot;
-    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
-    char uuid[DYNBI_UUID_SIZE], label[32];
     uint32_t set;
     dynb_rc rc = DYNB_OK;
     snapshot->folded_lsn = past->folded_lsn;
@@ -20762,9 +20980,9 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
     }
-    (void)dynbi_table_arn(db, rebuild->source->name, arn, sizeof arn);
-    dynbi_restore_settings(table, name, arn);
-    dynbi_table_baptize(db, table, uuid, label);
+    dynbi_restore_settings(table, name, rebuild->source_arn);
+    table->table_id = rebuild->table_id;
+    table->created_at_ms = rebuild->created_at_ms;
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, 0), table, NULL, 0,
                              err);
     if (rc == DYNB_OK)
@@ -20833,45 +21051,89 @@ static dynb_rc dynbi_rebuild_check_target(dynb *db, const char *name, dynb_error
     return rc == DYNB_OK ? dynbi_busy_check(db, 1, 1, err) : rc;
 }
 
-/* Contract 1.6: the source, recovery, the time, overrides, the target, in this
- * order. */
-static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
-                                   const dynb_restore_to_time_input *input,
-                                   dynb_table_description *table, dynb_error *err)
+/* Chooses source and time: recovery is on, and the time is in its window. */
+static dynb_rc dynbi_rebuild_aim(dynbi_rebuild *rebuild, dynbi_table *source, int use_latest_time,
+                                 uint64_t time_ms, dynb_table_description *table,
+                                 dynb_error *err)
 {
     const uint64_t now_ms = dynbi_store_time(rebuild->db);
     uint64_t earliest, latest;
-    dynb *db = rebuild->db;
-    dynbi_table *source;
     char text[3][32];
-    dynb_rc rc = dynbi_rebuild_source(db, input, &source, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_history_settings(source, table, err);
+    dynb_rc rc = dynbi_history_settings(source, table, err);
     if (rc != DYNB_OK)
         return rc;
     if (!source->recovery_days)
         return dynbi_fail(err, DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE,
                           "Point in time recovery is not enabled for table '%s'", source->name);
     earliest = dynbi_history_earliest(table, now_ms);
-    latest = dynbi_history_latest(db, table, now_ms);
+    latest = dynbi_history_latest(rebuild->db, table, now_ms);
     rebuild->source = source;
     rebuild->source_id = source->id;
-    rebuild->time_ms = input->use_latest_time ? latest : input->restore_time_ms;
-    if (rebuild->time_ms < earliest || rebuild->time_ms > latest) {
-        dynbi_time_text(rebuild->time_ms, text[0]);
-        dynbi_time_text(earliest, text[1]);
-        dynbi_time_text(latest, text[2]);
-        return dynbi_fail(err, DYNB_INVALID_RESTORE_TIME,
-                          "RestoreDateTime '%tZ' must be within EarliestRestorableDateTime '%tZ' "
-                          "and LatestRestorableDateTime '%tZ'",
-                          text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
-                          text[2], dynbi_length(text[2]) - 4);
-    }
-    rc = dynbi_rebuild_override(rebuild, &input->overrides, table, err);
-    dynbi_snapshot_free(&db->allocator, &rebuild->snapshot); /* made again at the end */
+    rebuild->time_ms = use_latest_time ? latest : time_ms;
+    if (rebuild->time_ms >= earliest && rebuild->time_ms <= latest)
+        return DYNB_OK;
+    dynbi_time_text(rebuild->time_ms, text[0]);
+    dynbi_time_text(earliest, text[1]);
+    dynbi_time_text(latest, text[2]);
+    return dynbi_fail(err, DYNB_INVALID_RESTORE_TIME,
+                      "RestoreDateTime '%tZ' must be within EarliestRestorableDateTime '%tZ' "
+                      "and LatestRestorableDateTime '%tZ'",
+                      text[0], dynbi_length(text[0]) - 4, text[1], dynbi_length(text[1]) - 4,
+                      text[2], dynbi_length(text[2]) - 4);
+}
+
+/* Contract 1.6: the source, recovery, the time, overrides, in this order; the
+ * target comes last. */
+static dynb_rc dynbi_rebuild_check(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *table, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynbi_table *source;
+    dynb_rc rc = dynbi_rebuild_source(db, input, &source, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_aim(rebuild, source, input->use_latest_time, input->restore_time_ms,
+                               table, err);
     if (rc != DYNB_OK)
         return rc;
-    return dynbi_rebuild_check_target(db, input->target_table_name, err);
+    rc = dynbi_rebuild_override(rebuild, &input->overrides, table, err);
+    dynbi_snapshot_free(&db->allocator, &rebuild->snapshot); /* made again at the end */
+    return rc;
+}
+
+/* Takes the target's name, if it is free, for a table with these settings. */
+static dynb_rc dynbi_rebuild_reserve_name(dynbi_rebuild *rebuild, const char *name,
+                                          dynb_table_description *table, dynb_error *err)
+{
+    dynbi_restoring *restoring = &rebuild->restoring;
+    dynb *db = rebuild->db;
+    char label[32];
+    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
+    if (rc != DYNB_OK)
+        return rc;
+    (void)dynbi_table_arn(db, rebuild->source->name, rebuild->source_arn,
+                          sizeof rebuild->source_arn);
+    dynbi_restore_settings(table, name, rebuild->source_arn);
+    dynbi_table_baptize(db, table, rebuild->table_id, label);
+    rebuild->created_at_ms = table->created_at_ms;
+    rc = dynbi_settings_make(&rebuild->settings, 0, table, NULL, 0, err);
+    if (rc != DYNB_OK)
+        return rc;
+    restoring->name = name;
+    restoring->source_arn = rebuild->source_arn;
+    restoring->settings = &rebuild->settings;
+    restoring->restored_at_ms = rebuild->time_ms;
+    restoring->next = db->restoring;
+    db->restoring = restoring;
+    return DYNB_OK;
+}
+
+static void dynbi_rebuild_release_name(dynbi_rebuild *rebuild)
+{
+    dynbi_restoring **link = &rebuild->db->restoring;
+    while (*link != &rebuild->restoring)
+        link = &(*link)->next;
+    *link = rebuild->restoring.next;
 }
 
 /* Makes the table of what was rebuilt, if all is still as it was: others may
@@ -20883,11 +21145,10 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
 {
     const char *name = input->target_table_name;
     dynb_table_description table;
-    char arn[DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const dynbi_table *made, *source = rebuild->source;
     dynb *db = rebuild->db;
-    dynb_rc rc = dynbi_rebuild_check_target(db, name, err);
-    if (rc == DYNB_OK && source->is_dropped)
+    dynb_rc rc = DYNB_OK;
+    if (source->is_dropped)
         rc = dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found: %s", source->name);
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(source, &table, err);
@@ -20906,50 +21167,50 @@ static dynb_rc dynbi_rebuild_publish(dynbi_rebuild *rebuild,
     if (rc != DYNB_OK || !out)
         return rc;
     made = dynbi_store_find_table(db, name, dynbi_length(name));
-    (void)dynbi_table_arn(db, source->name, arn, sizeof arn);
     rc = dynbi_describe(db, made->settings, made->settings_size, out, result, err);
     dynbi_describe_indexes(db, made->indexes, made->index_count, out, result);
     out->item_count = made->item_count;
     out->size_bytes = made->size_bytes;
     out->status = DYNB_TABLE_CREATING;
-    dynbi_describe_restore(arn, rebuild->time_ms, out, result);
+    dynbi_describe_restore(rebuild->source_arn, rebuild->time_ms, out, result);
     return rc;
 }
 
-static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
-                                 dynb_table_description *out, dynb_result *result,
-                                 dynb_error *err)
+static void dynbi_rebuild_init(dynbi_rebuild *rebuild, dynb *db)
 {
-    dynb_table_description table;
-    dynbi_rebuild rebuild;
-    dynb_rc rc;
-    memset(&rebuild, 0, sizeof rebuild);
-    rebuild.db = db;
-    rebuild.worker = db->worker;
-    dynbi_pool_init(&rebuild.pool, &db->worker->allocator, db->pool.chunk_bytes, 0);
-    rc = dynbi_rebuild_check(&rebuild, input, &table, err);
+    memset(rebuild, 0, sizeof *rebuild);
+    rebuild->db = db;
+    rebuild->worker = db->worker;
+    rebuild->settings.allocator = &db->allocator;
+    dynbi_pool_init(&rebuild->pool, &db->worker->allocator, db->pool.chunk_bytes, 0);
+}
+
+/* Takes the worker's place; nobody steps. */
+static dynb_rc dynbi_rebuild_begin(dynbi_rebuild *rebuild, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_rc rc = dynbi_rebuild_start(rebuild, err);
     if (rc == DYNB_OK)
-        rc = dynbi_store_begin_writing(db, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_start(&rebuild, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_rebuild_open_log(&rebuild, err);
-    if (rc == DYNB_OK) {
-        db->worker->is_busy = 1;
-        ++rebuild.source->job_count;
-        dynbi_reader_limit(&db->worker->reader, db->pages.page_count);
-        rc = dynbi_rebuild_work(&rebuild, err);
-        if (rc == DYNB_OK)
-            rc = dynbi_rebuild_publish(&rebuild, input, out, result, err);
-        --rebuild.source->job_count;
-        dynbi_store_release_table(db, rebuild.source);
-        db->worker->is_busy = 0;
+        rc = dynbi_rebuild_open_log(rebuild, err);
+    if (rc != DYNB_OK)
+        return rc;
+    DYNBI_ASSERT(!db->worker->is_busy);
+    db->worker->is_busy = 1;
+    ++rebuild->source->job_count;
+    dynbi_reader_limit(&db->worker->reader, db->pages.page_count);
+    return DYNB_OK;
+}
+
+/* Gives it back. */
+static void dynbi_rebuild_end(dynbi_rebuild *rebuild)
+{
+    dynb *db = rebuild->db;
+    --rebuild->source->job_count;
+    dynbi_store_release_table(db, rebuild->source);
+    db->worker->is_busy = 0;
 #if defined(DYNBACKUP_PTHREADS)
-        pthread_cond_broadcast(&db->work_done);
+    pthread_cond_broadcast(&db->work_done);
 #endif
-    }
-    dynbi_rebuild_free(&rebuild);
-    return rc;
 }
 
 /* A table restored while a checkpoint is being made would be behind its cut and
@@ -20961,6 +21222,253 @@ static dynb_rc dynbi_rebuild_prepare(dynb *db, dynb_error *err)
     dynbi_worker_still(db);
     while (rc == DYNB_OK && db->worker->job[0].kind == DYNBI_JOB_CHECKPOINT)
         rc = dynbi_worker_step(db, (uint64_t)1 << 20, 0, &has_worked, err);
+    return rc;
+}
+
+/* All but what a retry begins anew with: the target's name is taken. */
+static dynb_rc dynbi_rebuild_table(dynbi_rebuild *rebuild,
+                                   const dynb_restore_to_time_input *input,
+                                   dynb_table_description *out, dynb_result *result,
+                                   dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_table_description table;
+    dynb_rc rc = dynbi_rebuild_prepare(db, err);
+    if (rc == DYNB_OK) /* the source may have changed, or gone, meanwhile */
+        rc = dynbi_rebuild_check(rebuild, input, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_begin(rebuild, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_rebuild_work(rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_publish(rebuild, input, out, result, err);
+    dynbi_rebuild_end(rebuild);
+    return rc;
+}
+
+static dynb_rc dynbi_rebuild_run(dynb *db, const dynb_restore_to_time_input *input,
+                                 dynb_table_description *out, dynb_result *result,
+                                 dynb_error *err)
+{
+    dynb_table_description table;
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    dynbi_rebuild_init(&rebuild, db);
+    rc = dynbi_rebuild_check(&rebuild, input, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_reserve_name(&rebuild, input->target_table_name, &table, err);
+    if (rc == DYNB_OK) {
+        rc = dynbi_rebuild_table(&rebuild, input, out, result, err);
+        dynbi_rebuild_release_name(&rebuild);
+    }
+    dynbi_rebuild_free(&rebuild);
+    return rc;
+}
+
+/* --- reading at a point in time ---
+ *
+ * The state is made as for a restore, but for its end: the changes gathered
+ * last stay in memory as a generation, and the list of runs goes with them to a
+ * table of its own, which is read as a backup is. Where the changes fitted in a
+ * generation, nothing was written.
+ *
+ * A few such states are kept for the next read, until memory is wanted for
+ * something else or their time is over. A marking finds their nodes through the
+ * list of them: nothing on the device refers to the pages they were folded to,
+ * so that a crash frees these. */
+
+/* Checks a source with a time, and looks for its state among those kept, which
+ * it then puts first. *out NULL: it is to be made. */
+static dynb_rc dynbi_past_find(dynbi_rebuild *rebuild, const dynb_source *source,
+                               dynbi_past **out, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    dynb_table_description settings;
+    dynbi_past **link = &db->past;
+    dynbi_table *table;
+    dynb_rc rc = dynbi_table_find(db, source->table, DYNB_TABLE_NOT_FOUND, &table, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_aim(rebuild, table, 0, source->time_ms, &settings, err);
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_past_tidy(db);
+    while (*link && ((*link)->table->id != table->id || (*link)->time_ms != source->time_ms ||
+                     !dynbi_past_is_good(db, *link)))
+        link = &(*link)->next;
+    *out = *link;
+    if (*out) {
+        *link = (*out)->next;
+        (*out)->next = db->past;
+        db->past = *out;
+    }
+    return DYNB_OK;
+}
+
+/* Makes a table of what was rebuilt, and takes over what it holds. */
+static dynb_rc dynbi_past_keep(dynbi_rebuild *rebuild, uint64_t log_lsn, dynbi_past **out,
+                               dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    const dynbi_table *source = rebuild->source;
+    dynbi_snapshot *snapshot = &rebuild->base.snapshot;
+    dynbi_past *past = (dynbi_past *)dynbi_allocate(&db->allocator, sizeof *past);
+    dynbi_table *table = (dynbi_table *)dynbi_allocate(&db->allocator, sizeof *table);
+    dynb_rc rc;
+    if (!past || !table) {
+        dynbi_free(&db->allocator, past, sizeof *past);
+        dynbi_free(&db->allocator, table, sizeof *table);
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the state at a time");
+    }
+    memset(past, 0, sizeof *past);
+    memset(table, 0, sizeof *table);
+    table->fold_key.allocator = &db->allocator;
+    past->table = table;
+    past->time_ms = rebuild->time_ms;
+    past->log_lsn = log_lsn;
+    /* the worker's allocator is for its own thread */
+    dynbi_pool_init(&past->pool, &db->allocator, db->pool.chunk_bytes, 0);
+    rc = dynbi_table_dress(db, table, source->settings, source->settings_size, err);
+    if (rc != DYNB_OK) {
+        dynbi_past_free(db, past);
+        return rc;
+    }
+    table->sets[0] = snapshot->sets[0];
+    snapshot->owns_runs = 0;
+    table->newest = rebuild->generation;
+    rebuild->generation = NULL;
+    if (table->newest)
+        table->newest->pool = &past->pool;
+    past->next = db->past;
+    db->past = *out = past;
+    return DYNB_OK;
+}
+
+/* Makes the state; the lock is left meanwhile. */
+static dynb_rc dynbi_past_make(dynbi_rebuild *rebuild, dynbi_past **out, dynb_error *err)
+{
+    dynb *db = rebuild->db;
+    const uint64_t log_lsn =
+        db->log.tail.time_ms > rebuild->time_ms ? DYNBI_PAST_FINAL : db->log.tail.lsn;
+    dynb_rc rc = DYNB_OK;
+    rebuild->is_for_reading = 1;
+    if (db->disk.has_failed) /* what it holds of the log is unknown */
+        rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_begin(rebuild, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_rebuild_work(rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_past_keep(rebuild, log_lsn, out, err);
+    dynbi_rebuild_end(rebuild);
+    return rc;
+}
+
+/* The state that a source with a time names; for any other source NULL. It may
+ * leave the lock. Each one got is to be closed. */
+static dynb_rc dynbi_past_open(dynb *db, const dynb_source *source, dynbi_past **out,
+                               dynb_error *err)
+{
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    *out = NULL;
+    if (!source->use_time)
+        return DYNB_OK;
+    if (!source->table || source->backup_arn)
+        return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                          "a time goes with a table; leave backup_arn NULL, or use_time 0");
+    dynbi_rebuild_init(&rebuild, db);
+    rc = dynbi_past_find(&rebuild, source, out, err);
+    if (rc == DYNB_OK && !*out) {
+        dynbi_worker_still(db); /* somebody may make it meanwhile */
+        rc = dynbi_past_find(&rebuild, source, out, err);
+    }
+    if (rc == DYNB_OK && !*out)
+        rc = dynbi_past_make(&rebuild, out, err);
+    dynbi_rebuild_free(&rebuild);
+    if (rc == DYNB_OK)
+        ++(*out)->user_count;
+    return rc;
+}
+
+static void dynbi_past_close(dynb *db, dynbi_past *past)
+{
+    if (!past)
+        return;
+    --past->user_count;
+    dynbi_store_trim_pasts(db, DYNBI_PASTS);
+}
+
+/* --- reading what a source names --- */
+
+static dynb_rc dynbi_source_get(dynb *db, const dynb_source *source, dynb_item key,
+                                dynb_item *out, dynb_result *result, dynb_error *err)
+{
+    dynbi_place place;
+    dynbi_past *past;
+    dynb_rc rc = dynbi_past_open(db, source, &past, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, source, past, DYNB_OK, &place, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_item_get(db, &place, key, out, result, err);
+    dynbi_past_close(db, past);
+    return rc;
+}
+
+static dynb_rc dynbi_source_query(dynb *db, const dynb_query_input *input, dynb_page *out,
+                                  dynb_result *result, dynb_error *err)
+{
+    const dynb_source source =
+        dynbi_source_of(input->table, input->backup_arn, input->use_time, input->time_ms);
+    dynbi_place place;
+    dynbi_past *past;
+    dynb_rc rc = dynbi_past_open(db, &source, &past, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &source, past, DYNB_OK, &place, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_query(db, &place, input, out, result, err);
+    dynbi_past_close(db, past);
+    return rc;
+}
+
+static dynb_rc dynbi_source_scan(dynb *db, const dynb_scan_input *input, dynb_page *out,
+                                 dynb_result *result, dynb_error *err)
+{
+    const dynb_source source =
+        dynbi_source_of(input->table, input->backup_arn, input->use_time, input->time_ms);
+    dynbi_place place;
+    dynbi_past *past;
+    dynb_rc rc = dynbi_past_open(db, &source, &past, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &source, past, DYNB_OK, &place, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_table_scan(db, &place, input, out, result, err);
+    dynbi_past_close(db, past);
+    return rc;
+}
+
+/* Places are taken when both pasts are there: making one leaves the lock. */
+static dynb_rc dynbi_source_compare(dynb *db, const dynb_compare_input *input,
+                                    dynb_difference_page *out, dynb_result *result,
+                                    dynb_error *err)
+{
+    dynbi_place place[2];
+    dynbi_past *past[2] = {NULL, NULL};
+    dynb_rc rc = dynbi_past_open(db, &input->from, &past[0], err);
+    if (rc == DYNB_OK)
+        rc = dynbi_past_open(db, &input->to, &past[1], err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &input->from, past[0], DYNB_RESOURCE_NOT_FOUND, &place[0],
+                                err);
+    if (rc == DYNB_OK)
+        rc = dynbi_source_place(db, &input->to, past[1], DYNB_RESOURCE_NOT_FOUND, &place[1], err);
+    if (rc == DYNB_OK)
+        rc = dynbi_places_compare(db, place, input, out, result, err);
+    dynbi_past_close(db, past[0]);
+    dynbi_past_close(db, past[1]);
     return rc;
 }
 
@@ -21025,6 +21533,7 @@ typedef struct dynbi_audit {
     char where[DYNB_NAME_MAX + 128];
     const dynbi_schema *schema; /* NULL: the catalog's tree */
     int counts_items;           /* the tree is of a table, not of an index */
+    int is_log;                 /* what is looked at is a segment, not a node */
     dynbi_buffer last_key;
     dynbi_buffer key;
     int has_last_key;
@@ -21038,7 +21547,11 @@ static void dynbi_audit_problem(dynbi_audit *check, dynb_rc code, const char *me
     ++check->report.problems_count;
     if (!check->problem_fn)
         return;
-    (void)dynbi_fail_at(&problem, code, pos, "%s (tree node at byte %u)", message, pos);
+    if (node)
+        (void)dynbi_fail_at(&problem, code, pos, "%s (%s at byte %u)", message,
+                            check->is_log ? "log segment" : "tree node", pos);
+    else
+        (void)dynbi_fail_at(&problem, code, pos, "%s", message);
     check->problem_fn(check->ctx, check->where, &problem);
 }
 
@@ -21159,11 +21672,13 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
         rc = dynbi_segment_read(entry, &segment, err);
         pages.page = segment.page;
         pages.page_count = segment.page_count;
+        check->is_log = 1;
         if (rc == DYNB_OK && dynbi_segment_is_sane(&db->log, db->disk.size_bytes, pages.page,
                                                    pages.page_count))
             (void)dynbi_audit_pages(check, &pages);
         else
             dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        check->is_log = 0;
         return DYNB_OK;
     }
     rc = dynbi_record_snapshot(&db->allocator, entry, &snapshot, err);
@@ -21174,6 +21689,67 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
     for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
         rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
+/* *expires_at_ms of the backup with that key; *is_there zero: there is none, or
+ * its record is damaged. */
+static dynb_rc dynbi_audit_backup_of(dynb *db, const uint8_t *key, uint32_t key_size,
+                                     uint64_t *expires_at_ms, int *is_there, dynb_error *err)
+{
+    dynb_backup_description details;
+    dynbi_record record;
+    dynb_rc rc = dynbi_catalog_get(db, key, key_size, &db->record, is_there, err);
+    if (rc != DYNB_OK || !*is_there)
+        return rc;
+    *is_there = dynbi_record_split(db->record.bytes, db->record.used_bytes, 1, &record, NULL) ==
+                    DYNB_OK &&
+                dynbi_details_read(&record, &details, NULL) == DYNB_OK;
+    *expires_at_ms = *is_there ? details.expires_at_ms : 0;
+    return DYNB_OK;
+}
+
+/* A record of a backup's end names a backup that ends then. */
+static dynb_rc dynbi_audit_expiry(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    uint64_t expires_at_ms = 0;
+    int is_there;
+    dynb_rc rc;
+    (void)dynbi_format(check->where, sizeof check->where, "the end of a backup, key X%016x",
+                       entry->key_size < 9 ? (uint64_t)0 : dynbi_load64_be(entry->key + 1));
+    if (entry->key_size < 10 || entry->key[9] != 'B') {
+        dynbi_audit_problem(check, DYNB_CORRUPT, "its record is damaged", NULL);
+        return DYNB_OK;
+    }
+    rc = dynbi_audit_backup_of(check->db, entry->key + 9, entry->key_size - 9, &expires_at_ms,
+                               &is_there, err);
+    if (rc != DYNB_OK)
+        return rc;
+    if (!is_there)
+        dynbi_audit_problem(check, DYNB_CORRUPT, "there is no such backup", NULL);
+    else if (expires_at_ms != dynbi_load64_be(entry->key + 1))
+        dynbi_audit_problem(check, DYNB_CORRUPT, "its backup ends at another time", NULL);
+    return DYNB_OK;
+}
+
+/* A backup that ends has a record by which the sweep finds it. */
+static dynb_rc dynbi_audit_expires(dynbi_audit *check, const dynbi_change *entry,
+                                   uint64_t expires_at_ms, dynb_error *err)
+{
+    dynb *db = check->db;
+    uint8_t at[9];
+    int is_there;
+    dynb_rc rc;
+    at[0] = 'X';
+    dynbi_store64_be(at + 1, expires_at_ms);
+    db->key.used_bytes = 0;
+    if (!dynbi_buffer_append(&db->key, at, sizeof at) ||
+        !dynbi_buffer_append(&db->key, entry->key, entry->key_size))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+    rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
+                           &is_there, err);
+    if (rc == DYNB_OK && !is_there)
+        dynbi_audit_problem(check, DYNB_CORRUPT, "no record says when it ends", NULL);
     return rc;
 }
 
@@ -21189,7 +21765,7 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
     uint32_t set, i;
     dynb_rc rc = DYNB_OK;
     if (entry->key[0] == 'X')
-        return rc;
+        return dynbi_audit_expiry(check, entry, err);
     if (entry->key[0] == 'L' || entry->key[0] == 'P')
         return dynbi_audit_history(check, entry, err);
     rc = dynbi_record_split(entry->value, entry->value_size, is_backup, &record, err);
@@ -21212,7 +21788,9 @@ static dynb_rc dynbi_audit_record(void *ctx, const dynbi_change *entry, dynb_err
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    for (set = 0; set <= table->index_count; ++set) {
+    if (is_backup && details.expires_at_ms)
+        rc = dynbi_audit_expires(check, entry, details.expires_at_ms, err);
+    for (set = 0; rc == DYNB_OK && set <= table->index_count; ++set) {
         const dynbi_runs *runs = dynbi_table_runs(table, set);
         check->schema = set ? &table->indexes[set - 1].schema : &table->schema;
         check->counts_items = set == 0;
@@ -27006,6 +27584,7 @@ static void *dynbi_api_thread(void *ctx)
             continue;
         if (naps >= DYNBI_NAPS) {
             worker->sleeps = 1;
+            worker->sleeps_lsn = db->log.tail.lsn;
             pthread_cond_wait(&db->work_ready, &db->lock);
             worker->sleeps = 0;
             naps = 0;
@@ -27048,8 +27627,6 @@ static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
                           ? db->generation_max / 512
                           : db->generation_bytes > limit - limit / 4 ? db->generation_max / 128
                                                                      : db->generation_max / 32;
-    if (db->worker->sleeps)
-        db->worker->is_called = 1;
     if (db->generation_bytes <= limit / 2)
         return;
     db->debt_bytes += written_bytes;
@@ -27087,7 +27664,7 @@ static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
     if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
     if (rc == DYNB_NO_MEMORY) { /* caches go first */
-        dynbi_store_drop_opened(db);
+        dynbi_store_drop_kept(db);
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
     }
@@ -27141,14 +27718,13 @@ static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *e
     return rc;
 }
 
-/* ... and ends here. The builder thread is woken without the lock, or it would
- * only wake to wait for it. */
+/* ... and ends here. A change wakes the builder thread, without the lock, or it
+ * would only wake to wait for it. */
 static dynb_rc dynbi_api_leave(dynb *db, dynb_rc rc)
 {
 #if defined(DYNBACKUP_PTHREADS)
-    const int wakes = db->worker && db->worker->is_called;
-    if (wakes)
-        db->worker->is_called = 0;
+    const dynbi_worker *worker = db->worker;
+    const int wakes = worker && worker->sleeps && worker->sleeps_lsn != db->log.tail.lsn;
     dynbi_unlock(db);
     if (wakes)
         pthread_cond_signal(&db->work_ready);
@@ -28254,11 +28830,9 @@ DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
     if (rc == DYNB_OK)
         rc = dynbi_api_check_rebuild(input, err);
     if (rc == DYNB_OK) {
-        do {
-            rc = dynbi_rebuild_prepare(db, err);
-            if (rc == DYNB_OK)
-                rc = dynbi_rebuild_run(db, input, out, result, err);
-        } while (dynbi_api_again(db, rc, err));
+        do
+            rc = dynbi_rebuild_run(db, input, out, result, err);
+        while (dynbi_api_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
@@ -28424,6 +28998,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
 #undef DYNBI_PART_STRUCTS
+#undef DYNBI_PASTS
+#undef DYNBI_PAST_FINAL
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
 #undef DYNBI_POS_UNKNOWN

@@ -853,7 +853,8 @@ static int run_put(shell *s, arguments *a)
     return old.bytes ? print_item(s, old, stdout, "", "\n") : DONE;
 }
 
-/* --- where get, query and scan read: a table, or with --at a backup of it */
+/* --- where get, query and scan read: a table, or with --at a backup of it, or
+ * the table as it was at a time */
 
 typedef struct read_place {
     dynb_source source;
@@ -872,11 +873,26 @@ static const char *take_at(arguments *a)
     return value ? value[0] : NULL;
 }
 
+/* A word for a time: 1 and *time_ms, or 0: it is none. The start of a backup's
+ * id can be all digits, too, but begins with 0. */
+static int read_time(shell *s, const char *table, const char *word, uint64_t *time_ms)
+{
+    dynb_continuous_backups about;
+    if (strcmp(word, "latest"))
+        return word[0] != '0' && parse_date(word, time_ms);
+    *time_ms = 0; /* what is wrong with it the read itself will say */
+    if (!dynb_describe_continuous_backups(s->db, table, &about, &s->err))
+        *time_ms = about.latest_restorable_ms;
+    return 1;
+}
+
 /* at NULL: the table as it is now. Free p->memory afterwards, whatever came. */
 static int find_place(shell *s, const char *table, const char *at, read_place *p)
 {
     memset(p, 0, sizeof *p);
-    if (!at) {
+    if (at)
+        p->source.use_time = read_time(s, table, at, &p->source.time_ms);
+    if (!at || p->source.use_time) {
         p->source.table = table;
         if (dynb_describe_table(s->db, table, &p->table, &p->memory, &s->err))
             return failed(s);
@@ -1084,6 +1100,8 @@ static int print_search(shell *s, search *q)
         memset(&scan, 0, sizeof scan);
         scan.table = q->query.table;
         scan.backup_arn = q->query.backup_arn;
+        scan.use_time = q->query.use_time;
+        scan.time_ms = q->query.time_ms;
         scan.index_name = q->query.index_name;
         scan.limit = q->query.limit = page_limit;
         scan.start_after = q->query.start_after;
@@ -1224,6 +1242,8 @@ static int run_query(shell *s, arguments *a)
     rc = find_place(s, a->words[0], at, &p);
     q.query.table = p.source.table;
     q.query.backup_arn = p.source.backup_arn;
+    q.query.use_time = p.source.use_time;
+    q.query.time_ms = p.source.time_ms;
     if (!rc && (rc = use_index(s, &q, index, &p.table)) == DONE &&
         (rc = query_operands(s, a, &p.table, &q.query, &operands)) == DONE)
         rc = print_search(s, &q);
@@ -1251,6 +1271,8 @@ static int run_scan(shell *s, arguments *a)
     rc = find_place(s, a->words[0], at, &p);
     q.query.table = p.source.table;
     q.query.backup_arn = p.source.backup_arn;
+    q.query.use_time = p.source.use_time;
+    q.query.time_ms = p.source.time_ms;
     if (!rc && (rc = use_index(s, &q, index, &p.table)) == DONE)
         rc = print_search(s, &q);
     dynb_result_free(&p.memory);
@@ -1862,11 +1884,23 @@ static int run_restore(shell *s, arguments *a)
 
 /* --- diff: what one has and the other has not */
 
-/* A word for a table, else for a backup. */
-static int find_side(shell *s, const char *word, dynb_source *source, char arn[DYNB_ARN_MAX + 1])
+/* A word for a table, or TABLE@TIME, else for a backup. A table's name is cut off
+ * in the word. */
+static int find_side(shell *s, char *word, dynb_source *source, char arn[DYNB_ARN_MAX + 1])
 {
     dynb_table_description d;
+    char *time = strrchr(word, '@');
     memset(source, 0, sizeof *source);
+    if (time) {
+        *time++ = 0;
+        source->table = word;
+        source->use_time = 1;
+        return read_time(s, word, time, &source->time_ms)
+                   ? DONE
+                   : misused(s, "@ needs a time such as 2026-11-22T15:09:01.123, or latest, not "
+                                "\"%s\"",
+                             time);
+    }
     if (!dynb_describe_table(s->db, word, &d, &s->result, &s->err)) {
         source->table = word;
         return DONE;
@@ -2821,7 +2855,10 @@ static int run_help(shell *s, arguments *a);
     "All but --protect are recorded and shown, and change nothing else.\n"
 
 #define AT_OPTION \
-    "  --at BACKUP  inside a backup of the table, without restoring it\n"
+    "  --at BACKUP  inside a backup of the table, without restoring it\n" \
+    "  --at TIME    as the table was then, with pitr on; TIME is UTC to the millisecond,\n" \
+    "               2026-11-22T15:09:01.123, or milliseconds since 1970, or latest. A\n" \
+    "               backup that is called like a time goes by its id.\n"
 
 #define INDEX_KEYS \
     "KEYS are KEY:TYPE or KEY:TYPE,SORTKEY:TYPE, and perhaps what else is in the index:\n" \
@@ -2849,7 +2886,7 @@ static const command commands[] = {
      "A bad line stops it; with --keep-going it is reported and left out.\n"},
     {"dump", READS, 1, 2, run_dump, "TABLE [FILE]", "write all items, as load reads them",
      "In order of the keys, attributes by name: equal tables give equal files.\n"},
-    {"get", READS, 2, 2, run_get, "TABLE KEY [--at BACKUP]", "show the item with that key",
+    {"get", READS, 2, 2, run_get, "TABLE KEY [--at BACKUP|TIME]", "show the item with that key",
      "KEY is DynamoDB JSON, such as '{\"Id\":{\"N\":\"7\"}}', or - for standard input.\n"
      AT_OPTION},
     {"put", WRITES, 2, 2, run_put, "TABLE ITEM [--old]", "write an item",
@@ -2858,7 +2895,7 @@ static const command commands[] = {
      "--old shows what was deleted.\n"},
     {"query", READS, 2, 5, run_query,
      "TABLE VALUE [CONDITION VALUE [VALUE]] [--index NAME] [--desc] [--limit N] [--grid] "
-     "[--at BACKUP]",
+     "[--at BACKUP|TIME]",
      "show the items of one partition key",
      "The first VALUE is the partition key's. The CONDITION is on the sort key:\n"
      "eq lt le gt ge (or = < <= > >=, quoted), begins, and between, with two values.\n"
@@ -2869,7 +2906,7 @@ static const command commands[] = {
      "  --grid     in columns instead of JSON\n"
      AT_OPTION
      "Example: dynb FILE query Elements 6 between 57 71 --grid\n"},
-    {"scan", READS, 1, 1, run_scan, "TABLE [--index NAME] [--limit N] [--grid] [--at BACKUP]",
+    {"scan", READS, 1, 1, run_scan, "TABLE [--index NAME] [--limit N] [--grid] [--at BACKUP|TIME]",
      "show all items", "  --index NAME  those of that index, in its order\n" AT_OPTION},
     {"backup", WRITES, 2, 2, run_backup, "TABLE[,TABLE ...] NAME [--no-wait]",
      "back up tables as they are at this instant",
@@ -2897,8 +2934,10 @@ static const command commands[] = {
      "which backups of a table stay",
      "A backup stays if one of the counts wants it, and it is not older than that many\n"
      "days; the newest always stays. Others are deleted by later commands or by work.\n"},
-    {"diff", READS, 2, 2, run_diff, "TABLE|BACKUP TABLE|BACKUP [--limit N]",
+    {"diff", READS, 2, 2, run_diff,
+     "TABLE|TABLE@TIME|BACKUP TABLE|TABLE@TIME|BACKUP [--limit N]",
      "show what changed from the first to the second",
+     "TABLE@TIME is the table as it was then; for TIME see restore.\n"
      "In order of the keys: a line with - is as the first has it, one with + as the\n"
      "second has it. Takes as long as what was written between the two is large.\n"},
     {"work", WRITES, 0, 0, run_work, "", "build backups and tidy up, all there is to do", ""},

@@ -1135,6 +1135,7 @@ typedef struct options {
     uint64_t port;
     const char *db;
     const char *durability;
+    dynb_durability level; /* what that says */
     const char *account;
     const char *region;
     uint64_t delay_ms;
@@ -1493,36 +1494,33 @@ static void add_connection_of(server *s, int fd)
     enter_queue(s, c, &s->idle);
 }
 
-/* Makes room by closing who has waited longest without a request; or not at
- * all. */
-static int make_room(server *s)
+/* Who gives way when there is no room: whoever has waited longest without a
+ * request, or else for the rest of one. NULL: nobody can. */
+static connection *find_idlest(const server *s)
 {
-    connection *oldest = s->idle.first ? s->idle.first : s->coming.first;
-    if (s->connection_count < s->options.connections)
-        return 1;
-    if (!oldest)
-        return 0;
-    close_connection(s, oldest);
-    return 1;
+    return s->idle.first ? s->idle.first : s->coming.first;
 }
 
-/* Where no connection can be had, those that come wait until one is closed. */
+/* Where no room can be made, those that come wait until a connection is closed. */
 static void on_listener(server *s)
 {
     int i, fd;
     for (i = 0; i < EVENTS_MAX; ++i) {
-        if (!make_room(s)) {
+        int is_full = s->connection_count >= s->options.connections;
+        connection *idlest = find_idlest(s);
+        fd = is_full && !idlest ? -1 : accept(s->listener, NULL, NULL);
+        if (fd >= 0) {
+            if (is_full)
+                close_connection(s, idlest);
+            add_connection_of(s, fd);
+        } else if (is_full && !idlest) {
             set_accepting(s, 0);
             return;
-        }
-        fd = accept(s->listener, NULL, NULL);
-        if (fd >= 0) {
-            add_connection_of(s, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (s->idle.first)
-                close_connection(s, s->idle.first);
-            else
+            if (!idlest)
                 set_accepting(s, 0);
+            else
+                close_connection(s, idlest);
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return;
         }
@@ -1756,6 +1754,19 @@ static int set_number(const option *o, const char *text)
     return DONE;
 }
 
+static int set_durability(options *o)
+{
+    static const char *const names[] = {"synced", "os", "buffered"};
+    static const dynb_durability levels[] = {DYNB_SYNCED, DYNB_TO_OS, DYNB_BUFFERED};
+    int i;
+    for (i = 0; i < 3 && strcmp(o->durability, names[i]) != 0; ++i)
+        continue;
+    if (i == 3)
+        return misused("--durability", "is synced, os or buffered");
+    o->level = levels[i];
+    return DONE;
+}
+
 static int read_options(options *o, const option *list, int argc, char **argv)
 {
     int i, k, rc;
@@ -1778,7 +1789,7 @@ static int read_options(options *o, const option *list, int argc, char **argv)
     if (strcmp(o->host, "127.0.0.1") != 0 && strcmp(o->host, "localhost") != 0)
         return misused("--host", "is 127.0.0.1 or localhost: the server believes every credential, "
                                  "so it listens where only this machine can reach it");
-    return DONE;
+    return set_durability(o);
 }
 
 /* ------------------------------------------------------------ main -- */
@@ -1809,12 +1820,7 @@ static int open_store(server *s)
     config.create_backup_per_second = DYNB_UNLIMITED;
     if (o->rate_limits)
         limit_rates(&config);
-    if (!strcmp(o->durability, "os"))
-        config.durability = DYNB_TO_OS;
-    else if (!strcmp(o->durability, "buffered") || !o->db)
-        config.durability = DYNB_BUFFERED;
-    else if (strcmp(o->durability, "synced") != 0)
-        return misused("--durability", "is synced, os or buffered");
+    config.durability = o->db ? o->level : DYNB_BUFFERED; /* memory survives nothing */
     config.memory_bytes = o->memory_mb << 20;
     config.log_segment_bytes = o->db ? 0 : 262144; /* an idle server is to be small */
     config.account_id = o->account;

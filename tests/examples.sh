@@ -332,7 +332,7 @@ run_list <<'LIST'
   = + {"Name":{"S":"Helium"},"Number":{"N":"2"},"Period":{"N":"1"}}
 0 facts.dynb diff Elements Elements
 2 facts.dynb diff Elements
-  ~ usage: dynb FILE diff TABLE|BACKUP TABLE|BACKUP [--limit N]
+  ~ usage: dynb FILE diff TABLE|TABLE@TIME|BACKUP TABLE|TABLE@TIME|BACKUP [--limit N]
 1 facts.dynb diff Elements nothing
   ! dynb: no backup has the name or id "nothing" ("backups" lists them)
 1 facts.dynb diff Elements Planets
@@ -411,6 +411,32 @@ run_list <<'LIST'
   ~ dynb: restore: --at needs a time such as
 0 facts.dynb restore --at latest Planets Planets-then
   ~ into Planets-then: 8 items
+0 facts.dynb get Planets '{"Name":{"S":"Mars"}}' --at latest
+  ~ "Name":{"S":"Mars"}
+1 facts.dynb get Planets '{"Name":{"S":"Mars"}}' --at 2020-02-29T12:00:00.5
+  ~ dynb: InvalidRestoreTimeException: RestoreDateTime '2020-02-29T12:00:00Z' must be within
+1 facts.dynb query Planets Mars --at 1582977600500
+  ~ dynb: InvalidRestoreTimeException: RestoreDateTime '2020-02-29T12:00:00Z' must be within
+1 facts.dynb scan Elements --at latest
+  ! dynb: PointInTimeRecoveryUnavailableException: Point in time recovery is not enabled for table 'Elements'
+1 facts.dynb get Planets '{"Name":{"S":"Mars"}}' --at noon
+  ! dynb: no backup has the name or id "noon" ("backups" lists them)
+0 facts.dynb diff Planets@latest Planets
+0 facts.dynb pitr Planets >then
+0 facts.dynb delete Planets '{"Name":{"S":"Mars"}}'
+1 facts.dynb get Planets '{"Name":{"S":"Mars"}}'
+  ! dynb: Planets has no item with that key
+0 facts.dynb get Planets '{"Name":{"S":"Mars"}}' --at "$(sed -n 's/^latest *//p' then)"
+  ~ "Name":{"S":"Mars"}
+0 facts.dynb query Planets Mars --at "$(sed -n 's/^latest *//p' then)" --grid
+  ~ Mars
+0 facts.dynb diff "Planets@$(sed -n 's/^latest *//p' then)" Planets
+  ~ - {
+  ~ "Name":{"S":"Mars"}
+1 facts.dynb diff Planets Planets@2020-02-29
+  ~ dynb: InvalidRestoreTimeException: 
+2 facts.dynb diff Planets@noon Planets
+  ~ dynb: diff: @ needs a time such as 2026-11-22T15:09:01.123, or latest, not "noon"
 0 facts.dynb retention Planets --keep-hourly 24 --keep-daily 30
   ~ keep daily    30
 0 facts.dynb retention Planets --none

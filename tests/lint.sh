@@ -305,6 +305,11 @@ error_codes_are_tested()
         done
 }
 
+rows_of_the_contract()
+{
+    said=$(sh tests/contract.sh) || echo "$said"
+}
+
 # ---- ways of using the header ----
 
 # variant FILE OPTION...: compiles and links FILE and runs it.
@@ -415,6 +420,7 @@ check 'layout of other sources' layout_of_sources
 check 'sections' sections_match_contents
 check 'docstrings' public_functions_are_documented
 check 'error codes' error_codes_are_tested
+check 'rows of the contract' rows_of_the_contract
 check 'warnings, cc c99' compile "$cc" c99 -O2
 check 'warnings, g++ c++11' compile g++ c++11 -O0
 check 'warnings, clang c99' compile clang c99 -fsyntax-only

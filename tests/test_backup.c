@@ -140,6 +140,7 @@ static void check_cut(store *s, const cut *c)
     uint32_t t, a;
     char id[16];
     for (t = 0; t < TABLES; ++t) {
+        /* contract 2.1 row 1, 2.1 row 4, 2.1 row 6: all of each table, up to one marker */
         MUST(kit_restore(s->db, c->arns[t], "Restored"));
         CHECK_INT(kit_get(s->db, "Restored", "sequence"), c->expected.sequence);
         for (a = 0; a < ACCOUNTS; ++a) {
@@ -232,6 +233,7 @@ static void test_life(void)
     MUST(kit_put(s.db, "Orders", "a", 1));
     MUST(kit_put(s.db, "Orders", "b", 2));
 
+    /* contract 1.1 row 9 */
     MUST(dynb_create_backup(s.db, "Orders", "first", &about, &s.result, &kit_err));
     CHECK(about.status == DYNB_BACKUP_CREATING && about.type == DYNB_BACKUP_USER);
     CHECK_TEXT(about.backup_name, "first");
@@ -253,12 +255,14 @@ static void test_life(void)
     CHECK(about.status == DYNB_BACKUP_AVAILABLE);
     CHECK_INT(about.created_at_ms, created);
     CHECK_INT(about.size_bytes, 2 * (2 + 1 + 1 + 2)); /* Id + a + v + a number of one digit */
+    /* contract 1.2 row 3 */
     CHECK_INT(about.source.item_count, 2);
     CHECK_INT(about.source.size_bytes, 12);
     CHECK_TEXT(about.source.table_id, id);
     CHECK_TEXT(about.source.partition_key.name, "Id");
     CHECK(about.source.partition_key.type == DYNB_S && about.source.sort_key.name == NULL);
 
+    /* contract 2.2 row 1 */
     MUST(kit_restore(s.db, arn, "Yesterday"));
     CHECK_INT(kit_get(s.db, "Yesterday", "a"), 1);
     CHECK_INT(kit_get(s.db, "Yesterday", "b"), 2);
@@ -270,10 +274,13 @@ static void test_life(void)
     CHECK_INT(kit_get(s.db, "Again", "b"), 2);
 
     MUST(dynb_create_backup(s.db, "Again", "unchanged", &about, &s.result, &kit_err));
+    /* contract 2.1 row 3 */
     CHECK(about.status == DYNB_BACKUP_AVAILABLE); /* nothing has changed since the snapshot */
+    /* contract 1.1 row 2 */
     MUST(back_up(&s, "Orders", "first", same)); /* names need not be unique */
     CHECK(strcmp(arn, same) != 0);
 
+    /* contract 1.4 row 1, 1.4 row 2, 2.3 row 1 */
     MUST(dynb_delete_backup(s.db, arn, &about, &s.result, &kit_err));
     CHECK(about.status == DYNB_BACKUP_DELETED);
     CHECK_TEXT(about.backup_arn, arn);
@@ -314,6 +321,7 @@ static void test_deleted_table(void)
     MUST(kit_put(s.db, "Short", "k", 2));
     MUST(back_up(&s, "Short", "during", during));
     CHECK(status_of(&s, during) == DYNB_BACKUP_CREATING);
+    /* contract 2.1 row 9: while a backup of it is CREATING */
     MUST(dynb_delete_table(s.db, "Short", NULL, NULL, &kit_err));
     EXPECT(back_up(&s, "Short", "too-late", NULL), DYNB_TABLE_NOT_FOUND);
     MUST(kit_create_table(s.db, "Short", NULL)); /* a new table of that name */
@@ -326,6 +334,7 @@ static void test_deleted_table(void)
     CHECK(about.status == DYNB_BACKUP_AVAILABLE);
     CHECK(strcmp(about.source.table_id, id) != 0);
     memset(&list, 0, sizeof list);
+    /* contract 1.3 row 1, 1.3 row 8, 2.4 row 14 */
     list.table = "Short"; /* of every incarnation, in order of creation */
     MUST(dynb_list_backups(s.db, &list, &found, &s.result, &kit_err));
     CHECK_INT(found.count, 3);
@@ -335,6 +344,7 @@ static void test_deleted_table(void)
     CHECK_TEXT(found.backups[0].source.table_id, found.backups[1].source.table_id);
     CHECK(strcmp(found.backups[1].source.table_id, found.backups[2].source.table_id) != 0);
 
+    /* contract 1.5 row 34, 2.1 row 8 */
     MUST(kit_restore(s.db, before, "Rest-1"));
     MUST(kit_restore(s.db, during, "Rest-2"));
     MUST(kit_restore(s.db, after, "Rest-3"));
@@ -364,13 +374,16 @@ static void test_arns(void)
     store_open(&s);
     MUST(kit_create_table(s.db, "T.a-b_c", NULL));
     MUST(dynb_describe_table(s.db, "T.a-b_c", &table, &s.result, &kit_err));
+    /* contract 2.4 row 10, 2.4 row 11 */
     CHECK_TEXT(table.table_arn, "arn:aws:dynamodb:eu-central-1:000000000042:table/T.a-b_c");
     CHECK(strlen(table.table_id) == 36 && table.table_id[8] == '-' && table.table_id[23] == '-');
     CHECK(strspn(table.table_id, "0123456789abcdef-") == 36);
     s.clock.step_ms = 0;
     s.clock.now_ms = 1489602797149u;
+    /* contract 1.1 row 1: by its ARN */
     MUST(dynb_create_backup(s.db, "arn:aws:dynamodb:eu-central-1:000000000042:table/T.a-b_c",
                             "A.b-c_9", &about, &s.result, &kit_err));
+    /* contract 2.4 row 1, 2.4 row 2 */
     CHECK(strncmp(about.backup_arn,
                   "arn:aws:dynamodb:eu-central-1:000000000042:table/T.a-b_c/backup/01489602797149-",
                   79) == 0);
@@ -413,6 +426,7 @@ static const char *list_names(store *s, const listing *wanted, uint32_t limit)
             size_t used = strlen(names);
             snprintf(names + used, sizeof names - used, "%s ", found.backups[i].backup_name);
         }
+        /* contract 1.3 row 9, 1.3 row 15: a token if and only if there is more */
         input.start_after_arn = NULL;
         if (found.last_evaluated_arn) {
             CHECK_TEXT(found.last_evaluated_arn, found.backups[found.count - 1].backup_arn);
@@ -462,16 +476,18 @@ static void test_list(void)
     store_open(&s);
     make_list(&s, arns);
     memset(&wanted, 0, sizeof wanted);
+    /* contract 1.3 row 8, 1.3 row 9 */
     for (limit = 0; limit < 8; ++limit) /* by table, then by time */
         CHECK_TEXT(list_names(&s, &wanted, limit), "a-1 a-2 a-3 m-1 z-1 z-2 ");
     wanted.table = "Apple";
     for (limit = 0; limit < 5; ++limit)
         CHECK_TEXT(list_names(&s, &wanted, limit), "a-1 a-2 a-3 ");
+    /* contract 1.3 row 1 */
     CHECK_TEXT(list_with(&s, ARN "Zebra", 0, 0), "z-1 z-2 ");
     CHECK_TEXT(list_with(&s, "Unknown", 0, 0), "");
     CHECK_TEXT(list_with(&s, "App", 0, 0), "");
 
-    /* The lower bound is included, the upper one is not. */
+    /* contract 1.3 row 3, 1.3 row 4: The lower bound is included, the upper one is not. */
     CHECK_TEXT(list_with(&s, "Apple", 1700000004000u, 0), "a-2 a-3 ");
     CHECK_TEXT(list_with(&s, "Apple", 1700000004001u, 0), "a-3 ");
     CHECK_TEXT(list_with(&s, "Apple", 0, 1700000004000u), "a-1 ");
@@ -481,6 +497,7 @@ static void test_list(void)
     CHECK_TEXT(list_with(&s, NULL, 1800000000000u, 0), "");
 
     wanted.table = NULL;
+    /* contract 1.3 row 6 */
     wanted.type = DYNB_LIST_SYSTEM;
     CHECK_TEXT(list_names(&s, &wanted, 0), "");
     wanted.type = DYNB_LIST_AWS_BACKUP;
@@ -488,7 +505,7 @@ static void test_list(void)
     wanted.type = DYNB_LIST_ALL;
     CHECK_TEXT(list_names(&s, &wanted, 2), "a-1 a-2 a-3 m-1 z-1 z-2 ");
 
-    /* The cursor is a position: its backup need not exist any more. */
+    /* contract 1.3 row 5: The cursor is a position: its backup need not exist any more. */
     MUST(dynb_delete_backup(s.db, arns[3], NULL, NULL, &kit_err)); /* a-2 */
     memset(&input, 0, sizeof input);
     input.start_after_arn = arns[3];
@@ -535,10 +552,12 @@ static void test_create_errors(store *s)
 {
     const char *tables[] = {"Orders", "Orders"};
     char name[300], arn[DYNB_ARN_MAX + 1];
+    /* contract 1.1 row 5 */
     EXPECT_MESSAGE(back_up(s, "Missing", "name", NULL), DYNB_TABLE_NOT_FOUND,
                    "Table not found: Missing");
     EXPECT_MESSAGE(back_up(s, ARN "Missing", "name", NULL), DYNB_TABLE_NOT_FOUND,
                    "Table not found: Missing");
+    /* contract 1.1 row 2 */
     EXPECT_MESSAGE(back_up(s, "Orders", "ab", NULL), DYNB_VALIDATION,
                    TOO_SHORT("ab", "backupName", "3"));
     EXPECT_MESSAGE(back_up(s, "Orders", "a b!", NULL), DYNB_VALIDATION,
@@ -556,6 +575,7 @@ static void test_create_errors(store *s)
     name[255] = 0;
     EXPECT(back_up(s, "Orders", name, arn), DYNB_OK);
     EXPECT(back_up(s, "Orders", "abc", arn), DYNB_OK);
+    /* contract 1.1 row 1 */
     EXPECT_ABOUT(back_up(s, "Or ders", "name", NULL), DYNB_VALIDATION, "'tableName'");
     EXPECT_MESSAGE(back_up(s, "arn:aws:dynamodb:us-east-1:999999999999:table/Orders", "name", NULL),
                    DYNB_ACCESS_DENIED, "Access is denied");
@@ -586,22 +606,27 @@ static dynb_rc restore_arn(store *s, const char *arn)
 /* Describe, delete and restore answer bad ARNs alike. */
 static void test_arn_errors(store *s, arn_fn *call)
 {
+    /* contract 1.2 row 9, 1.4 row 6, 1.5 row 2 */
     EXPECT_MESSAGE(call(s, ARN "Orders" ID), DYNB_BACKUP_NOT_FOUND,
                    "Backup not found: " ARN "Orders" ID);
     EXPECT_MESSAGE(call(s, ARN "Missing" ID), DYNB_BACKUP_NOT_FOUND,
                    "Backup not found: " ARN "Missing" ID);
+    /* contract 1.2 row 10 */
     EXPECT_MESSAGE(call(s, ""), DYNB_VALIDATION, "Invalid Backup ARN");
     EXPECT_MESSAGE(call(s, ARN "Orders"), DYNB_VALIDATION, "Invalid Backup ARN");
     EXPECT_MESSAGE(call(s, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), DYNB_VALIDATION,
                    "Invalid Backup ARN");
+    /* contract 1.2 row 11 */
     EXPECT_MESSAGE(call(s, "arn:aws:s3:us-east-1:123456789012:table/Orders" ID), DYNB_VALIDATION,
                    "Invalid Request: BackupArn is not valid");
     EXPECT_MESSAGE(call(s, "arn:nowhere:dynamodb:us-east-1:123456789012:table/Orders" ID),
                    DYNB_VALIDATION, "Invalid Request: BackupArn is not valid");
     EXPECT_MESSAGE(call(s, "arn:aws:dynamodb:xx-fake-1:123456789012:table/Orders" ID),
                    DYNB_VALIDATION, "Invalid Request: BackupArn is not valid");
+    /* contract 1.2 row 12 */
     EXPECT_MESSAGE(call(s, "arn:aws:dynamodb:us-east-1:999999999999:table/Orders" ID),
                    DYNB_ACCESS_DENIED, "Access is denied");
+    /* contract 1.2 row 13 */
     EXPECT_MESSAGE(call(s, "arn:aws:dynamodb::123456789012:table/Orders" ID), DYNB_ACCESS_DENIED,
                    "Access is denied");
 }
@@ -610,8 +635,10 @@ static void test_restore_errors(store *s, const char *arn)
 {
     char name[300];
     dynb_table_description about;
+    /* contract 1.5 row 27, 2.2 row 17 */
     EXPECT_MESSAGE(kit_restore(s->db, arn, "Orders"), DYNB_TABLE_ALREADY_EXISTS,
                    "Table already exists: Orders");
+    /* contract 1.5 row 1 */
     EXPECT_MESSAGE(kit_restore(s->db, arn, ""), DYNB_VALIDATION,
                    "TableName must be at least 3 characters long and at most 255 characters long");
     EXPECT(kit_restore(s->db, arn, "ab"), DYNB_VALIDATION);
@@ -634,8 +661,10 @@ static void test_other_region(store *s, const char *arn)
     dynb_backup_description about;
     char other[DYNB_ARN_MAX + 1];
     snprintf(other, sizeof other, "arn:aws:dynamodb:eu-west-1:%s", strstr(arn, "123456789012"));
+    /* contract 1.2 row 14 */
     if (EXPECT(dynb_describe_backup(s->db, other, &about, &s->result, &kit_err), DYNB_OK))
         CHECK_TEXT(about.backup_arn, other);
+    /* contract 1.5 row 20 */
     EXPECT_MESSAGE(kit_restore(s->db, other, "Elsewhere"), DYNB_VALIDATION,
                    "Invalid Request: sseSpecificationOverride must be provided for cross-region "
                    "restores");
@@ -661,6 +690,7 @@ static void test_errors(void)
     test_other_region(&s, arn);
     tag.key = "k";
     tag.value = "v";
+    /* contract 2.1 row 11 */
     EXPECT_ABOUT(dynb_tag_resource(s.db, arn, &tag, 1, &kit_err), DYNB_VALIDATION,
                  "One or more parameter values were invalid: Provided Arn is not a DynamoDB "
                  "resource arn: ");
@@ -726,6 +756,7 @@ static void test_settings(void)
     store_reopen(&s);
 
     MUST(dynb_describe_backup(s.db, arn, &about, &s.result, &kit_err));
+    /* contract 2.2 row 2, 2.2 row 4, 1.2 row 7: recorded */
     CHECK(about.source.settings.billing_mode == DYNB_PROVISIONED);
     CHECK_INT(about.source.settings.provisioned.read_units, 5);
     CHECK_INT(about.source.settings.provisioned.write_units, 6);
@@ -740,6 +771,7 @@ static void test_settings(void)
     MUST(kit_restore(s.db, arn, "Poor"));
     MUST(dynb_describe_table(s.db, "Poor", &table, &s.result, &kit_err));
     CHECK(table.status == DYNB_TABLE_ACTIVE && table.restoring == 0);
+    /* contract 2.2 row 2, 2.2 row 4, 2.2 row 8: restored as recorded */
     CHECK(table.settings.billing_mode == DYNB_PROVISIONED);
     CHECK_INT(table.settings.provisioned.read_units, 5);
     CHECK(table.settings.encryption == DYNB_ENCRYPTION_KMS);
@@ -747,12 +779,16 @@ static void test_settings(void)
     CHECK_TEXT(table.partition_key.name, "Id");
     CHECK_TEXT(table.sort_key.name, "When");
     CHECK(table.sort_key.type == DYNB_B);
+    /* contract 2.2 row 15 */
     CHECK(strcmp(table.table_id, id) != 0 && table.created_at_ms > created);
     CHECK_TEXT(table.table_arn, ARN "Poor");
+    /* contract 2.2 row 6, 2.2 row 7 */
     CHECK(table.settings.stream_view == DYNB_STREAM_OFF && table.stream_arn == NULL);
     CHECK(table.ttl_attribute == NULL);
+    /* contract 2.2 row 12, 2.2 row 13 */
     CHECK(table.settings.table_class == DYNB_STANDARD);
     CHECK(table.settings.deletion_protection == 0);
+    /* contract 2.2 row 9 */
     MUST(dynb_list_tags_of_resource(s.db, "Poor", &tags, &tag_count, &s.result, &kit_err));
     CHECK_INT(tag_count, 0);
     MUST(dynb_delete_table(s.db, "Poor", NULL, NULL, &kit_err));
@@ -780,6 +816,7 @@ static void test_on_demand(void)
     MUST(back_up(&s, "Demand", "demand", arn));
     MUST(dynb_wait_idle(s.db, &kit_err));
     MUST(dynb_describe_backup(s.db, arn, &about, &s.result, &kit_err));
+    /* contract 1.2 row 4, 2.2 row 5 */
     CHECK(about.source.settings.billing_mode == DYNB_PAY_PER_REQUEST);
     CHECK_INT(about.source.settings.provisioned.read_units, 0);
     CHECK_INT(about.source.settings.on_demand.read_units, 11);
@@ -788,6 +825,7 @@ static void test_on_demand(void)
     restore.target_table_name = "Back";
     restore.backup_arn = arn;
     MUST(dynb_restore_table_from_backup(s.db, &restore, &table, &s.result, &kit_err));
+    /* contract 1.5 row 10 */
     CHECK(table.status == DYNB_TABLE_CREATING && table.restoring);
     CHECK_TEXT(table.restore_source_backup_arn, arn);
     CHECK_TEXT(table.restore_source_table_arn, ARN "Demand");

@@ -97,7 +97,7 @@ static void test_create_and_describe(void)
     input.local_indexes = locals;
     input.local_index_count = 1;
     MUST(dynb_create_table(s.db, &input, &about, &s.result, &kit_err));
-    /* contract 2.4: index ARN; A.3 GlobalSecondaryIndexDescription */
+    /* contract 2.4 row 12: index ARN; A.3 GlobalSecondaryIndexDescription */
     CHECK_INT(about.global_index_count, 3);
     CHECK_INT(about.local_index_count, 1);
     CHECK_TEXT(about.global_indexes[0].index_arn, ARN "Things/index/by-owner");
@@ -657,19 +657,33 @@ static void test_memory_limit(void)
 {
     dynb_create_table_input input;
     dynb_index globals[5];
-    uint32_t i;
+    uint32_t i, pages;
     static const char *const names[] = {"gs0", "gs1", "gs2", "gs3", "gs4"};
     store s;
     store_begin(&s);
     s.config.memory_bytes = 65536;
     store_open(&s);
     begin_input(&input, "Things");
+    memset(&input.sort_key, 0, sizeof input.sort_key);
     for (i = 0; i < 5; ++i)
         globals[i] = make_index(names[i], "owner", DYNB_S, NULL, DYNB_TYPE_NONE);
     input.global_indexes = globals;
     input.global_index_count = 5;
     EXPECT_ABOUT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_INVALID_ARGUMENT,
                  "config.memory_bytes is 65536; a table with 5 indexes needs at least");
+    s.config.memory_bytes = strtoull(strstr(kit_err.message, "least ") + 6, NULL, 10);
+    store_reopen(&s); /* that much is enough ... */
+    EXPECT(dynb_create_table(s.db, &input, NULL, NULL, &kit_err), DYNB_OK);
+    pages = s.db->pages.capacity;
+    for (i = 0; s.db->pages.capacity == pages && i < 100; ++i)
+        fill(&s, "Things", 'a', 100, (int64_t)i, 300);
+    CHECK(i < 100);
+    store_reopen(&s); /* ... also when the device has grown ... */
+    store_close(&s);
+    s.config.memory_bytes -= 32768; /* ... and much less is not, when it is opened */
+    EXPECT_ABOUT(store_try(&s), DYNB_INVALID_ARGUMENT, "; a table with 5 indexes needs at least");
+    s.config.memory_bytes = 1 << 20;
+    store_open(&s);
     store_end(&s);
 }
 
@@ -722,6 +736,7 @@ static void refuse_restore(restoring *r, const char *message)
 {
     EXPECT_MESSAGE(dynb_restore_table_from_backup(r->s.db, &r->input, NULL, NULL, &kit_err),
                    DYNB_VALIDATION, message);
+    /* contract 1.5 row 12 */
     CHECK_INT(r->s.db->live_count, 1); /* contract 1.5: no target table exists after any */
     memset(r->with, 0, sizeof *r->with);
 }
@@ -748,22 +763,25 @@ static void test_restore_messages(void)
     restoring r;
     memset(&none, 0, sizeof none);
     begin_restoring(&r, DYNB_PAY_PER_REQUEST);
-    /* contract 1.5, row by row */
+    /* contract 1.5 row 13 */
     r.with->override = DYNB_OVERRIDE_PROVISIONED;
     r.with->provisioned = five;
     refuse_restore(&r, REQUEST "Cannot override ProvisionedThroughput unless BillingMode is "
                                "PROVISIONED");
     r.with->override = DYNB_OVERRIDE_BILLING_MODE;
     r.with->billing_mode = DYNB_PROVISIONED;
+    /* contract 1.5 row 14 */
     refuse_restore(&r, REQUEST "Must override ProvisionedThroughput if BillingMode is overridden "
                                "to PROVISIONED");
     r.with->override = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_PROVISIONED;
     r.with->provisioned = five;
+    /* contract 1.5 row 15 */
     refuse_restore(&r, REQUEST "Cannot override ProvisionedThroughput if BillingMode is overridden "
                                "to PAY_PER_REQUEST");
     r.with->override = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_PROVISIONED;
     r.with->billing_mode = DYNB_PROVISIONED;
     r.with->provisioned = five;
+    /* contract 1.5 row 16 */
     refuse_restore(&r, REQUEST "Must specify provisioned throughput for index by-owner");
     entry.provisioned = five;
     r.with->global_indexes = &entry;
@@ -781,11 +799,14 @@ static void test_restore_messages(void)
     r.with->billing_mode = DYNB_PROVISIONED;
     r.with->provisioned = five;
     r.with->on_demand = five;
+    /* contract 1.5 row 17, 1.5 row 7 */
     refuse_restore(&r, REQUEST "Cannot override MaxReadRequestUnits for OnDemandThroughput unless "
                                "BillingModeOverride is PAY_PER_REQUEST");
     r.with->override = DYNB_OVERRIDE_ON_DEMAND;
+    /* contract 1.5 row 18 */
     refuse_restore(&r, REQUEST "Requested MaxReadRequestUnits for OnDemandThroughput is outside of "
                                "valid range");
+    /* contract 1.5 row 19 */
     entry.index_name = "unknown";
     entry.partition_key.name = "nobody";
     r.with->global_indexes = &entry;
@@ -800,10 +821,12 @@ static void test_restore_messages(void)
                                "source table and cannot be created during the restore operation");
     r.with->override = DYNB_OVERRIDE_BILLING_MODE;
     r.with->billing_mode = (dynb_billing_mode)5;
+    /* contract 1.5 row 21 */
     refuse_restore(&r, "1 validation error detected: Value '5' at 'billingModeOverride' failed to "
                        "satisfy constraint: Member must satisfy enum value set: [PROVISIONED, "
                        "PAY_PER_REQUEST]");
     r.with->override = DYNB_OVERRIDE_PROVISIONED;
+    /* contract 1.5 row 22 */
     refuse_restore(&r, "2 validation errors detected: Value null at "
                        "'provisionedThroughputOverride.writeCapacityUnits' failed to satisfy "
                        "constraint: Member must not be null; Value null at "
@@ -816,6 +839,7 @@ static void test_restore_messages(void)
                        "constraint: Member must not be null");
     r.with->global_indexes = &none;
     r.with->global_index_count = 1;
+    /* contract 1.5 row 23 */
     refuse_restore(&r, "2 validation errors detected: Value null at "
                        "'globalSecondaryIndexOverride.1.member.indexName' failed to satisfy "
                        "constraint: Member must not be null; Value null at "
@@ -829,6 +853,7 @@ static void test_restore_messages(void)
                        "constraint: Member must have length greater than or equal to 3");
     r.with->override = DYNB_OVERRIDE_ENCRYPTION;
     r.with->kms_key_arn = "";
+    /* contract 1.5 row 25 */
     refuse_restore(&r, "1 validation error detected: Value '' at "
                        "'sSESpecificationOverride.kMSMasterKeyId' failed to satisfy constraint: "
                        "Member must have length greater than or equal to 1");
@@ -851,10 +876,12 @@ static void test_restore_messages(void)
     snprintf(elsewhere, sizeof elsewhere, "%s", r.arn);
     memcpy(strstr(elsewhere, "us-east-1"), "us-west-2", 9);
     r.input.backup_arn = elsewhere;
+    /* contract 1.5 row 20 */
     refuse_restore(&r, REQUEST "sseSpecificationOverride must be provided for cross-region "
                                "restores");
     r.with->override = DYNB_OVERRIDE_ENCRYPTION;
     r.with->encryption = DYNB_ENCRYPTION_KMS;
+    /* contract 1.5 row 8 */
     r.with->kms_key_arn = "alias/other";
     CHECK_TEXT(restored(&r).settings.kms_key_arn, "alias/other");
     store_end(&r.s);
@@ -869,6 +896,7 @@ static void test_restore_overrides(void)
     restoring r;
     memset(&local, 0, sizeof local);
     begin_restoring(&r, DYNB_PROVISIONED);
+    /* contract 1.5 row 4, 2.2 row 3 */
     about = restored(&r); /* contract 1.5: absent = all, as recorded */
     CHECK_INT(about.global_index_count, 2);
     CHECK_INT(about.local_index_count, 1);
@@ -878,7 +906,7 @@ static void test_restore_overrides(void)
     about = restored(&r);
     CHECK_INT(about.global_index_count, 0);
     CHECK_INT(about.local_index_count, 1);
-    /* a subset, renamed */
+    /* contract 1.5 row 11, 1.5 row 5: a subset, renamed */
     entries[0] = make_index("renamed", "v", DYNB_N, NULL, DYNB_TYPE_NONE);
     entries[0].projection = DYNB_PROJECT_KEYS_ONLY;
     entries[0].provisioned = nine;
@@ -906,7 +934,7 @@ static void test_restore_overrides(void)
     r.with->global_index_count = 1;
     refuse_restore(&r, REQUEST "Cannot override MaxReadRequestUnits for OnDemandThroughput unless "
                                "BillingModeOverride is PAY_PER_REQUEST for index renamed");
-    /* BillingModeOverride=PAY_PER_REQUEST turns restored GSIs to 0/0 */
+    /* contract 1.5 row 3, 1.5 row 7, 1.5 row 11: PAY_PER_REQUEST turns restored GSIs to 0/0 */
     r.with->override = DYNB_OVERRIDE_BILLING_MODE | DYNB_OVERRIDE_ON_DEMAND;
     r.with->on_demand = nine;
     about = restored(&r);
@@ -914,7 +942,7 @@ static void test_restore_overrides(void)
     CHECK_INT(about.settings.provisioned.read_units, 0);
     CHECK_INT(about.settings.on_demand.write_units, 8);
     CHECK_INT(about.global_indexes[0].index.provisioned.read_units, 0);
-    /* ProvisionedThroughputOverride: base table only */
+    /* contract 1.5 row 6: ProvisionedThroughputOverride: base table only */
     r.with->override = DYNB_OVERRIDE_PROVISIONED;
     r.with->provisioned = nine;
     about = restored(&r);

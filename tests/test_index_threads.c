@@ -10,6 +10,7 @@
 #include "../dynbackup.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "indexes.h"
 
@@ -121,6 +122,23 @@ static void one_round(dynb *db, check_random *random, dynb_result *result)
     wait_index(db, 0);
 }
 
+/* Any change wakes the builder thread, not only one of an item: with it asleep,
+ * and nobody writing, an index still gets its items. */
+static void test_woken(dynb *db)
+{
+    int sleeps = 0;
+    while (!sleeps) {
+        pthread_mutex_lock(&db->lock);
+        sleeps = db->worker->sleeps;
+        pthread_mutex_unlock(&db->lock);
+        sched_yield();
+    }
+    MUST(change_index(db, DYNB_CREATE_INDEX));
+    wait_index(db, 1);
+    MUST(change_index(db, DYNB_DELETE_INDEX));
+    wait_index(db, 0);
+}
+
 int main(void)
 {
     uint64_t seed = check_seed("test_index_threads"), rounds = check_scaled(150), i;
@@ -168,6 +186,7 @@ int main(void)
         CHECK(!writers[i].failed && writers[i].writes > 0);
     }
     MUST(dynb_wait_idle(db, &kit_err));
+    test_woken(db);
     CHECK(index_compare(db, "Things", 1, &random));
     EXPECT(dynb_check(db, NULL, NULL, NULL, &kit_err), DYNB_OK);
     EXPECT(dynb_scrub(db, &kit_err), DYNB_OK);

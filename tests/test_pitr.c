@@ -723,6 +723,7 @@ static void test_clock(void)
     write_one(&w);
     write_one(&w);
     about = look_up(&w, "Past");
+    /* contract 2.5 row 3 */
     CHECK_INT(about.earliest_restorable_ms, before);
     CHECK_INT(about.latest_restorable_ms, far);
     CHECK(same_at(&w, before));
@@ -751,6 +752,7 @@ static void test_lag(void)
     world_open(&w);
     make_tables(&w, 0);
     about = look_up(&w, "Past");
+    /* contract 2.5 row 2 */
     CHECK_INT(about.earliest_restorable_ms, START_MS);
     CHECK_INT(about.latest_restorable_ms, START_MS);
     w.clock.now_ms += 1000;
@@ -761,6 +763,7 @@ static void test_lag(void)
     CHECK(model_compare_scan(w.past.states[0], w.db, "Empty", 0));
     w.clock.now_ms += 300000;
     about = look_up(&w, "Past");
+    /* contract 2.5 row 1 */
     CHECK_INT(about.latest_restorable_ms, START_MS + 1000);
     CHECK(same_at(&w, START_MS + 1000));
     CHECK(restore_at(&w, "Past", "Then", START_MS + 1001) == DYNB_INVALID_RESTORE_TIME);
@@ -779,28 +782,34 @@ static void test_window(void)
     world_open(&w);
     MUST(kit_create_table(w.db, "Past", NULL));
     about = look_up(&w, "Past");
+    /* contract 1.7 row 2 */
     CHECK(about.is_enabled && !about.recovery_is_enabled && !about.recovery_period_days &&
           !about.earliest_restorable_ms && !about.latest_restorable_ms);
     MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err));
     make_tables(&w, 0);
     about = look_up(&w, ARN "Past");
+    /* contract 1.7 row 3, 1.8 row 2 */
     CHECK(about.is_enabled && about.recovery_is_enabled);
     CHECK_INT(about.recovery_period_days, 35);
     CHECK_INT(about.earliest_restorable_ms, START_MS);
     CHECK_INT(about.latest_restorable_ms, START_MS);
     w.clock.now_ms += 2 * DAY_MS;
+    /* contract 1.8 row 4 */
     MUST(switch_recovery(&w, "Past", 1, 35)); /* the same again changes nothing */
     CHECK_INT(look_up(&w, "Past").earliest_restorable_ms, START_MS);
+    /* contract 1.8 row 3 */
     MUST(switch_recovery(&w, "Past", 1, 7)); /* in place */
     about = look_up(&w, "Past");
     CHECK_INT(about.recovery_period_days, 7);
     CHECK_INT(about.earliest_restorable_ms, START_MS);
+    /* contract 1.8 row 13 */
     MUST(switch_recovery(&w, "Past", 1, 1)); /* shorter: at once */
     now = w.clock.now_ms;
     CHECK_INT(look_up(&w, "Past").earliest_restorable_ms, now - DAY_MS);
     MUST(switch_recovery(&w, "Past", 1, 35)); /* longer: nothing comes back */
     CHECK_INT(look_up(&w, "Past").earliest_restorable_ms, now - DAY_MS);
     w.clock.now_ms += 40 * DAY_MS;
+    /* contract 2.5 row 3 */
     CHECK_INT(look_up(&w, "Past").earliest_restorable_ms, w.clock.now_ms - 35 * DAY_MS);
     MUST(switch_recovery(&w, "Past", 1, 3));
     world_reopen(&w);
@@ -815,6 +824,7 @@ static void test_window(void)
     MUST(switch_recovery(&w, "Past", 0, 0));
     CHECK(!look_up(&w, "Past").recovery_is_enabled);
     w.clock.now_ms += 7;
+    /* contract 1.8 row 5, 2.5 row 5 */
     MUST(switch_recovery(&w, "Past", 1, 0)); /* starts anew */
     CHECK_INT(look_up(&w, "Past").earliest_restorable_ms, w.clock.now_ms);
     CHECK_INT(look_up(&w, "Past").recovery_period_days, 35);
@@ -1024,10 +1034,12 @@ static void test_update_errors(void)
         int32_t days;
         const char *message;
     } bad[] = {
+        /* contract 1.8 row 7 */
         {1, 36,
          "1 validation error detected: Value '36' at "
          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to satisfy constraint: "
          "Member must have value less than or equal to 35"},
+        /* contract 1.8 row 8 */
         {1, 0,
          "1 validation error detected: Value '0' at "
          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to satisfy constraint: "
@@ -1036,6 +1048,7 @@ static void test_update_errors(void)
          "1 validation error detected: Value '-1' at "
          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to satisfy constraint: "
          "Member must have value greater than or equal to 1"},
+        /* contract 1.8 row 6 */
         {0, 35,
          "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time "
          "recovery."},
@@ -1059,6 +1072,7 @@ static void test_update_errors(void)
     input.choose_period = 0;
     EXPECT_MESSAGE(dynb_update_continuous_backups(w.db, &input, &about, &kit_err),
                    DYNB_TABLE_NOT_FOUND, "Table not found: Nowhere");
+    /* contract 1.7 row 5 */
     EXPECT_MESSAGE(dynb_describe_continuous_backups(w.db, "Nowhere", &about, &kit_err),
                    DYNB_TABLE_NOT_FOUND, "Table not found: Nowhere");
     EXPECT_ABOUT(dynb_describe_continuous_backups(w.db, NULL, &about, &kit_err),
@@ -1100,43 +1114,54 @@ static void test_restore_errors(void)
     input.target_table_name = "bad name!";
     EXPECT_ABOUT(dynb_restore_table_to_point_in_time(NULL, &input, NULL, NULL, &kit_err),
                  DYNB_INVALID_ARGUMENT, "db is NULL");
+    /* contract 1.6 row 6 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION,
                    "1 validation error detected: Value 'bad name!' at 'targetTableName' failed to "
                    "satisfy constraint: Member must satisfy regular expression pattern: "
                    "[a-zA-Z0-9_.-]+");
     input.target_table_name = "Past"; /* exists: looked at last */
+    /* contract 1.6 row 3 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION,
                    "The parameter 'TableName' is required but was not present in the request");
     input.source_table_name = "Nowhere";
     input.source_table_arn = ARN "Nowhere";
+    /* contract 1.6 row 2 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION,
                    "Invalid Request: Must provide exactly one of: sourceTableArn, "
                    "sourceTableName");
     input.source_table_arn = NULL;
+    /* contract 1.6 row 5 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION, neither);
     input.use_latest_time = input.use_restore_time = 1;
+    /* contract 1.6 row 4 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION, both);
     input.use_latest_time = 0;
+    /* contract 1.6 row 7, 1.6 row 16: and the target exists */
     EXPECT_MESSAGE(RESTORE(), DYNB_TABLE_NOT_FOUND, "Table not found: Nowhere");
     input.source_table_name = "no";
     EXPECT_ABOUT(RESTORE(), DYNB_VALIDATION, "Value 'no' at 'sourceTableName'");
     input.source_table_name = NULL;
     input.source_table_arn = ARN "Nowhere";
+    /* contract 1.6 row 8 */
     EXPECT_MESSAGE(RESTORE(), DYNB_TABLE_NOT_FOUND, "Table not found");
     for (i = 0; i < sizeof bad_arns / sizeof *bad_arns; ++i) {
         input.source_table_arn = bad_arns[i];
+        /* contract 1.6 row 9 */
         EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION,
                        "One or more parameter values were invalid: sourceTableArn is not a valid "
                        "ARN");
     }
     input.source_table_arn = "arn:aws:dynamodb:us-east-1:999999999999:table/Past";
+    /* contract 1.6 row 10 */
     EXPECT_MESSAGE(RESTORE(), DYNB_VALIDATION,
                    "This action is only supported by accounts that match the resource "
                    "owner\342\200\231s account.");
     input.source_table_arn = ARN "Noise"; /* recovery before time, time before target */
+    /* contract 1.6 row 11, 1.6 row 16 */
     EXPECT_MESSAGE(RESTORE(), DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE,
                    "Point in time recovery is not enabled for table 'Noise'");
     input.source_table_arn = ARN "Past";
+    /* contract 1.6 row 12, 1.6 row 16, 2.5 row 4 */
     EXPECT_MESSAGE(RESTORE(), DYNB_INVALID_RESTORE_TIME,
                    "RestoreDateTime '1970-01-01T00:00:00Z' must be within "
                    "EarliestRestorableDateTime '2023-11-14T22:13:20Z' and "
@@ -1146,6 +1171,7 @@ static void test_restore_errors(void)
     input.restore_time_ms = START_MS + 2501;
     EXPECT_ABOUT(RESTORE(), DYNB_INVALID_RESTORE_TIME, "RestoreDateTime '2023-11-14T22:13:22Z'");
     input.restore_time_ms = START_MS + 2500;
+    /* contract 1.6 row 13 */
     EXPECT_MESSAGE(RESTORE(), DYNB_TABLE_ALREADY_EXISTS, "Table already exists: Past");
     input.target_table_name = "Noise";
     EXPECT_MESSAGE(RESTORE(), DYNB_TABLE_ALREADY_EXISTS, "Table already exists: Noise");
@@ -1198,8 +1224,10 @@ static void test_restored_settings(void)
     CHECK_INT(about.restored_at_ms, START_MS + 10);
     MUST(dynb_describe_table(w.db, "Then", &about, &w.result, &kit_err));
     CHECK_INT(about.status, DYNB_TABLE_ACTIVE);
+    /* contract 1.6 row 18, 2.2 row 4 */
     CHECK_INT(about.settings.billing_mode, DYNB_PROVISIONED);
     CHECK_INT(about.settings.provisioned.write_units, 8);
+    /* contract 2.2 row 6, 2.2 row 7, 2.2 row 12, 2.2 row 13 */
     CHECK_INT(about.settings.stream_view, DYNB_STREAM_OFF);
     CHECK_INT(about.settings.table_class, DYNB_STANDARD);
     CHECK(!about.settings.deletion_protection && !about.ttl_attribute && !about.stream_label);
@@ -1209,6 +1237,7 @@ static void test_restored_settings(void)
     {
         const dynb_tag *tags;
         uint32_t count = 9;
+        /* contract 2.2 row 9 */
         MUST(dynb_list_tags_of_resource(w.db, ARN "Then", &tags, &count, &w.result, &kit_err));
         CHECK_INT(count, 0);
     }
@@ -1235,22 +1264,28 @@ static void test_system_backups(void)
         write_one(&w);
     }
     MUST(dynb_delete_table(w.db, "Noise", NULL, NULL, &kit_err)); /* had no recovery */
+    /* contract 2.6 row 3 */
     CHECK_INT(count_backups(&w, "Noise", DYNB_LIST_ALL, NULL), 0);
     w.clock.now_ms += 5;
     deleted_ms = w.clock.now_ms;
     MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err));
+    /* contract 1.3 row 6, 2.6 row 5 */
     CHECK_INT(count_backups(&w, "Past", DYNB_LIST_USER, NULL), 0);
     CHECK_INT(count_backups(&w, NULL, DYNB_LIST_USER, NULL), 0);
     CHECK_INT(count_backups(&w, "Past", DYNB_LIST_SYSTEM, &about), 1);
     CHECK_INT(count_backups(&w, NULL, DYNB_LIST_ALL, &about), 1);
+    /* contract 2.4 row 5, 2.6 row 1 */
     CHECK_TEXT(about.backup_name, "Past$DeletedTableBackup");
     CHECK_INT(about.type, DYNB_BACKUP_SYSTEM);
     CHECK_INT(about.created_at_ms, deleted_ms);
+    /* contract 1.3 row 7, 2.4 row 7, 2.6 row 6 */
     CHECK_INT(about.expires_at_ms, deleted_ms + 35 * DAY_MS);
     snprintf(arn, sizeof arn, "%sPast/backup/%014llu-00000000", ARN,
              (unsigned long long)deleted_ms);
+    /* contract 2.4 row 3 */
     CHECK_TEXT(about.backup_arn, arn);
     world_kill(&w); /* it is built all the same */
+    /* contract 1.4 row 4 */
     EXPECT_ABOUT(dynb_delete_backup(w.db, arn, NULL, NULL, &kit_err), DYNB_VALIDATION,
                  "Invalid Request: User is not allowed to delete the system backup with arn arn:");
     MUST(dynb_wait_idle(w.db, &kit_err));
@@ -1259,8 +1294,10 @@ static void test_system_backups(void)
     MUST(dynb_describe_backup(w.db, arn, &about, &w.result, &kit_err));
     CHECK_INT(about.status, DYNB_BACKUP_AVAILABLE);
     CHECK_INT(about.source.recovery_period_days, 0); /* contract 2.2: not recorded */
+    /* contract 2.6 row 4 */
     MUST(kit_restore(w.db, arn, "Again"));
     CHECK(model_compare_scan(w.table, w.db, "Again", 0));
+    /* contract 2.5 row 6 */
     EXPECT(restore_at(&w, "Past", "Then", deleted_ms), DYNB_TABLE_NOT_FOUND); /* 2.5 */
     MUST(kit_create_table(w.db, "Past", NULL)); /* another table of that name */
     EXPECT(restore_at(&w, "Past", "Then", deleted_ms), DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE);
@@ -1273,6 +1310,7 @@ static void test_system_backups(void)
     world_reopen(&w);
     w.clock.now_ms += 1;
     MUST(dynb_wait_idle(w.db, &kit_err));
+    /* contract 2.6 row 1: for 35 days */
     CHECK_INT(count_backups(&w, "Past", DYNB_LIST_SYSTEM, NULL), 1);
     EXPECT(kit_restore(w.db, arn, "Too-late"), DYNB_BACKUP_NOT_FOUND);
     w.clock.now_ms += 10;

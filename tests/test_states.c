@@ -41,6 +41,7 @@ static dynb_table_status state_of(store *s, const char *table)
 {
     dynb_table_description about;
     MUST(dynb_describe_table(s->db, table, &about, &s->result, &kit_err));
+    /* contract 2.7 row 6 */
     CHECK(about.restoring == 0 || about.status == DYNB_TABLE_CREATING);
     CHECK((about.restore_source_backup_arn != NULL) == about.restoring);
     CHECK((about.restore_source_table_arn != NULL) == about.restoring);
@@ -114,6 +115,7 @@ static void test_creating(void)
                    MISSING);
 
     /* CreateBackup: not known at first, then not enabled, until some time after */
+    /* contract 1.1 row 6, 2.7 row 1 */
     EXPECT_MESSAGE(create_backup(&s, "New"), DYNB_TABLE_NOT_FOUND, "Table not found: New");
     /* DeleteTable, UpdateTable, CreateTable */
     EXPECT_MESSAGE(delete_table(&s, "New"), DYNB_RESOURCE_IN_USE, USED "created: New");
@@ -136,6 +138,7 @@ static void test_creating(void)
     MUST(kit_put(s.db, "New", "a", 1));
     EXPECT_MESSAGE(kit_create_table(s.db, "New", NULL), DYNB_RESOURCE_IN_USE,
                    "Table already exists: New");
+    /* contract 1.1 row 6: a while after it is ACTIVE */
     EXPECT(create_backup(&s, "New"), DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE);
     store_reopen(&s); /* it follows from recorded times */
     EXPECT(create_backup(&s, "New"), DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE);
@@ -156,6 +159,7 @@ static void test_updating(void)
     MUST(update(&s, "Old", 0));
     CHECK(state_of(&s, "Old") == DYNB_TABLE_UPDATING);
     MUST(kit_put(s.db, "Old", "a", 2));
+    /* contract 1.1 row 10 */
     EXPECT(create_backup(&s, "Old"), DYNB_OK);
     EXPECT_MESSAGE(delete_table(&s, "Old"), DYNB_RESOURCE_IN_USE,
                    "Attempt to change a resource which is still in use: Table: Old is in the "
@@ -194,8 +198,10 @@ static void test_deleting(void)
     CHECK_INT(about.item_count, 1);
     CHECK_TEXT(about.partition_key.name, "Id");
     EXPECT_MESSAGE(kit_put(s.db, "Gone", "a", 1), DYNB_RESOURCE_NOT_FOUND, MISSING);
+    /* contract 2.7 row 4, 1.1 row 11 */
     EXPECT_MESSAGE(create_backup(&s, "Gone"), DYNB_TABLE_NOT_FOUND, "Table not found: Gone");
     EXPECT(delete_backup(&s, other), DYNB_OK); /* allowed */
+    /* contract 1.5 row 28 */
     EXPECT_MESSAGE(kit_restore(s.db, arn, "Gone"), DYNB_TABLE_ALREADY_EXISTS,
                    "Table already exists: Gone");
     MUST(dynb_delete_table(s.db, "Gone", &about, &s.result, &kit_err)); /* no error is returned */
@@ -248,33 +254,39 @@ static void test_restoring(void)
     MUST(dynb_restore_table_from_backup(s.db, &input, &about, &s.result, &kit_err));
     CHECK(about.status == DYNB_TABLE_CREATING && about.restoring);
     MUST(dynb_describe_table(s.db, "Target", &about, &s.result, &kit_err));
+    /* contract 1.5 row 10, 2.7 row 6 */
     CHECK(about.status == DYNB_TABLE_CREATING && about.restoring);
     CHECK_TEXT(about.restore_source_backup_arn, arn);
     CHECK_TEXT(about.restore_source_table_arn,
                "arn:aws:dynamodb:us-east-1:123456789012:table/Source");
     CHECK_INT(about.restored_at_ms, s.clock.now_ms);
 
-    /* B is being restored to T */
+    /* contract 2.7 row 2: B is being restored to T */
     EXPECT(create_backup(&s, "Source"), DYNB_OK); /* another backup */
+    /* contract 1.4 row 3 */
     EXPECT_MESSAGE(delete_backup(&s, arn), DYNB_BACKUP_IN_USE,
                    text("Backup is being used to restore table: ", arn));
     snprintf(far, sizeof far, "arn:aws:dynamodb:eu-west-1%s", strchr(arn + 17, ':'));
     EXPECT_MESSAGE(delete_backup(&s, far), DYNB_BACKUP_IN_USE, /* the same backup */
                    text("Backup is being used to restore table: ", far));
     CHECK(look_up(&s, arn).status == DYNB_BACKUP_AVAILABLE);
+    /* contract 1.5 row 31 */
     EXPECT_MESSAGE(kit_restore(s.db, arn, "Second"), DYNB_BACKUP_IN_USE,
                    text("Backup is being used to restore another table: ", arn));
     EXPECT(kit_restore(s.db, other, "Third"), DYNB_OK);
     EXPECT_MESSAGE(delete_table(&s, "Target"), DYNB_RESOURCE_IN_USE, USED "used: Target");
+    /* contract 1.5 row 30 */
     EXPECT_MESSAGE(kit_create_table(s.db, "Target", NULL), DYNB_RESOURCE_IN_USE,
                    USED "used: Target");
 
-    /* T is restoring */
+    /* contract 1.1 row 7, 2.7 row 3: T is restoring */
     EXPECT_MESSAGE(create_backup(&s, "Target"), DYNB_TABLE_NOT_FOUND, "Table not found: Target");
+    /* contract 1.5 row 29 */
     EXPECT_MESSAGE(kit_restore(s.db, arn, "Target"), DYNB_TABLE_IN_USE,
                    text("Table: Target is already being restored from backup: ", arn));
     EXPECT_MESSAGE(kit_restore(s.db, other, "Target"), DYNB_TABLE_IN_USE,
                    text("Table: Target is already being restored from backup: ", arn));
+    /* contract 2.7 row 5 */
     EXPECT_MESSAGE(update(&s, "Target", 1), DYNB_RESOURCE_NOT_FOUND,
                    "Requested resource not found: Table: Target not found");
     EXPECT_MESSAGE(dynb_update_time_to_live(s.db, "Target", "x", &kit_err),
@@ -285,12 +297,14 @@ static void test_restoring(void)
     EXPECT(dynb_untag_resource(s.db, "Target", &key, 1, &kit_err), DYNB_RESOURCE_NOT_FOUND);
     EXPECT(dynb_list_tags_of_resource(s.db, "Target", &tags, &count, &s.result, &kit_err),
            DYNB_RESOURCE_NOT_FOUND);
+    /* contract 2.2 row 17: no writes before it is ACTIVE */
     EXPECT_MESSAGE(kit_put(s.db, "Target", "a", 1), DYNB_RESOURCE_NOT_FOUND, MISSING);
     pass(&s, DELAY - 1);
     store_reopen(&s); /* also for a handle that did not start it */
     CHECK(state_of(&s, "Target") == DYNB_TABLE_CREATING);
     EXPECT(delete_backup(&s, arn), DYNB_BACKUP_IN_USE);
     EXPECT(create_backup(&s, "Target"), DYNB_TABLE_NOT_FOUND);
+    /* contract 2.7 row 2 */
     EXPECT(delete_table(&s, "Source"), DYNB_OK); /* of the source: allowed */
     pass(&s, 1);
     CHECK(state_of(&s, "Target") == DYNB_TABLE_ACTIVE);
@@ -325,15 +339,18 @@ static void test_continuous(void)
     MUST(kit_create_table(s.db, "Table", NULL));
     update_input.table = "Table";
     update_input.point_in_time_recovery = 1;
+    /* contract 1.8 row 10 */
     EXPECT_MESSAGE(dynb_update_continuous_backups(s.db, &update_input, NULL, &kit_err),
                    DYNB_TABLE_NOT_FOUND, "Table not found: Table");
     EXPECT_MESSAGE(dynb_describe_continuous_backups(s.db, "Table", &about, &kit_err),
                    DYNB_TABLE_NOT_FOUND, "Table not found: Table");
     pass(&s, DELAY);
+    /* contract 1.8 row 11 */
     EXPECT_MESSAGE(dynb_update_continuous_backups(s.db, &update_input, NULL, &kit_err),
                    DYNB_CONTINUOUS_BACKUPS_UNAVAILABLE,
                    "Backups are being enabled for the table: Table. Please retry later");
     EXPECT(dynb_describe_continuous_backups(s.db, "Table", &about, &kit_err), DYNB_OK);
+    /* contract 1.7 row 4 */
     CHECK(!about.is_enabled && !about.recovery_is_enabled);
     pass(&s, DELAY / 2);
     MUST(kit_put(s.db, "Table", "a", 1));
@@ -420,7 +437,9 @@ static void test_backup_states(void)
     pass(&s, 499);
     CHECK(look_up(&s, arn).status == DYNB_BACKUP_CREATING);
     MUST(dynb_list_backups(s.db, &list, &found, &s.result, &kit_err));
+    /* contract 1.3 row 14 */
     CHECK(found.count == 1 && found.backups[0].status == DYNB_BACKUP_CREATING);
+    /* contract 1.4 row 7 */
     EXPECT_MESSAGE(delete_backup(&s, arn), DYNB_BACKUP_IN_USE,
                    text("The backup is either being created, deleted or restored to a table: ",
                         arn));
@@ -431,6 +450,7 @@ static void test_backup_states(void)
                           &kit_err));
     CHECK(item.bytes != NULL);
     pass(&s, 1);
+    /* contract 2.3 row 2 */
     CHECK(look_up(&s, arn).status == DYNB_BACKUP_AVAILABLE);
     EXPECT(kit_restore(s.db, arn, "Target"), DYNB_OK);
     MUST(dynb_delete_backup(s.db, arn, &about, &s.result, &kit_err));
@@ -466,6 +486,7 @@ static void test_busy_limits(void)
         snprintf(name, sizeof name, "Restored-%u", (unsigned)i);
         MUST(kit_restore(s.db, arns[i], name));
     }
+    /* contract 1.5 row 32 */
     EXPECT_MESSAGE(kit_restore(s.db, arns[50], "Restored-50"), DYNB_LIMIT_EXCEEDED,
                    "Subscriber limit exceeded: Only 50 restore operations can be done "
                    "simultaneously");
@@ -610,6 +631,7 @@ static void test_rates(void)
                        DYNB_THROTTLING, "Rate exceeded");
         for (i = 0; i < 5; ++i)
             MUST(dynb_list_backups(s.db, NULL, &found, &s.result, &kit_err));
+        /* contract 1.3 row 10 */
         EXPECT(dynb_list_backups(s.db, NULL, &found, &s.result, &kit_err), DYNB_THROTTLING);
         for (i = 0; i < 10; ++i) {
             snprintf(name, sizeof name, "T-%u-%u", (unsigned)turn, (unsigned)i);

@@ -271,6 +271,7 @@ static void test_update(void)
     CHECK(about.settings.encryption == DYNB_ENCRYPTION_KMS);
     CHECK_TEXT(about.settings.kms_key_arn, "arn:aws:kms:us-east-1:123456789012:key/k");
     CHECK(about.settings.billing_mode == DYNB_PROVISIONED);
+    /* contract 2.4 row 13 */
     CHECK(about.stream_arn && strncmp(about.stream_arn, ARN "Settings/stream/", 60) == 0);
     CHECK(about.stream_label && strlen(about.stream_label) == 23 && about.stream_label[10] == 'T');
 

@@ -106,6 +106,29 @@ static void note_problem(void *ctx, const char *where, const dynb_error *problem
     snprintf(seen, sizeof seen, "%.200s: %.200s", where, problem->message);
 }
 
+/* A check with each of its allocations failing says so, or needs none of it. */
+static void check_without_memory(store *s)
+{
+    uint32_t n, failed_count = 0;
+    for (n = 1; n < 500; ++n) {
+        dynb_rc rc;
+        dynbi_buffer_free(&s->db->key);
+        dynbi_buffer_free(&s->db->record);
+        forget_reads(s);
+        seen_count = 0;
+        s->memory.call_count = s->memory.failed_count = 0;
+        s->memory.fail_at = n;
+        rc = dynb_check(s->db, NULL, note_problem, NULL, &kit_err);
+        s->memory.fail_at = 0;
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+        CHECK_INT(seen_count, 0);
+        failed_count += rc == DYNB_NO_MEMORY;
+        if (!s->memory.failed_count)
+            break;
+    }
+    CHECK(n < 500 && failed_count > 5);
+}
+
 /* Malformed records: told by a check, and once by the sweep. */
 static void test_malformed(void)
 {
@@ -125,14 +148,68 @@ static void test_malformed(void)
                      i < 3 ? bad[i].key_size : sizeof base, (const uint8_t *)"\0\377", 2);
         s.db->sweep_is_due = 1;
         seen_count = 0;
-        if (i != 2) {
-            EXPECT(dynb_check(s.db, NULL, note_problem, NULL, &kit_err), DYNB_CORRUPT);
-            CHECK_INT(seen_count, 1);
-            CHECK(strstr(seen, "the history, key") && strstr(seen, "its record is damaged"));
-        }
+        EXPECT(dynb_check(s.db, NULL, note_problem, NULL, &kit_err), DYNB_CORRUPT);
+        CHECK_INT(seen_count, 1);
+        CHECK_TEXT(strstr(seen, ": "), ": its record is damaged"); /* and no place: it is no node */
+        CHECK(strstr(seen, i == 2 ? "the end of a backup, key X" : "the history, key"));
         EXPECT_MESSAGE(dynbi_sweep_step(s.db, &s.db->worker->sweep, &kit_err), DYNB_CORRUPT,
                        RECORD_BROKEN);
         CHECK(!s.db->sweep_is_due && !s.db->worker->sweep.phase);
+        (void)dynb_close(s.db, NULL);
+        s.db = NULL;
+        store_end(&s);
+    }
+}
+
+/* A backup that ends and the record that says when: one without the other is
+ * told by a check. */
+static void test_ends(void)
+{
+    static const char *const problems[] = {
+        "its record is damaged", "there is no such backup", "its backup ends at another time",
+        "there is no such backup", "no record says when it ends"};
+    dynb_list_backups_input input;
+    dynb_backup_list list;
+    uint64_t expires_at_ms;
+    uint32_t i;
+    for (i = 0; i < 5; ++i) {
+        uint8_t key[9 + 2 + DYNB_NAME_MAX + DYNBI_BACKUP_ID_SIZE];
+        size_t size = 11;
+        dynb_rc rc;
+        store s;
+        begin(&s);
+        fill(&s, "Past", 'a', 3, 1, 10);
+        MUST(dynb_delete_table(s.db, "Past", NULL, NULL, &kit_err));
+        MUST(dynb_wait_idle(s.db, &kit_err));
+        EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+        check_without_memory(&s);
+        memset(&input, 0, sizeof input);
+        input.type = DYNB_LIST_SYSTEM;
+        MUST(dynb_list_backups(s.db, &input, &list, &s.result, &kit_err));
+        expires_at_ms = list.backups[0].expires_at_ms;
+        memset(key, 0, sizeof key);
+        key[0] = 'X';
+        dynbi_store64_be(key + 1, expires_at_ms + (i == 2));
+        memcpy(key + 9, i == 0 ? "TTTTT" : "BPast", 5);
+        if (i >= 2) { /* the backup's own key */
+            memcpy(key + 15, strrchr(list.backups[0].backup_arn, '/') + 1, DYNBI_BACKUP_ID_SIZE);
+            size = 15 + DYNBI_BACKUP_ID_SIZE;
+        }
+        if (i == 3) /* a backup whose record cannot be read */
+            plant_record(&s, key + 9, size - 9, (const uint8_t *)"\0\377", 2);
+        else if (i < 3)
+            plant_record(&s, key, size, (const uint8_t *)"\0", 1);
+        else {
+            MUST(dynbi_store_begin_writing(s.db, &kit_err));
+            MUST(dynbi_change_begin(s.db, &kit_err));
+            MUST(dynbi_history_change(s.db, key, size, NULL, &kit_err));
+            MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
+        }
+        seen_count = 0;
+        rc = dynb_check(s.db, NULL, note_problem, NULL, &kit_err);
+        CHECK_INT(rc, DYNB_CORRUPT);
+        CHECK_INT(seen_count, i == 3 ? 2 : 1); /* its own record, too */
+        CHECK(strstr(seen, problems[i]));
         (void)dynb_close(s.db, NULL);
         s.db = NULL;
         store_end(&s);
@@ -223,6 +300,7 @@ int main(void)
 {
     test_records();
     test_malformed();
+    test_ends();
     test_joins();
     test_rules();
     test_lost_log();

@@ -1,0 +1,772 @@
+/* test_server.c - examples/server.c as a process: many clients, good and bad, on
+ * real sockets; signals; what is there after kill -9.
+ *
+ * Each server is a child that runs the program's own main with --port 0. What
+ * bytes mean is tested by unit_server.c; here is what time, other clients and
+ * the end of processes do to them. Nothing sleeps: where a limit of time has to
+ * pass, it is set to some milliseconds and the test waits for the server to act. */
+#if !defined(__unix__) && !defined(__APPLE__)
+#include <stdio.h>
+
+int main(void)
+{
+    printf("test_server: skipped: no sockets on this system\n");
+    return 77;
+}
+#else
+
+#if defined(__APPLE__)
+#define _DARWIN_C_SOURCE
+#endif
+#define SERVER_NO_MAIN
+#include "../examples/server.c"
+
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "kit.h"
+
+#define SECONDS_MAX 60 /* a client waits so long for a server that hangs */
+
+typedef struct process {
+    pid_t id;
+    int port;
+    int said; /* standard output and standard error */
+} process;
+
+static char directory[256];
+static char path[300];
+
+/* ------------------------------------------------------- processes -- */
+
+/* Runs the program with the words of `arguments`. */
+static process launch(const char *arguments)
+{
+    static char words[400];
+    char *argv[32];
+    int argc = 0, ends[2];
+    process p;
+    char *word;
+    memset(&p, 0, sizeof p);
+    snprintf(words, sizeof words, "server %s", arguments);
+    for (word = strtok(words, " "); word && argc < 31; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    argv[argc] = NULL;
+    CHECK(pipe(ends) == 0);
+    fflush(stdout);
+    p.id = fork();
+    if (p.id == 0) {
+        close(ends[0]);
+        dup2(ends[1], 1);
+        dup2(ends[1], 2);
+        exit(server_main(argc, argv));
+    }
+    close(ends[1]);
+    p.said = ends[0];
+    return p;
+}
+
+/* All that the process says until its end, or until a line is whole. */
+static void listen_to(const process *p, char *text, size_t size, int one_line)
+{
+    size_t at = 0;
+    while (at + 1 < size && read(p->said, text + at, 1) == 1)
+        if (text[at++] == '\n' && one_line)
+            break;
+    text[at] = 0;
+}
+
+static process start(const char *arguments)
+{
+    char all[400], text[200];
+    unsigned port = 0;
+    process p;
+    snprintf(all, sizeof all, "--port 0 %s", arguments);
+    p = launch(all);
+    listen_to(&p, text, sizeof text, 1);
+    if (sscanf(text, "listening on 127.0.0.1:%u\n", &port) != 1)
+        printf("said: %s\n", text);
+    CHECK(port != 0);
+    p.port = (int)port;
+    return p;
+}
+
+/* Waits for the end; returns the exit code, or -1. */
+static int ended(process *p)
+{
+    int status = 0;
+    CHECK(waitpid(p->id, &status, 0) == p->id);
+    close(p->said);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Ends a server that has nothing left to do; what it said besides is shown. */
+static void stop(process *p)
+{
+    char said[2000];
+    kill(p->id, SIGTERM);
+    listen_to(p, said, sizeof said, 0);
+    CHECK_TEXT(said, "");
+    CHECK_INT(ended(p), 0);
+}
+
+/* --------------------------------------------------------- clients -- */
+
+static int connect_to(const process *p)
+{
+    struct sockaddr_in address;
+    struct timeval patience;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    memset(&address, 0, sizeof address);
+    memset(&patience, 0, sizeof patience);
+    patience.tv_sec = SECONDS_MAX;
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)p->port);
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+/* Sends all of it; what the server refuses to take is lost. */
+static void send_bytes(int fd, const char *bytes, size_t size)
+{
+    ssize_t sent = 1;
+    for (; size && sent > 0; size -= (size_t)sent, bytes += sent) {
+        sent = send(fd, bytes, size, 0);
+        if (sent < 0)
+            return;
+    }
+}
+
+static void send_text(int fd, const char *text)
+{
+    send_bytes(fd, text, strlen(text));
+}
+
+/* An answer; status 0: the connection ended before it, -1: in the middle. */
+typedef struct reply {
+    int status;
+    size_t size;
+    char head[1000];
+    char body[70000]; /* as much of it as there is room */
+} reply;
+
+static reply got;
+
+static int read_exactly(int fd, char *to, size_t size)
+{
+    ssize_t part;
+    for (; size; size -= (size_t)part, to += part) {
+        part = recv(fd, to, size, 0);
+        if (part <= 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* Takes the head of an answer and nothing behind it. Returns 0 when it has not come
+ * whole before the end; then got.head holds what came. */
+static int read_head(int fd)
+{
+    size_t at = 0, part;
+    char *end = NULL;
+    while (!end && at + 1 < sizeof got.head) {
+        ssize_t seen = recv(fd, got.head + at, sizeof got.head - 1 - at, MSG_PEEK);
+        if (seen <= 0)
+            return 0;
+        got.head[at + (size_t)seen] = 0;
+        end = strstr(got.head, "\r\n\r\n");
+        part = end ? (size_t)(end + 4 - got.head) - at : (size_t)seen;
+        if (!read_exactly(fd, got.head + at, part))
+            return 0;
+        at += part;
+        got.head[at] = 0;
+    }
+    return end != NULL;
+}
+
+static int read_reply(int fd)
+{
+    static char rest[65536];
+    size_t left, part;
+    const char *length;
+    memset(&got, 0, offsetof(reply, body) + 1);
+    if (!read_head(fd))
+        return got.status = got.head[0] ? -1 : 0;
+    if (sscanf(got.head, "HTTP/1.1 %d ", &got.status) != 1)
+        return got.status = -1;
+    length = strstr(got.head, "\r\nContent-Length: ");
+    got.size = length ? (size_t)strtoul(length + 18, NULL, 10) : 0;
+    part = got.size < sizeof got.body ? got.size : sizeof got.body - 1;
+    if (!read_exactly(fd, got.body, part))
+        return got.status = -1;
+    got.body[part] = 0;
+    for (left = got.size - part; left; left -= part) {
+        part = left < sizeof rest ? left : sizeof rest;
+        if (!read_exactly(fd, rest, part))
+            return got.status = -1;
+    }
+    return got.status;
+}
+
+#define SIGNED                                                                                \
+    "Content-Type: application/x-amz-json-1.0\r\nX-Amz-Date: 20260101T000000Z\r\n"             \
+    "Authorization: AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=h, Signature=0\r\n"
+
+/* The request for an operation; valid until the next. */
+static const char *make(const char *operation, const char *json)
+{
+    static char text[8000];
+    snprintf(text, sizeof text,
+             "POST / HTTP/1.1\r\nHost: x\r\n" SIGNED
+             "X-Amz-Target: DynamoDB_20120810.%s\r\nContent-Length: %u\r\n\r\n%s",
+             operation, (unsigned)strlen(json), json);
+    return text;
+}
+
+static int ask(int fd, const char *operation, const char *json)
+{
+    send_text(fd, make(operation, json));
+    return read_reply(fd);
+}
+
+#define HEALTH "GET / HTTP/1.1\r\n\r\n"
+#define LIST_TARGET "X-Amz-Target: DynamoDB_20120810.ListTables\r\n"
+
+static int is_healthy(int fd)
+{
+    send_text(fd, HEALTH);
+    return read_reply(fd) == 200 && !strncmp(got.body, "healthy: ", 9);
+}
+
+static const char create_table[] =
+    "{\"TableName\":\"Wire\",\"BillingMode\":\"PAY_PER_REQUEST\","
+    "\"AttributeDefinitions\":[{\"AttributeName\":\"pk\",\"AttributeType\":\"S\"}],"
+    "\"KeySchema\":[{\"AttributeName\":\"pk\",\"KeyType\":\"HASH\"}]}";
+
+static int put(int fd, unsigned id, const char *value)
+{
+    char json[5000];
+    snprintf(json, sizeof json,
+             "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%u\"},\"v\":{\"S\":\"%s\"}}}", id,
+             value);
+    return ask(fd, "PutItem", json);
+}
+
+static const char *get_request(unsigned id)
+{
+    char json[200];
+    snprintf(json, sizeof json, "{\"TableName\":\"Wire\",\"Key\":{\"pk\":{\"S\":\"k%u\"}}}", id);
+    return make("GetItem", json);
+}
+
+/* ----------------------------------------------------------- tests -- */
+
+static void test_keep_alive(void)
+{
+    process p = start("");
+    int fd = connect_to(&p), i;
+    for (i = 0; i < 3; ++i) {
+        CHECK(is_healthy(fd));
+        CHECK_INT(ask(fd, "ListTables", "{}"), 200);
+        CHECK_TEXT(got.body, "{\"TableNames\":[]}");
+        CHECK_INT(ask(fd, "ListTables", "{"), 400); /* an error does not end it */
+    }
+    send_text(fd, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n" HEALTH);
+    CHECK_INT(read_reply(fd), 200);
+    CHECK(strstr(got.head, "Connection: close") != NULL);
+    CHECK_INT(read_reply(fd), 0); /* the second is not answered */
+    close(fd);
+    fd = connect_to(&p);
+    send_text(fd, "GET / HTTP/1.0\r\n\r\n");
+    CHECK_INT(read_reply(fd), 200);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    fd = connect_to(&p); /* one that says all it has to say, then listens */
+    send_text(fd, HEALTH);
+    shutdown(fd, SHUT_WR);
+    CHECK_INT(read_reply(fd), 200);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    stop(&p);
+}
+
+/* Requests in one write, answers in their order. */
+static void test_pipeline(void)
+{
+    static char batch[200000];
+    process p = start("");
+    int fd = connect_to(&p);
+    unsigned i;
+    char value[20];
+    CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+    for (batch[0] = 0, i = 0; i < 100; ++i) {
+        snprintf(value, sizeof value, "value-%u.", i);
+        CHECK_INT(put(fd, i, value), 200);
+        strcat(batch, get_request(i));
+        if (i % 10 == 3)
+            strcat(batch, HEALTH);
+        if (i % 10 == 7)
+            strcat(batch, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" SIGNED LIST_TARGET
+                          "\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n");
+    }
+    send_text(fd, batch);
+    for (i = 0; i < 100; ++i) {
+        CHECK_INT(read_reply(fd), 200);
+        snprintf(value, sizeof value, "value-%u.", i);
+        CHECK(strstr(got.body, value) != NULL);
+        if (i % 10 == 3)
+            CHECK(read_reply(fd) == 200 && got.body[0] == 'h');
+        if (i % 10 == 7) {
+            CHECK_INT(read_reply(fd), 200);
+            CHECK_TEXT(got.body, "{\"TableNames\":[\"Wire\"]}");
+        }
+    }
+    close(fd);
+    stop(&p);
+}
+
+static void test_byte_by_byte(void)
+{
+    static const char wire[] =
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" SIGNED LIST_TARGET
+        "\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n";
+    process p = start("");
+    int fd = connect_to(&p), round;
+    size_t i;
+    for (round = 0; round < 2; ++round) {
+        for (i = 0; i < sizeof wire - 1; ++i)
+            send_bytes(fd, wire + i, 1);
+        CHECK_INT(read_reply(fd), 200);
+        CHECK_TEXT(got.body, "{\"TableNames\":[]}");
+    }
+    close(fd);
+    stop(&p);
+}
+
+/* A body of `size` bytes, JSON or not cared about. */
+static char *large_body(size_t size)
+{
+    char *body = (char *)malloc(size + 1);
+    CHECK(body != NULL);
+    memset(body, ' ', size);
+    body[0] = '{';
+    body[size - 1] = '}';
+    return body;
+}
+
+/* The largest body, whole and in chunks; one byte more. */
+static void test_large(void)
+{
+    static const char head[] = "POST / HTTP/1.1\r\n" SIGNED LIST_TARGET;
+    char *body = large_body(BODY_MAX + 1);
+    process p = start("");
+    int fd = connect_to(&p), round;
+    size_t at;
+    body[BODY_MAX - 1] = '}';
+    for (round = 0; round < 2; ++round) {
+        send_text(fd, head);
+        send_text(fd, "Content-Length: 16777216\r\n\r\n");
+        send_bytes(fd, body, BODY_MAX);
+        CHECK_INT(read_reply(fd), 200);
+        send_text(fd, head);
+        send_text(fd, "Transfer-Encoding: chunked\r\n\r\n");
+        for (at = 0; at < BODY_MAX; at += 0x100000) {
+            send_text(fd, "100000\r\n");
+            send_bytes(fd, body + at, 0x100000);
+            send_text(fd, "\r\n");
+        }
+        send_text(fd, "0\r\n\r\n");
+        CHECK_INT(read_reply(fd), 200);
+    }
+    send_text(fd, head); /* expects to be asked for the body */
+    send_text(fd, "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    CHECK_INT(read_reply(fd), 100);
+    send_text(fd, "{}");
+    CHECK_INT(read_reply(fd), 200);
+
+    /* Refused while the client goes on sending, and it can read that. */
+    send_text(fd, "POST / HTTP/1.1\r\nContent-Length: 16777217\r\n\r\n");
+    send_bytes(fd, body, BODY_MAX + 1);
+    CHECK_INT(read_reply(fd), 413);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    fd = connect_to(&p);
+    send_text(fd, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n");
+    send_bytes(fd, body, 0xffffff);
+    send_text(fd, "\r\n2\r\nxx");
+    CHECK_INT(read_reply(fd), 413);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    fd = connect_to(&p);
+    send_text(fd, "POST / HTTP/1.1\r\nX: ");
+    send_bytes(fd, body, HEAD_MAX);
+    CHECK_INT(read_reply(fd), 400);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    free(body);
+    stop(&p);
+}
+
+/* Closes at once, with what was sent and not read. */
+static void reset(int fd)
+{
+    struct linger linger;
+    linger.l_onoff = 1;
+    linger.l_linger = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(fd);
+}
+
+static void test_broken_clients(void)
+{
+    static const char *const pieces[] = {
+        "", "P", "POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{", HEALTH, HEALTH HEALTH "GET",
+        "nonsense\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"};
+    size_t i, count = sizeof pieces / sizeof pieces[0];
+    process p = start("");
+    int good = connect_to(&p), held[7], round;
+    for (i = 0; i < count; ++i) { /* these stay open, and say nothing more */
+        held[i] = connect_to(&p);
+        send_text(held[i], pieces[i]);
+    }
+    for (round = 0; round < 20; ++round)
+        for (i = 0; i < count; ++i) {
+            int fd = connect_to(&p);
+            send_text(fd, pieces[i]);
+            if (round % 3 == 0)
+                reset(fd);
+            else
+                close(fd);
+            CHECK(is_healthy(good));
+        }
+    for (i = 0; i < count; ++i)
+        close(held[i]);
+    CHECK(is_healthy(good));
+    close(good);
+    stop(&p);
+}
+
+/* A client that asks and asks and takes no answer: the server stops asking it,
+ * serves the others, and goes on when answers are taken. */
+static void test_answers_not_taken(void)
+{
+    static char value[4001];
+    char request_text[1000];
+    process p = start("");
+    int fd = connect_to(&p), other = connect_to(&p), room;
+    unsigned asked = 0, whole;
+    size_t length, at;
+    CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+    memset(value, 'v', sizeof value - 1);
+    CHECK_INT(put(fd, 1, value), 200);
+    snprintf(request_text, sizeof request_text, "%s", get_request(1));
+    length = strlen(request_text);
+    CHECK(set_flags(fd));
+    for (room = 1, at = 0; room && asked < 1000000; asked += at == length, at %= length) {
+        ssize_t sent = send(fd, request_text + at, length - at, 0);
+        room = sent >= 0;
+        at += room ? (size_t)sent : 0;
+    }
+    CHECK(asked > 100 && asked < 1000000); /* it was stopped */
+    CHECK(is_healthy(other));
+    CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0);
+    for (whole = 0; whole < asked && read_reply(fd) == 200; ++whole)
+        CHECK(got.size > 4000);
+    CHECK_INT(whole, asked);
+    send_text(fd, request_text + at); /* the rest of the last */
+    CHECK_INT(read_reply(fd), 200);
+    CHECK(is_healthy(fd));
+    close(fd);
+    close(other);
+    stop(&p);
+}
+
+/* Each limit of time, with the others out of reach. */
+static void test_times(void)
+{
+    static const char *const halves[] = {
+        "POST", "POST / HTTP/1.1\r\nX: y\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1", HEALTH "GET / HT"};
+    process p = start("--request-ms 40");
+    int idle = connect_to(&p), fd;
+    size_t i;
+    CHECK(is_healthy(idle));
+    for (i = 0; i < 5; ++i) {
+        fd = connect_to(&p);
+        send_text(fd, halves[i]);
+        if (i == 4)
+            CHECK_INT(read_reply(fd), 200);
+        CHECK_INT(read_reply(fd), 0); /* cut */
+        close(fd);
+    }
+    fd = connect_to(&p); /* endless headers, quickly: cut by their size */
+    send_text(fd, "GET / HTTP/1.1\r\n");
+    for (i = 0; i < 3000; ++i)
+        send_text(fd, "X: yyyyyyyyyyyyyyyyyy\r\n");
+    CHECK(read_reply(fd) == 400 || got.status == 0);
+    close(fd);
+    CHECK(is_healthy(idle)); /* time for a request does not run between two */
+    close(idle);
+    stop(&p);
+
+    p = start("--idle-ms 40");
+    fd = connect_to(&p);
+    CHECK_INT(read_reply(fd), 0);
+    close(fd);
+    stop(&p);
+}
+
+static void test_answer_time(void)
+{
+    static char value[4001];
+    process p = start("--answer-ms 40");
+    int fd = connect_to(&p), other = connect_to(&p), i;
+    CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+    memset(value, 'v', sizeof value - 1);
+    CHECK_INT(put(fd, 1, value), 200);
+    /* More answers than any buffer takes; sending fails when it is cut. */
+    for (i = 0; i < 100000; ++i)
+        if (send(fd, get_request(1), strlen(get_request(1)), 0) < 0)
+            break;
+    CHECK(i < 100000);
+    CHECK(is_healthy(other));
+    close(fd);
+    close(other);
+    stop(&p);
+}
+
+static void test_limits(void)
+{
+    process p = start("--connections 4 --held-mb 0");
+    int fds[5], i;
+    for (i = 0; i < 5; ++i) {
+        fds[i] = connect_to(&p);
+        CHECK(is_healthy(fds[i]));
+    }
+    CHECK_INT(read_reply(fds[0]), 0); /* who waited longest made room */
+    CHECK(is_healthy(fds[1]));
+    send_text(fds[1], "POST / HTTP/1.1\r\n"); /* nothing may be held */
+    CHECK_INT(read_reply(fds[1]), 503);
+    for (i = 0; i < 5; ++i)
+        close(fds[i]);
+    stop(&p);
+}
+
+static void test_many_connections(void)
+{
+    enum { MANY = 1000 };
+    static int fds[MANY];
+    struct rlimit limit;
+    process p;
+    int i, round;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < MANY + 50) {
+        printf("    1,000 connections: not tried, the system lets us have fewer files\n");
+        return;
+    }
+    raise_file_limit();
+    p = start("");
+    for (i = 0; i < MANY; ++i)
+        fds[i] = connect_to(&p);
+    for (round = 0; round < 2; ++round) {
+        for (i = 0; i < MANY; ++i)
+            send_text(fds[i], HEALTH);
+        for (i = 0; i < MANY; ++i)
+            CHECK_INT(read_reply(fds[i]), 200);
+    }
+    for (i = 0; i < MANY; i += 2)
+        close(fds[i]);
+    for (i = 1; i < MANY; i += 2)
+        CHECK(is_healthy(fds[i]));
+    stop(&p); /* with 500 open */
+    for (i = 1; i < MANY; i += 2) {
+        CHECK_INT(read_reply(fds[i]), 0);
+        close(fds[i]);
+    }
+}
+
+/* SIGTERM in the middle of many requests: whole answers, then the end. */
+static void test_finish(void)
+{
+    static char batch[100000];
+    static char value[4001];
+    process p;
+    int fd, slow, i, answers = 0;
+    snprintf(path, sizeof path, "%s/finished.dynb", directory);
+    {
+        char arguments[400];
+        snprintf(arguments, sizeof arguments, "--db %s", path);
+        p = start(arguments);
+    }
+    fd = connect_to(&p);
+    slow = connect_to(&p);
+    memset(value, 'v', sizeof value - 1);
+    CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+    CHECK_INT(put(fd, 1, value), 200);
+    for (batch[0] = 0, i = 0; i < 200; ++i)
+        strcat(batch, get_request(1));
+    send_text(slow, batch);
+    send_text(slow, batch);
+    send_text(slow, "GET / HT"); /* half a request is no request */
+    CHECK_INT(read_reply(slow), 200);
+    send_text(fd, HEALTH);
+    kill(p.id, SIGTERM);
+    CHECK(read_reply(fd) == 200 || got.status == 0);
+    while (read_reply(slow) == 200)
+        ++answers;
+    CHECK_INT(got.status, 0); /* never half an answer */
+    CHECK(answers > 0);
+    close(fd);
+    close(slow);
+    CHECK_INT(ended(&p), 0);
+    {
+        dynb *db;
+        MUST(dynb_open(&db, path, NULL, &kit_err));
+        MUST(dynb_close(db, &kit_err));
+    }
+    (void)remove(path);
+}
+
+/* Every write that was answered is there after kill -9. */
+static void test_kill(void)
+{
+    uint64_t round, rounds = check_scaled(5);
+    char arguments[400], id[16], value[20];
+    unsigned next = 0, acknowledged = 0, i;
+    snprintf(path, sizeof path, "%s/killed.dynb", directory);
+    snprintf(arguments, sizeof arguments, "--db %s", path);
+    for (round = 0; round < rounds; ++round) {
+        process p = start(arguments);
+        int fd = connect_to(&p);
+        dynb *db;
+        if (round == 0)
+            CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+        for (i = 0; i < 50; ++i, ++next) {
+            snprintf(value, sizeof value, "%u", next);
+            CHECK_INT(put(fd, next, value), 200);
+        }
+        acknowledged = next;
+        snprintf(value, sizeof value, "%u", next++); /* this one may come through or not */
+        snprintf(arguments + 200, 150, "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%s\"}}}",
+                 value);
+        send_text(fd, make("PutItem", arguments + 200));
+        kill(p.id, SIGKILL);
+        CHECK_INT(ended(&p), -1);
+        close(fd);
+        MUST(dynb_open(&db, path, NULL, &kit_err));
+        for (i = 0; i < acknowledged; ++i) {
+            dynb_builder builder;
+            dynb_result result;
+            dynb_item item;
+            memset(&builder, 0, sizeof builder);
+            memset(&result, 0, sizeof result);
+            snprintf(id, sizeof id, "k%u", i);
+            dynb_builder_begin(&builder);
+            dynb_add_string(&builder, "pk", id, (size_t)-1);
+            MUST(dynb_builder_finish(&builder, &item, &kit_err));
+            MUST(dynb_get_item(db, "Wire", item, &item, &result, &kit_err));
+            CHECK(item.bytes != NULL || i % 51 == 50);
+            dynb_builder_free(&builder);
+            dynb_result_free(&result);
+        }
+        EXPECT(dynb_check(db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+        MUST(dynb_close(db, &kit_err));
+        snprintf(arguments, sizeof arguments, "--db %s", path);
+    }
+    (void)remove(path);
+}
+
+/* What it says to wrong and right options, and how it ends. */
+static void test_options(void)
+{
+    static const struct { const char *arguments; int code; const char *says; } cases[] = {
+        {"--host 0.0.0.0", 2, "believes every credential"},
+        {"--host ::1", 2, "127.0.0.1 or localhost"},
+        {"--port", 2, "--port needs a value"},
+        {"--port 65536", 2, "--port takes a number up to 65535, not \"65536\""},
+        {"--port -1", 2, "not \"-1\""},
+        {"--port 1x", 2, "not \"1x\""},
+        {"--nonsense", 2, "--nonsense is no option"},
+        {"--durability never", 2, "--durability is synced, os or buffered"},
+        {"--db x --durability never", 2, "--durability is synced, os or buffered"},
+        {"--db /no/such/place", 1, "cannot open the store"},
+        {"--port 0 --account 12", 1, "cannot open the store"},
+        {"--help", 0, "usage: server [OPTION ...]"},
+    };
+    char said[4000], arguments[100];
+    process p, other;
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        p = launch(cases[i].arguments);
+        listen_to(&p, said, sizeof said, 0);
+        if (!strstr(said, cases[i].says))
+            printf("server %s says: %s\n", cases[i].arguments, said);
+        CHECK(strstr(said, cases[i].says) != NULL);
+        CHECK_INT(ended(&p), cases[i].code);
+    }
+    p = start("--host localhost --durability synced --region eu-west-1 --account 000000000001");
+    snprintf(arguments, sizeof arguments, "--port %d", p.port);
+    other = launch(arguments);
+    listen_to(&other, said, sizeof said, 0);
+    CHECK(strstr(said, "cannot listen on 127.0.0.1:") != NULL);
+    CHECK_INT(ended(&other), 1);
+    stop(&p);
+}
+
+static void test_settings(void)
+{
+    char said[400];
+    process p = start("--region eu-west-1 --account 000000000001 --verbose --rate-limits "
+                      "--delay-ms 60000");
+    int fd = connect_to(&p), i, throttled = 0;
+    CHECK(is_healthy(fd));
+    CHECK_TEXT(got.body, "healthy: dynamodb.eu-west-1.amazonaws.com ");
+    listen_to(&p, said, sizeof said, 1);
+    CHECK(strncmp(said, "GET - 200, 0 bytes in, ", 23) == 0);
+    CHECK_INT(ask(fd, "CreateTable", create_table), 200);
+    listen_to(&p, said, sizeof said, 1);
+    CHECK(strncmp(said, "POST CreateTable 200, ", 22) == 0);
+    CHECK_INT(put(fd, 1, "x"), 400); /* it is being created */
+    CHECK(strstr(got.body, "ResourceNotFoundException") != NULL);
+    for (i = 0; i < 12; ++i)
+        throttled += ask(fd, "ListBackups", "{}") == 400 &&
+                     strstr(got.body, "#ThrottlingException\"") != NULL;
+    CHECK(throttled > 0); /* contract 1.0: 5 a second */
+    close(fd);
+    kill(p.id, SIGTERM);
+    listen_to(&p, said, sizeof said, 0);
+    CHECK_INT(ended(&p), 0);
+}
+
+int main(void)
+{
+    const char *where = getenv("TMPDIR");
+    (void)check_seed("test_server");
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(directory, sizeof directory, "%s/dynbackup-test-XXXXXX", where ? where : "/tmp");
+    if (!mkdtemp(directory)) {
+        printf("test_server: no directory to work in: %s\n", directory);
+        return 1;
+    }
+    test_keep_alive();
+    test_pipeline();
+    test_byte_by_byte();
+    test_large();
+    test_broken_clients();
+    test_answers_not_taken();
+    test_times();
+    test_answer_time();
+    test_limits();
+    test_many_connections();
+    test_finish();
+    test_kill();
+    test_options();
+    test_settings();
+    (void)rmdir(directory);
+    return check_report("test_server");
+}
+#endif
