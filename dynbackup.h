@@ -1450,12 +1450,16 @@ typedef struct dynb_response {
 
 /* Does what DynamoDB does on a request: operation and JSON in, status and JSON
  * out, with the service's validation, messages and forms.
- * operation: such as "CreateBackup". json, json_size: the request; need not end
- * with NUL. result: holds the answer; must not be NULL.
+ * db: may be NULL to look only whether the text is JSON and the operation
+ *   known, as a server does that must answer these two before it asks who is
+ *   calling: INVALID_ARGUMENT, if they are. operation: such as "CreateBackup".
+ * json, json_size: the request; need not end with NUL, and must not lie in
+ *   result's memory. result: holds the answer; must not be NULL.
  * After: *out is filled whatever is returned; on failure its body is the error's.
  * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
  *   SERIALIZATION, VALIDATION, and what the function of the operation's name
- *   returns. err, which may be NULL, holds code and message.
+ *   returns; NO_MEMORY also where a change has been made and its answer, above
+ *   4 KiB, found no memory. err, which may be NULL, holds code and message.
  * Cost: the function's, and O(json_size). Threads: any, each with a result of
  * its own. Source: contract 4, appendix A. */
 DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, size_t json_size,
@@ -27232,20 +27236,23 @@ static dynb_rc dynbi_call_scan(dynbi_call *call)
 
 typedef struct dynbi_operation {
     char name[28];
+    uint8_t name_length;
     uint8_t shape;
 } dynbi_operation;
 
 static const dynbi_operation dynbi_operations[] = {
-#define DYNBI_OPERATION(id, text) {text, DYNBI_SHAPE_##id},
+#define DYNBI_OPERATION(id, text) {text, sizeof text - 1, DYNBI_SHAPE_##id},
     DYNB_OPERATIONS(DYNBI_OPERATION)
 #undef DYNBI_OPERATION
 };
 
 static dynb_operation dynbi_operation_find(const char *name)
 {
+    const size_t length = dynbi_length(name);
     unsigned i;
     for (i = 0; i < DYNB_OPERATION_COUNT; ++i) {
-        if (dynbi_text_equal(name, dynbi_operations[i].name))
+        if (dynbi_operations[i].name_length == length &&
+            !memcmp(dynbi_operations[i].name, name, length))
             break;
     }
     return (dynb_operation)i;
@@ -27450,7 +27457,6 @@ static void dynbi_call_answer(dynbi_call *call, dynb_rc rc, dynb_response *out)
 static void dynbi_call_start(dynbi_call *call, dynb *db, dynbi_call_memory *memory,
                              dynb_result *answer, dynb_error *err)
 {
-    memory->allocator = answer->allocator;
     memory->chunks = NULL;
     memory->at = memory->first.bytes;
     memory->left_bytes = sizeof memory->first;
@@ -27468,6 +27474,7 @@ static dynb_rc dynbi_call_do(dynbi_call *call, const char *name, const char *jso
                              size_t json_size, dynb_response *out)
 {
     const dynb_operation operation = dynbi_operation_find(name);
+    dynb_result *answer = call->writer.result;
     int has_message;
     dynb_rc rc = dynbi_call_check(operation, json, json_size, call->err);
     if (rc == DYNB_OK && !call->db) {
@@ -27476,7 +27483,7 @@ static dynb_rc dynbi_call_do(dynbi_call *call, const char *name, const char *jso
                  : dynbi_fail(call->err, DYNB_SERIALIZATION, "the JSON text is malformed");
     }
     if (rc == DYNB_OK)
-        rc = dynbi_result_reserve(call->writer.result, &call->memory->allocator, 4096, call->err);
+        rc = dynbi_result_reserve(answer, &answer->allocator, 4096, call->err);
     if (rc == DYNB_OK)
         rc = dynbi_call_run(call, operation, json, json_size);
     has_message = rc != DYNB_UNKNOWN_OPERATION &&
@@ -27484,7 +27491,7 @@ static dynb_rc dynbi_call_do(dynbi_call *call, const char *name, const char *jso
     if (rc != DYNB_OK)
         dynbi_call_write_error(call, rc, has_message);
     dynbi_call_answer(call, rc, out);
-    return rc != DYNB_OK ? rc : call->writer.rc;
+    return call->writer.rc != DYNB_OK ? call->writer.rc : rc;
 }
 
 DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, size_t json_size,
@@ -27496,6 +27503,11 @@ DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, si
     dynb_result answer;
     dynb_allocator allocator;
     dynb_rc rc;
+    if (out) {
+        out->http_status = 400;
+        out->body = "";
+        out->body_size = 0;
+    }
     if (!out || !operation || !result || (!json && json_size)) {
         dynbi_error_clear(err);
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s is NULL",
@@ -27504,15 +27516,18 @@ DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, si
     allocator = result->memory || !db ? result->allocator : db->memory.outer;
     answer = *result;
     answer.allocator = allocator;
-    if (db && allocator.resize_fn == db->memory.outer.resize_fn &&
-        allocator.ctx == db->memory.outer.ctx) {
-        answer.allocator.resize_fn = dynbi_call_resize;
-        answer.allocator.ctx = db;
+    memory.allocator = allocator;
+    if (db) {
+        memory.allocator.resize_fn = dynbi_call_resize;
+        memory.allocator.ctx = db;
+        if (allocator.resize_fn == db->memory.outer.resize_fn &&
+            allocator.ctx == db->memory.outer.ctx)
+            answer.allocator = memory.allocator;
     }
     dynbi_call_start(&call, db, &memory, &answer, err ? err : &own);
     rc = dynbi_call_do(&call, operation, json, json_size, out);
     dynbi_call_free(&memory);
-    call.scratch.allocator = memory.allocator; /* of the same memory, under the lock */
+    call.scratch.allocator = memory.allocator; /* the handle's, under its lock */
     dynb_result_free(&call.scratch);
     *result = answer;
     result->allocator = allocator;

@@ -76,9 +76,9 @@ static int try_vector(void *ctx, const vector *v)
     message = vector_expand(v->message, &r->names, &length);
     fits = vector_fits(v, message, r->answer.http_status, r->answer.body);
     if (!fits && ++r->failed_count <= 40)
-        printf("%s:%d: %s %.300s\n    got    %d %.600s\n    wanted %s %s %.600s\n", v->file, v->line,
-               v->operation, v->request, r->answer.http_status, r->answer.body, v->status, v->type,
-               message);
+        printf("%s:%d: %s %.300s\n    got    %d %.600s\n    wanted %s %s %.600s\n", v->file,
+               v->line, v->operation, v->request, r->answer.http_status, r->answer.body, v->status,
+               v->type, message);
     CHECK(fits);
     free(message);
     if (r->answer.http_status == 200) {

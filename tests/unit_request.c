@@ -769,8 +769,175 @@ static void test_no_memory(void)
     dynbi_call_free(&memory);
 }
 
+/* ------------------------------------------------------------ dynb_call -- */
+
+static dynb_rc call_db(dynb *db, const char *operation, const char *text, dynb_result *result,
+                       dynb_response *out)
+{
+    size_t length = strlen(text), i;
+    char *json = (char *)malloc(length + 1);
+    dynb_rc rc;
+    for (i = 0; i < length; ++i)
+        json[i] = text[i] == '\'' ? '"' : text[i];
+    rc = dynb_call(db, operation, json, length, result, out, &err);
+    CHECK_INT(err.code, rc);
+    free(json);
+    return rc;
+}
+
+static dynb *open_memory(fault_allocator *allocator)
+{
+    dynb_config config;
+    dynb *db;
+    memset(&config, 0, sizeof config);
+    if (allocator)
+        config.allocator = fault_allocator_of(allocator);
+    config.manual_work = 1;
+    MUST(dynb_open(&db, NULL, &config, &kit_err));
+    MUST(kit_create_table(db, "Orders", NULL));
+    return db;
+}
+
+static void test_call_arguments(void)
+{
+    dynb_response out;
+    dynb_result result;
+    memset(&result, 0, sizeof result);
+    CHECK_INT(dynb_call(NULL, "ListTables", "{}", 2, &result, NULL, NULL), DYNB_INVALID_ARGUMENT);
+    CHECK_INT(dynb_call(NULL, NULL, "{}", 2, &result, &out, &err), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "operation is NULL");
+    CHECK_INT(out.http_status, 400);
+    CHECK_TEXT(out.body, "");
+    CHECK_INT(dynb_call(NULL, "ListTables", "{}", 2, NULL, &out, &err), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "result is NULL");
+    CHECK_INT(dynb_call(NULL, "ListTables", NULL, 2, &result, &out, &err), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "json is NULL");
+    /* without a handle: what is known without one */
+    CHECK_INT(call_db(NULL, "ListTables", "{'Limit':0}", &result, &out), DYNB_INVALID_ARGUMENT);
+    CHECK_TEXT(err.message, "db is NULL");
+    CHECK_INT(call_db(NULL, "ListTables", "{'Limit':0", &result, &out), DYNB_SERIALIZATION);
+    CHECK_TEXT(out.body, "{\"__type\":\"com.amazon.coral.service#SerializationException\"}");
+    CHECK_INT(call_db(NULL, "Nonsense", "{'Limit':0", &result, &out), DYNB_SERIALIZATION);
+    CHECK_INT(call_db(NULL, "Nonsense", "[]", &result, &out), DYNB_UNKNOWN_OPERATION);
+    CHECK_TEXT(out.body, "{\"__type\":\"com.amazon.coral.service#UnknownOperationException\"}");
+    CHECK_INT(dynb_call(NULL, "Nonsense", NULL, 0, &result, &out, NULL), DYNB_UNKNOWN_OPERATION);
+    CHECK_INT(dynb_call(NULL, "ListTables", NULL, 0, &result, &out, NULL), DYNB_SERIALIZATION);
+    CHECK_INT(out.http_status, 400);
+    dynb_result_free(&result);
+}
+
+/* Every code in its namespace, with its key; and each operation fails on
+ * demand, those without a C function too. */
+static void test_call_errors(void)
+{
+    static const char *const service[] = {"SerializationException", "UnknownOperationException",
+                                          "AccessDeniedException"};
+    dynb *db = open_memory(NULL);
+    dynb_response out;
+    dynb_result result;
+    unsigned code;
+    memset(&result, 0, sizeof result);
+    for (code = 1; code < DYNB_ERROR_COUNT; ++code) {
+        const char *name = dynb_rc_exception((dynb_rc)code), *space;
+        char wanted[256];
+        int is_service = 0, i;
+        for (i = 0; i < 3; ++i)
+            is_service = is_service || !strcmp(name, service[i]);
+        space = is_service ? "com.amazon.coral.service"
+                : !strcmp(name, "ValidationException") ? "com.amazon.coral.validate"
+                : !strcmp(name, "ThrottlingException") ? "com.amazon.coral.availability"
+                                                       : "com.amazonaws.dynamodb.v20120810";
+        MUST(dynb_fail_next_calls(db, DYNB_OP_DESCRIBE_ENDPOINTS, (dynb_rc)code, 1, &kit_err));
+        CHECK_INT(call_db(db, "DescribeEndpoints", "{}", &result, &out), code);
+        CHECK_INT(out.http_status, dynb_rc_http_status((dynb_rc)code));
+        if (code == DYNB_UNKNOWN_OPERATION)
+            (void)snprintf(wanted, sizeof wanted, "{\"__type\":\"%s#%s\"}", space, name);
+        else
+            (void)snprintf(wanted, sizeof wanted, "{\"__type\":\"%s#%s\",\"%s\":\"%s\"}",
+                           space, name, is_service ? "Message" : "message",
+                           dynb_rc_text((dynb_rc)code));
+        CHECK_TEXT(out.body, wanted);
+        CHECK_INT(out.body_size, strlen(wanted));
+        CHECK_INT(call_db(db, "DescribeEndpoints", "{}", &result, &out), DYNB_OK);
+    }
+    /* a request that is wrong is told first, and leaves the failure for the next */
+    MUST(dynb_fail_next_calls(db, DYNB_OP_DESCRIBE_LIMITS, DYNB_THROTTLING, 1, &kit_err));
+    CHECK_INT(call_db(db, "DescribeLimits", "[]", &result, &out), DYNB_SERIALIZATION);
+    CHECK_INT(call_db(db, "DescribeLimits", "{}", &result, &out), DYNB_THROTTLING);
+    CHECK_INT(call_db(db, "DescribeLimits", "{}", &result, &out), DYNB_OK);
+    dynb_result_free(&result);
+    MUST(dynb_close(db, &kit_err));
+}
+
+/* Each allocation of a call fails once: what was asked for is done or not, the
+ * answer says NO_MEMORY, and nothing leaks. */
+static void test_call_memory(void)
+{
+    static const char *const calls[][2] = {
+        {"PutItem", "{'TableName':'Orders','Item':{'Id':{'S':'a'},'v':{'B':'AAAA'}}}"},
+        {"GetItem", "{'TableName':'Orders','Key':{'Id':{'S':'a'}}}"},
+        {"DescribeTable", "{'TableName':'Orders'}"},
+        {"DescribeTable", "{'TableName':'no'}"},
+        {"DescribeTable", "{'TableName':'no"},
+        {"Nonsense", "{}"},
+    };
+    static fault_allocator allocator;
+    dynb *db = open_memory(&allocator);
+    dynb_response out;
+    size_t i;
+    for (i = 0; i < sizeof calls / sizeof *calls; ++i) {
+        uint64_t fail_at;
+        for (fail_at = 1; fail_at < 100; ++fail_at) {
+            dynb_result result;
+            dynb_rc rc;
+            memset(&result, 0, sizeof result);
+            allocator.call_count = 0;
+            allocator.failed_count = 0;
+            allocator.fail_at = fail_at;
+            rc = call_db(db, calls[i][0], calls[i][1], &result, &out);
+            allocator.fail_at = 0;
+            CHECK(out.body && !out.body[out.body_size]);
+            CHECK_INT(out.http_status, dynb_rc_http_status(rc));
+            if (rc == DYNB_NO_MEMORY)
+                CHECK(strstr(out.body, "v20120810#InternalServerError") != NULL);
+            dynb_result_free(&result);
+            if (!allocator.failed_count)
+                break;
+        }
+        CHECK(fail_at > 1 && fail_at < 100);
+    }
+    CHECK_INT(allocator.broken_count, 0);
+    MUST(dynb_close(db, &kit_err));
+    CHECK_INT(allocator.live_bytes, 0);
+}
+
+/* A result serves call after call, also of another handle, and outlives both. */
+static void test_call_result(void)
+{
+    static fault_allocator allocator;
+    dynb *db = open_memory(&allocator), *other = open_memory(NULL);
+    dynb_response out;
+    dynb_result result;
+    int i;
+    memset(&result, 0, sizeof result);
+    for (i = 0; i < 3; ++i) {
+        CHECK_INT(call_db(i % 2 ? other : db, "ListTables", "{}", &result, &out), DYNB_OK);
+        CHECK_TEXT(out.body, "{\"TableNames\":[\"Orders\"]}");
+        CHECK(result.allocator.ctx == &allocator);
+    }
+    MUST(dynb_close(db, &kit_err));
+    MUST(dynb_close(other, &kit_err));
+    CHECK_TEXT(out.body, "{\"TableNames\":[\"Orders\"]}");
+    dynb_result_free(&result);
+    CHECK_INT(allocator.live_bytes, 0);
+}
+
 int main(void)
 {
+    test_call_arguments();
+    test_call_errors();
+    test_call_memory();
+    test_call_result();
     test_tables();
     test_other_tables();
     test_backups();

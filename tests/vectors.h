@@ -250,7 +250,8 @@ static inline int vector_parts_fit(const char *expected, const char *got)
 {
     const char *a[16], *b[16];
     int used[16] = {0}, count = vector_parts(expected, a), i, k;
-    if (!count || count != vector_parts(got, b) || strtol(expected, NULL, 10) != strtol(got, NULL, 10))
+    if (!count || count != vector_parts(got, b) ||
+        strtol(expected, NULL, 10) != strtol(got, NULL, 10))
         return 0;
     for (i = 0; i < count; ++i) {
         for (k = 0; k < count; ++k) {

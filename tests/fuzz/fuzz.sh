@@ -2,7 +2,7 @@
 # fuzz.sh - runs the fuzz targets with libFuzzer, AddressSanitizer and
 # UndefinedBehaviorSanitizer, all at once.
 #
-#     sh tests/fuzz/fuzz.sh [json|store|log ...]
+#     sh tests/fuzz/fuzz.sh [json|store|log|call ...]
 #
 # FUZZ_SECONDS: how long each (60). FUZZ_OUT: where a grown corpus and inputs
 # that fail are kept (default: nowhere; what fails is printed in base64).
@@ -15,7 +15,7 @@ work=${FUZZ_OUT:-$(mktemp -d)}
 mkdir -p "$work" || exit 1
 [ -n "${FUZZ_OUT:-}" ] || trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-[ $# -gt 0 ] || set -- json store log
+[ $# -gt 0 ] || set -- json store log call
 
 build()
 {

@@ -1,9 +1,10 @@
 #!/bin/sh
 # seeds.sh - writes the seeds of the store and log targets (corpus/store and
-# corpus/log), byte by byte: what each means is in fuzz_store.c and fuzz_log.c.
+# corpus/log), byte by byte: what each means is in fuzz_store.c and fuzz_log.c;
+# and those of corpus/call, which are requests of the vectors.
 set -eu
 cd "$(dirname "$0")/corpus"
-mkdir -p store log
+mkdir -p store log call
 
 # seed FILE NUMBER...: a file of these bytes.
 seed()
@@ -49,3 +50,24 @@ seed log/sector         4 8 0 2
 seed log/length         0 10 0 4 255 255 255 127
 seed log/two            0 0 20 1 0 10 30 2
 seed log/last           255 4 0
+
+# Of each operation some requests: the good ones first, then some of each file.
+operations=$(sed -n '/^#define DYNB_OPERATIONS/,/^$/s/.*, "\(.*\)").*/\1/p' ../../../dynbackup.h)
+arn=arn:aws:dynamodb:us-east-1:123456789012:table/Music/backup/01700000000017-00000000
+number=0
+for operation in $operations; do
+    awk -F'\t' -v operation="$operation" -v byte="$(printf %03o $number)" -v arn="$arn" '
+        { gsub(/<<[a-z]+>>/, arn, $2) }
+        $1 != operation || $2 ~ /<</ || $2 ~ /%/ || length($2) > 700 { next }
+        $3 == 200 && good++ < 5 || $3 != 200 && !(other++ % 25) && bytes < 2400 {
+            bytes += length($2)
+            gsub(/\\/, "\\\\", $2)
+            printf "\\%s%s\\n", byte, $2
+        }' ../../vectors/items.tsv ../../vectors/tables.tsv ../../vectors/backups.tsv \
+        ../../vectors/shapes.tsv ../../vectors/types.tsv ../../vectors/refused.tsv \
+        >"call/$operation.text"
+    # shellcheck disable=SC2059
+    printf "$(cat "call/$operation.text")\n" >"call/$operation"
+    rm "call/$operation.text"
+    number=$((number + 1))
+done
