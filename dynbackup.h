@@ -25434,7 +25434,7 @@ static void dynbi_usage_indexes(dynbi_json_writer *writer, const dynbi_table *ta
         dynbi_json_close(writer, '}');
 }
 
-/* Writes a ConsumedCapacity. The lock is held; table may be NULL: it is gone. */
+/* Writes a ConsumedCapacity. The lock is held; table NULL: it is gone. */
 static void dynbi_usage_write(dynbi_json_writer *writer, const dynbi_table *table,
                               uint32_t return_consumed_capacity, const dynbi_usage *usage)
 {
@@ -26697,6 +26697,7 @@ static dynb_rc dynbi_expression_condition(dynbi_expression *x)
     dynbi_operand first;
     uint32_t base = x->depth;
     dynb_rc rc = DYNB_OK;
+    memset(&first, 0, sizeof first);
     while (rc == DYNB_OK && (dynbi_token_is(&x->token, "(") || x->token.kind == DYNBI_TOKEN_NOT)) {
         if (x->token.kind == DYNBI_TOKEN_NOT) {
             dynbi_key_note(x, "Invalid operator used in KeyConditionExpression: NOT");
