@@ -859,8 +859,9 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_delete_table(dynb *db, const char *table,
 
 /* Records (attribute_name, 1..255 bytes) or switches off (NULL) time to live.
  * Items are not expired by this version.
- * Returns: RESOURCE_NOT_FOUND, VALIDATION, NO_MEMORY, NO_SPACE, IO_FAILED,
- * READ_ONLY.
+ * Returns: RESOURCE_NOT_FOUND, VALIDATION (it is so already; it was changed just
+ *   now, with control_plane_delay_ms), NO_MEMORY, NO_SPACE, IO_FAILED,
+ *   READ_ONLY.
  * Cost: one log record. Threads: any. Source: API UpdateTimeToLive. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
                                                           const char *attribute_name,
@@ -16728,19 +16729,20 @@ static size_t dynbi_record_indexes_room(const dynbi_record *record)
     uint64_t number, size;
     uint32_t count, set, i, index_count = 0;
     const uint8_t *definition;
+    dynbi_snapshot counts;
     dynbi_coder coder;
     dynbi_run run;
     memset(&coder, 0, sizeof coder);
     coder.at = record->snapshot;
     coder.end = record->snapshot + record->snapshot_size;
-    dynbi_code_u64(&coder, &number); /* LSN, counts */
+    dynbi_code_counts(&coder, &counts);
     for (set = 0; !coder.is_broken && set <= index_count; ++set) {
         if (set) {
             dynbi_code_part(&coder, &definition, &size);
             room += coder.is_broken ? 0 : dynbi_index_room((size_t)size);
+            dynbi_code_u64(&coder, &number);
+            dynbi_code_u64(&coder, &number);
         }
-        dynbi_code_u64(&coder, &number);
-        dynbi_code_u64(&coder, &number);
         count = dynbi_code_u32(&coder, 0, 4096);
         for (i = 0; !coder.is_broken && i < count; ++i) {
             memset(&run, 0, sizeof run);
@@ -24393,6 +24395,88 @@ static void dynbi_answer_continuous_backups(dynbi_json_writer *writer,
     dynbi_json_close(writer, '}');
 }
 
+/* --- room for an answer, before what it tells is done and cannot be undone ---
+ *
+ * What describes a table has each text of its record at most twice, and of an
+ * index not much more than names and an ARN. What there is to be described is
+ * looked up first; it hardly changes until then. */
+
+#define DYNBI_ANSWER_BYTES 3072u
+#define DYNBI_ANSWER_INDEX_BYTES 1536u
+
+/* The most that these bytes become as text in JSON. */
+static size_t dynbi_answer_size(const void *bytes, size_t size)
+{
+    const uint8_t *at = (const uint8_t *)bytes;
+    size_t i, sum = size;
+    for (i = 0; i < size; ++i)
+        sum += at[i] < 0x20 || at[i] == '"' || at[i] == '\\' ? 5u : 0u;
+    return sum;
+}
+
+static size_t dynbi_answer_text_size(const char *text)
+{
+    return text ? dynbi_answer_size(text, dynbi_length(text)) : 0;
+}
+
+static size_t dynbi_answer_index_size(const dynb_index *index)
+{
+    size_t size = dynbi_answer_text_size(index->index_name) +
+                  dynbi_answer_text_size(index->partition_key.name) +
+                  dynbi_answer_text_size(index->sort_key.name);
+    uint32_t i;
+    for (i = 0; i < index->non_key_attribute_count; ++i)
+        size += dynbi_answer_text_size(index->non_key_attributes[i]) + 3;
+    return size;
+}
+
+static dynb_rc dynbi_answer_room(dynbi_call *call, size_t text_size, uint32_t index_count)
+{
+    dynb_result *to = call->writer.result;
+    return dynbi_result_grow(to,
+                             to->used_bytes + DYNBI_ANSWER_BYTES + 2 * text_size +
+                                 (size_t)index_count * DYNBI_ANSWER_INDEX_BYTES,
+                             call->err);
+}
+
+/* Of a table, name or ARN, if there is one, and as much that is to come. */
+static dynb_rc dynbi_answer_room_table(dynbi_call *call, const char *name, size_t text_size,
+                                       uint32_t index_count)
+{
+    dynbi_table *table = NULL;
+    uint32_t i;
+    dynbi_lock(call->db);
+    if (name)
+        (void)dynbi_table_find(call->db, name, DYNB_RESOURCE_NOT_FOUND, &table, NULL);
+    if (table) {
+        text_size += dynbi_answer_size(table->settings, table->settings_size);
+        for (i = 0; i < table->index_count; ++i)
+            text_size += dynbi_answer_size(table->indexes[i].definition,
+                                           table->indexes[i].definition_size);
+        index_count += table->index_count;
+    }
+    dynbi_unlock(call->db);
+    return dynbi_answer_room(call, text_size, index_count);
+}
+
+/* Of a backup, if there is one. */
+static dynb_rc dynbi_answer_room_backup(dynbi_call *call, const char *backup_arn)
+{
+    dynb_backup_description backup;
+    dynbi_record record;
+    size_t text_size = 0;
+    uint32_t index_count = 0;
+    dynbi_lock(call->db);
+    if (dynbi_backup_describe(call->db, backup_arn, &record, &backup, &call->scratch, NULL) ==
+        DYNB_OK) {
+        text_size = dynbi_answer_size(record.settings, (size_t)record.settings_size) +
+                    dynbi_answer_size(record.snapshot, (size_t)record.snapshot_size);
+        index_count = backup.source.global_index_count + backup.source.local_index_count;
+    }
+    dynbi_unlock(call->db);
+    return dynbi_answer_room(call, text_size, index_count);
+}
+
 /* --- requests to what the C functions take --- */
 
 /* Capacity units and request units; absent ones are 0, and so is -1, which
@@ -24663,6 +24747,19 @@ static dynb_rc dynbi_create_input(dynbi_call *call, const dynbi_table_request *r
     return rc;
 }
 
+static dynb_rc dynbi_create_room(dynbi_call *call, const dynb_create_table_input *input)
+{
+    size_t size = dynbi_answer_text_size(input->settings.kms_key_arn);
+    uint32_t i;
+    for (i = 0; i < input->attribute_definition_count; ++i)
+        size += dynbi_answer_text_size(input->attribute_definitions[i].name);
+    for (i = 0; i < input->local_index_count; ++i)
+        size += dynbi_answer_index_size(&input->local_indexes[i]);
+    for (i = 0; i < input->global_index_count; ++i)
+        size += dynbi_answer_index_size(&input->global_indexes[i]);
+    return dynbi_answer_room(call, size, input->local_index_count + input->global_index_count);
+}
+
 static dynb_rc dynbi_call_create_table(dynbi_call *call)
 {
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
@@ -24672,6 +24769,8 @@ static dynb_rc dynbi_call_create_table(dynbi_call *call)
     memset(&input, 0, sizeof input);
     input.table_name = request->table_name;
     rc = dynbi_create_input(call, request, &input);
+    if (rc == DYNB_OK)
+        rc = dynbi_create_room(call, &input);
     if (rc == DYNB_OK)
         rc = dynb_create_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24694,8 +24793,9 @@ static dynb_rc dynbi_call_delete_table(dynbi_call *call)
 {
     const dynbi_named_request *request = (const dynbi_named_request *)call->request;
     dynb_table_description table;
-    dynb_rc rc = dynb_delete_table(call->db, request->table_name, &table, &call->scratch,
-                                   call->err);
+    dynb_rc rc = dynbi_answer_room_table(call, request->table_name, 0, 0);
+    if (rc == DYNB_OK)
+        rc = dynb_delete_table(call->db, request->table_name, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
         dynbi_answer_table(&call->writer, "TableDescription", &table);
     return rc;
@@ -24810,6 +24910,15 @@ static dynb_rc dynbi_update_input(dynbi_call *call, const dynbi_table_request *r
     return rc;
 }
 
+static dynb_rc dynbi_update_room(dynbi_call *call, const dynb_update_table_input *input)
+{
+    size_t size = dynbi_answer_text_size(input->settings.kms_key_arn);
+    uint32_t i;
+    for (i = 0; i < input->index_update_count; ++i)
+        size += dynbi_answer_index_size(&input->index_updates[i].index);
+    return dynbi_answer_room_table(call, input->table, size, input->index_update_count);
+}
+
 static dynb_rc dynbi_call_update_table(dynbi_call *call)
 {
     const dynbi_table_request *request = (const dynbi_table_request *)call->request;
@@ -24818,6 +24927,8 @@ static dynb_rc dynbi_call_update_table(dynbi_call *call)
     dynb_rc rc;
     memset(&input, 0, sizeof input);
     rc = dynbi_update_input(call, request, &input);
+    if (rc == DYNB_OK)
+        rc = dynbi_update_room(call, &input);
     if (rc == DYNB_OK)
         rc = dynb_update_table(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
@@ -24921,8 +25032,8 @@ static dynb_rc dynbi_call_list_tags_of_resource(dynbi_call *call)
 {
     const dynbi_tags_request *request = (const dynbi_tags_request *)call->request;
     const char *after = request->next_token;
-    const dynb_tag *tags;
-    uint32_t i, count;
+    const dynb_tag *tags = NULL;
+    uint32_t i, count = 0;
     dynb_rc rc = dynbi_call_check_resource(request->resource_arn, call->err);
     if (rc == DYNB_OK)
         rc = dynb_list_tags_of_resource(call->db, request->resource_arn, &tags, &count,
@@ -25004,8 +25115,9 @@ static dynb_rc dynbi_call_delete_backup(dynbi_call *call)
 {
     const dynbi_backup_request *request = (const dynbi_backup_request *)call->request;
     dynb_backup_description backup;
-    dynb_rc rc = dynb_delete_backup(call->db, request->backup_arn, &backup, &call->scratch,
-                                    call->err);
+    dynb_rc rc = dynbi_answer_room_backup(call, request->backup_arn);
+    if (rc == DYNB_OK)
+        rc = dynb_delete_backup(call->db, request->backup_arn, &backup, &call->scratch, call->err);
     if (rc == DYNB_OK)
         dynbi_answer_backup_description(&call->writer, &backup);
     return rc;
@@ -25099,6 +25211,8 @@ static dynb_rc dynbi_call_restore_table_from_backup(dynbi_call *call)
     input.backup_arn = request->backup_arn;
     rc = dynbi_restore_input_overrides(call, request, &input.overrides);
     if (rc == DYNB_OK)
+        rc = dynbi_answer_room_backup(call, request->backup_arn);
+    if (rc == DYNB_OK)
         rc = dynb_restore_table_from_backup(call->db, &input, &table, &call->scratch, call->err);
     if (rc == DYNB_OK)
         dynbi_answer_table(&call->writer, "TableDescription", &table);
@@ -25109,6 +25223,8 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
 {
     const dynbi_restore_request *request = (const dynbi_restore_request *)call->request;
     const dynbi_integer *time = &request->restore_date_time;
+    const char *source = request->source_table_arn ? request->source_table_arn
+                                                   : request->source_table_name;
     dynb_table_description table;
     dynb_restore_to_time_input input;
     dynb_rc rc;
@@ -25120,6 +25236,8 @@ static dynb_rc dynbi_call_restore_table_to_point_in_time(dynbi_call *call)
     input.use_restore_time = time->is_set;
     input.restore_time_ms = time->value > 0 ? (uint64_t)time->value : 0;
     rc = dynbi_restore_input_overrides(call, request, &input.overrides);
+    if (rc == DYNB_OK)
+        rc = dynbi_answer_room_table(call, source, 0, 0);
     if (rc == DYNB_OK)
         rc = dynb_restore_table_to_point_in_time(call->db, &input, &table, &call->scratch,
                                                  call->err);
@@ -25317,7 +25435,7 @@ static void dynbi_usage_indexes(dynbi_json_writer *writer, const dynbi_table *ta
         dynbi_json_close(writer, '}');
 }
 
-/* Writes a ConsumedCapacity. The lock is held; table may be NULL: it is gone. */
+/* Writes a ConsumedCapacity. The lock is held; table NULL: it is gone. */
 static void dynbi_usage_write(dynbi_json_writer *writer, const dynbi_table *table,
                               uint32_t return_consumed_capacity, const dynbi_usage *usage)
 {
@@ -26580,6 +26698,7 @@ static dynb_rc dynbi_expression_condition(dynbi_expression *x)
     dynbi_operand first;
     uint32_t base = x->depth;
     dynb_rc rc = DYNB_OK;
+    memset(&first, 0, sizeof first);
     while (rc == DYNB_OK && (dynbi_token_is(&x->token, "(") || x->token.kind == DYNBI_TOKEN_NOT)) {
         if (x->token.kind == DYNBI_TOKEN_NOT) {
             dynbi_key_note(x, "Invalid operator used in KeyConditionExpression: NOT");
@@ -28943,6 +29062,8 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 
 /* Private macros end here; our own unit tests look at them. */
 #if !defined(DYNBACKUP_KEEP_MACROS)
+#undef DYNBI_ANSWER_BYTES
+#undef DYNBI_ANSWER_INDEX_BYTES
 #undef DYNBI_ARN_PREFIX
 #undef DYNBI_ARN_ROOM
 #undef DYNBI_ASSERT

@@ -76,15 +76,17 @@ static void must_send(store *s, const char *operation, const char *text)
 static void create_table(store *s)
 {
     must_send(s, "CreateTable",
-              "{'TableName':'Tab','BillingMode':'PAY_PER_REQUEST',"
-              "'AttributeDefinitions':[{'AttributeName':'p','AttributeType':'S'},{'AttributeName':'s',"
-              "'AttributeType':'N'},{'AttributeName':'g','AttributeType':'S'},{'AttributeName':'l',"
-              "'AttributeType':'S'}],'KeySchema':[{'AttributeName':'p','KeyType':'HASH'},"
-              "{'AttributeName':'s','KeyType':'RANGE'}],'LocalSecondaryIndexes':[{'IndexName':'loc',"
-              "'KeySchema':[{'AttributeName':'p','KeyType':'HASH'},{'AttributeName':'l',"
-              "'KeyType':'RANGE'}],'Projection':{'ProjectionType':'KEYS_ONLY'}}],"
-              "'GlobalSecondaryIndexes':[{'IndexName':'glo','KeySchema':[{'AttributeName':'g',"
-              "'KeyType':'HASH'}],'Projection':{'ProjectionType':'INCLUDE','NonKeyAttributes':['x']}}]}");
+              "{'TableName':'Tab','BillingMode':'PAY_PER_REQUEST','AttributeDefinitions':["
+              "{'AttributeName':'p','AttributeType':'S'},{'AttributeName':'s','AttributeType':'N'},"
+              "{'AttributeName':'g','AttributeType':'S'},"
+              "{'AttributeName':'l','AttributeType':'S'}],"
+              "'KeySchema':[{'AttributeName':'p','KeyType':'HASH'},"
+              "{'AttributeName':'s','KeyType':'RANGE'}],'LocalSecondaryIndexes':["
+              "{'IndexName':'loc','KeySchema':[{'AttributeName':'p','KeyType':'HASH'},"
+              "{'AttributeName':'l','KeyType':'RANGE'}],"
+              "'Projection':{'ProjectionType':'KEYS_ONLY'}}],'GlobalSecondaryIndexes':["
+              "{'IndexName':'glo','KeySchema':[{'AttributeName':'g','KeyType':'HASH'}],"
+              "'Projection':{'ProjectionType':'INCLUDE','NonKeyAttributes':['x']}}]}");
 }
 
 static void end(store *s)

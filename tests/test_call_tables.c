@@ -38,7 +38,7 @@ static void swap_quotes(char *text, char from, char to)
 /* Sends a request written with ' for "; the answer, likewise, is in `answer`. */
 static dynb_rc send(const char *operation, const char *request)
 {
-    static char json[16384];
+    static char json[32768];
     dynb_rc rc;
     kit_copy(json, sizeof json, request);
     swap_quotes(json, '\'', '"');
@@ -805,6 +805,67 @@ static void test_memory(void)
     end();
 }
 
+/* A table whose description is far larger than what an answer starts with. */
+static void big_table(char *request, size_t size)
+{
+    char name[201];
+    size_t used;
+    int i;
+    memset(name, 'n', 200);
+    name[200] = 0;
+    used = (size_t)snprintf(request, size,
+                            "{'TableName':'Rich','AttributeDefinitions':[{'AttributeName':'Id',"
+                            "'AttributeType':'S'},{'AttributeName':'\\u0001%s','AttributeType':"
+                            "'S'}],'KeySchema':[{'AttributeName':'Id','KeyType':'HASH'}],"
+                            "'BillingMode':'PAY_PER_REQUEST','GlobalSecondaryIndexes':[",
+                            name);
+    for (i = 0; i < 19; ++i)
+        used += (size_t)snprintf(request + used, size - used,
+                                 "%s{'IndexName':'%s%d','KeySchema':[{'AttributeName':"
+                                 "'\\u0001%s','KeyType':'HASH'}],'Projection':{'ProjectionType':"
+                                 "'INCLUDE','NonKeyAttributes':['%d\\u0001%s']}}",
+                                 i ? "," : "", name, i, name, i, name);
+    snprintf(request + used, size - used, "]}");
+}
+
+/* What is done is told: an answer that has no room is found out before. */
+static void test_room(void)
+{
+    static char request[32768];
+    char arn[DYNB_ARN_MAX + 1];
+    begin(0, 0);
+    s.config.memory_bytes = 8 << 20;
+    store_reopen(&s);
+    big_table(request, sizeof request);
+    fail_each("CreateTable", request);
+    CHECK(response.body_size > 20000);
+    fail_each("UpdateTable",
+              "{'TableName':'Rich','AttributeDefinitions':[{'AttributeName':'v',"
+              "'AttributeType':'N'}],'GlobalSecondaryIndexUpdates':[{'Create':{'IndexName':'ByV',"
+              "'KeySchema':[{'AttributeName':'v','KeyType':'HASH'}],"
+              "'Projection':{'ProjectionType':'ALL'}}}]}");
+    CHECK(response.body_size > 20000);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    ACCEPTS("UpdateContinuousBackups", "{'TableName':'Rich','PointInTimeRecoverySpecification':"
+                                       "{'PointInTimeRecoveryEnabled':true}}");
+    ACCEPTS("CreateBackup", NAMED("Rich','BackupName':'first"));
+    member("BackupArn", arn, sizeof arn);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    fail_each("RestoreTableFromBackup", with("{'TargetTableName':'Back','BackupArn':'%s'}", arn));
+    CHECK(response.body_size > 20000);
+    fail_each("RestoreTableToPointInTime",
+              "{'SourceTableName':'Rich','TargetTableName':'Past','UseLatestRestorableTime':true}");
+    CHECK(response.body_size > 20000);
+    fail_each("RestoreTableToPointInTime",
+              "{'SourceTableArn':'" ARN "Rich','TargetTableName':'Past2',"
+              "'UseLatestRestorableTime':true}");
+    fail_each("DeleteBackup", with("{'BackupArn':'%s'}", arn));
+    CHECK(response.body_size > 10000);
+    fail_each("DeleteTable", NAMED("Rich"));
+    CHECK(response.body_size > 20000);
+    end();
+}
+
 int main(void)
 {
     test_table();
@@ -819,5 +880,6 @@ int main(void)
     test_restore();
     test_recovery();
     test_memory();
+    test_room();
     return check_report("test_call_tables");
 }
