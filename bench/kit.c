@@ -535,16 +535,66 @@ void floor_close(struct floor_file *f, const char *path)
 
 /* ----------------------------------------------------------- figures -- */
 
-void csv_open(const char *path)
-{
-    kit.csv = path ? fopen(path, "a") : stdout;
-    if (!kit.csv)
-        die("cannot write %s", path);
-    setvbuf(kit.csv, NULL, _IOLBF, 1024);
-}
-
 void record(const char *name, const char *unit, double figure)
 {
     fprintf(kit.csv, "%u,%s,%" PRIu64 ",%u,%" PRIu64 ",\"%s\",%s,%.6g\n", kit.round, kit.engine,
             kit.items, kit.value_bytes, kit.budget_mib, name, unit, figure);
+}
+
+/* ----------------------------------------------------------- options -- */
+
+static int options_take(struct options *o, const char *name, const char *value)
+{
+    static const struct {
+        const char *name;
+        size_t at; /* of the text, or of the flag */
+        int is_flag;
+    } fields[] = {
+        {"--engine", offsetof(struct options, engine), 0},
+        {"--dir", offsetof(struct options, directory), 0},
+        {"--csv", offsetof(struct options, csv), 0},
+        {"--timeline", offsetof(struct options, timeline), 0},
+        {"--quick", offsetof(struct options, is_quick), 1},
+        {"--floors", offsetof(struct options, is_floors), 1},
+        {"--child", offsetof(struct options, is_child), 1},
+    };
+    uint64_t number = strtoull(value, NULL, 10);
+    for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; ++i) {
+        void *field = (char *)o + fields[i].at;
+        if (strcmp(name, fields[i].name) != 0)
+            continue;
+        if (fields[i].is_flag)
+            *(int *)field = number != 0;
+        else
+            *(const char **)field = value;
+        return 1;
+    }
+    if (strcmp(name, "--items") == 0)
+        kit.items = number;
+    else if (strcmp(name, "--value") == 0)
+        kit.value_bytes = (uint32_t)number;
+    else if (strcmp(name, "--budget") == 0)
+        kit.budget_mib = number;
+    else if (strcmp(name, "--round") == 0)
+        kit.round = (unsigned)number;
+    else
+        return 0;
+    return 1;
+}
+
+int options_start(int argc, char **argv, struct options *o)
+{
+    memset(o, 0, sizeof *o);
+    for (int i = 1; i < argc; i += 2)
+        if (i + 1 == argc || !options_take(o, argv[i], argv[i + 1]))
+            return 0;
+    if (!o->directory || kit.items % 10000 != 0 || (kit.items == 0 && !o->is_floors))
+        return 0;
+    o->items = kit.items;
+    model_init(kit.value_bytes);
+    kit.csv = o->csv ? fopen(o->csv, "a") : stdout;
+    if (!kit.csv)
+        die("cannot write %s", o->csv);
+    setvbuf(kit.csv, NULL, _IOLBF, 1024);
+    return 1;
 }

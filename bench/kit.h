@@ -131,6 +131,21 @@ const uint8_t *floor_noise(void); /* 64 KiB */
 
 /* A line of the CSV: round,engine,items,value_bytes,budget_mib,case,unit,figure */
 void record(const char *name, const char *unit, double figure);
-void csv_open(const char *path); /* appends */
+
+/* ----------------------------------------------------------- options -- */
+
+/* What one process measures. */
+struct options {
+    const char *engine;
+    const char *directory; /* what is in it is removed */
+    const char *csv;       /* figures are appended; NULL: they are printed */
+    const char *timeline;  /* or NULL: no writes over time */
+    uint64_t items;        /* a multiple of 10000 */
+    int is_quick, is_floors, is_child;
+};
+
+/* Reads `--name value` pairs, sets `kit` and opens the CSV; 0 when they are not
+ * understood. */
+int options_start(int argc, char **argv, struct options *o);
 
 #endif

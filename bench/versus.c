@@ -845,7 +845,6 @@ static void run_cases(struct run *r)
     case_load(r);
     case_scan(r);
     case_get(r);
-    case_readers(r);
     case_marker(r);
     case_backup(r, &skew);
     case_overwrite(r);
@@ -854,6 +853,7 @@ static void run_cases(struct run *r)
     case_write_during(r);
     if (r->timeline && r->items >= 100000)
         case_timeline(r);
+    case_readers(r);
     case_delete(r);
     if (r->items <= 10000)
         case_many_backups(r);
@@ -884,62 +884,41 @@ static void list_engines(void)
     }
 }
 
-static int usage(void)
-{
-    fputs("usage: versus-ENGINE --engine NAME --dir DIR --items N [--value BYTES] [--budget MIB]\n"
-          "                     [--round N] [--csv FILE] [--timeline FILE] [--quick 1]\n"
-          "       versus-ENGINE --list\n"
-          "Measures one engine once; sh bench/run.sh runs them all. --items is a multiple of\n"
-          "10000; --dir is removed.\n", stderr);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
+    struct options o;
     struct run r;
-    const char *csv = NULL, *name = "", *directory = NULL;
-    uint32_t value_bytes = 200;
-    int is_child = 0;
     memset(&r, 0, sizeof r);
-    r.program = argv[0];
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         list_engines();
         return 0;
     }
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *option = argv[i], *value = argv[i + 1];
-        uint64_t number = strtoull(value, NULL, 10);
-        if (strcmp(option, "--engine") == 0) name = value;
-        else if (strcmp(option, "--dir") == 0) directory = value;
-        else if (strcmp(option, "--csv") == 0) csv = value;
-        else if (strcmp(option, "--timeline") == 0) r.timeline = value;
-        else if (strcmp(option, "--items") == 0) r.items = number;
-        else if (strcmp(option, "--value") == 0) value_bytes = (uint32_t)number;
-        else if (strcmp(option, "--budget") == 0) kit.budget_mib = number;
-        else if (strcmp(option, "--round") == 0) kit.round = (unsigned)number;
-        else if (strcmp(option, "--quick") == 0) r.quick = number != 0;
-        else if (strcmp(option, "--child") == 0) is_child = number != 0;
-        else return usage();
+    if (options_start(argc, argv, &o) && o.engine)
+        for (unsigned i = 0; engines[i]; ++i)
+            if (strcmp(engines[i]->name, o.engine) == 0)
+                r.engine = engines[i];
+    if (!r.engine) {
+        fputs("usage: versus-ENGINE --engine NAME --dir DIR --items N [--value BYTES]\n"
+              "         [--budget MIB] [--round N] [--csv FILE] [--timeline FILE] [--quick 1]\n"
+              "       versus-ENGINE --list\n"
+              "Measures one engine once; sh bench/run.sh runs them all.\n", stderr);
+        return 2;
     }
-    for (unsigned i = 0; engines[i]; ++i)
-        if (strcmp(engines[i]->name, name) == 0)
-            r.engine = engines[i];
-    if (!r.engine || !directory || r.items == 0 || r.items % 10000 != 0 || argc % 2 == 0)
-        return usage();
     kit.engine = r.engine->name;
-    kit.items = r.items;
-    model_init(value_bytes);
-    snprintf(r.directory, sizeof r.directory, "%s", directory);
-    snprintf(r.floor_path, sizeof r.floor_path, "%.4000s.floor", directory);
+    r.program = argv[0];
+    r.timeline = o.timeline;
+    r.items = o.items;
+    r.quick = o.is_quick;
+    snprintf(r.directory, sizeof r.directory, "%s", o.directory);
+    snprintf(r.floor_path, sizeof r.floor_path, "%.4000s.floor", o.directory);
     r.setup.directory = r.directory;
     r.setup.items = r.items;
     r.setup.budget_bytes = kit.budget_mib << 20;
     r.random = mix(r.items) + kit.round;
-    r.limit_s = r.quick ? 0.5 : 5;
+    r.limit_s = r.quick ? 0.3 : 5;
     r.pairs = get_memory(BATCH_COUNT * pair_bytes());
-    if (is_child)
+    if (o.is_child)
         return child_main(&r);
-    csv_open(csv);
     r.versions = get_memory(r.items * sizeof *r.versions);
     r.marked = get_memory(r.items * sizeof *r.marked);
     run_cases(&r);
