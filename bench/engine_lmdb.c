@@ -52,7 +52,7 @@ static struct lmdb *lmdb_open_at(const char *root, const char *name, uint64_t it
     l->items = items;
     make_directory(l->directory);
     lmdb_must(mdb_env_create(&l->env), "mdb_env_create");
-    lmdb_must(mdb_env_set_mapsize(l->env, (size_t)(((uint64_t)256 << 20) +
+    lmdb_must(mdb_env_set_mapsize(l->env, (size_t)(((uint64_t)1 << 30) +
                                                    8 * items * (raw_item_bytes() + 64))),
               "mdb_env_set_mapsize");
     lmdb_must(mdb_env_open(l->env, l->directory, MDB_NOTLS | MDB_NOSYNC | MDB_NORDAHEAD | flags,

@@ -275,14 +275,6 @@ uint64_t expected_sum(const uint32_t *versions, uint64_t items)
     return sum;
 }
 
-uint64_t expected_count(const uint32_t *versions, uint64_t items)
-{
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < items; ++i)
-        count += !versions || versions[i] != GONE;
-    return count;
-}
-
 /* `step` shares no factor with sizes made of tens. */
 struct walk walk_start(uint64_t *random, uint64_t items)
 {
@@ -299,6 +291,37 @@ uint64_t walk_next(struct walk *w)
     uint64_t at = w->at;
     w->at = (w->at + w->step) % w->items;
     return at;
+}
+
+void make_pairs(struct walk *w, uint32_t *versions, uint32_t count, uint8_t *pairs)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        uint64_t index = walk_next(w);
+        make_pair(index, ++versions[index], pairs + i * pair_bytes());
+    }
+}
+
+void scan_visit(void *scan_sum, const uint8_t *key, const uint8_t *value)
+{
+    struct scan_sum *s = scan_sum;
+    if (!key || !value)
+        die("scan: attribute missing after %" PRIu64 " items", s->count);
+    if (s->count && memcmp(s->last, key, KEY_BYTES) >= 0)
+        die("scan: keys out of order at item %" PRIu64, s->count);
+    memcpy(s->last, key, KEY_BYTES);
+    s->sum += hash_item(key, value);
+    ++s->count;
+}
+
+void scan_check(const struct scan_sum *s, const uint32_t *versions, uint64_t items)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < items; ++i)
+        count += !versions || versions[i] != GONE;
+    if (s->count != count)
+        die("scan: %" PRIu64 " items instead of %" PRIu64, s->count, count);
+    if (s->sum != expected_sum(versions, items))
+        die("scan: the content sum differs");
 }
 
 /* After Gray et al., "Quickly generating billion-record synthetic databases". */

@@ -80,7 +80,6 @@ uint64_t check_any_value(uint64_t index, const uint8_t *value);
 uint64_t hash_item(const uint8_t *key, const uint8_t *value);
 /* Of items as they are in the model; versions NULL: all written once. */
 uint64_t expected_sum(const uint32_t *versions, uint64_t items);
-uint64_t expected_count(const uint32_t *versions, uint64_t items);
 uint64_t hash_version(uint64_t index, uint32_t version); /* 0 for GONE */
 
 /* Walks 0..items-1 in a scattered order, each once; items end in 0. */
@@ -89,6 +88,18 @@ struct walk {
 };
 struct walk walk_start(uint64_t *random, uint64_t items);
 uint64_t walk_next(struct walk *w);
+
+/* The next `count` items of a walk, each at its next version. */
+void make_pairs(struct walk *w, uint32_t *versions, uint32_t count, uint8_t *pairs);
+
+/* Visits the items of a scan: their number and content sum; keys must rise. */
+struct scan_sum {
+    uint64_t sum, count;
+    uint8_t last[KEY_BYTES];
+};
+void scan_visit(void *scan_sum, const uint8_t *key, const uint8_t *value);
+/* Ends the program unless the scan saw the items of the model, and no others. */
+void scan_check(const struct scan_sum *s, const uint32_t *versions, uint64_t items);
 
 /* Zipf's law with exponent 0.99 over 0..items-1, the first the most frequent. */
 struct zipf {

@@ -68,11 +68,22 @@ function spread()
     return rounds > 1 ? short(median) " (" short(low) ".." short(high) ")" : short(median)
 }
 
+# What the case must reach there, or "": bars are for tables of 200 byte items,
+# from a million on, or the largest one there is.
+function bar_of(name, shape,    part)
+{
+    split(shape, part, ":")
+    if (part[2] != 200 || part[3] != 0 || part[1] < judged_from || bar[name] == "-")
+        return ""
+    return part[1] >= 4e6 && (name in bar_of_4m) ? bar_of_4m[name] : bar[name] ""
+}
+
 # After look_up: does the median reach the bar?
 function verdict_of(name, want)
 {
-    if (want == "-" || want == "")
+    if (want == "")
         return ""
+    want += 0 # compared as a number
     if (sense[name] == "+" ? median >= want : median <= want)
         return "MET"
     if (sense[name] == "+")
@@ -100,7 +111,7 @@ function best_rival(shape, name,    e, best, found)
     return best
 }
 
-function table_of_ratios(shape,    i, name, rival, ours, verdict, line)
+function table_of_ratios(shape,    i, name, rival, want, ratio, verdict, line)
 {
     print "### Against the best rival: " title_of(shape) "\n"
     print "| axis | unit | dynbackup | in memory | best rival | its figure | times better |" \
@@ -111,22 +122,23 @@ function table_of_ratios(shape,    i, name, rival, ours, verdict, line)
         rival = best_rival(shape, name)
         if (rival == "" || !look_up("dynbackup", shape, name))
             continue
-        verdict = verdict_of(name, bar[name])
+        want = bar_of(name, shape)
+        ratio = bar_ratio[name]
+        verdict = verdict_of(name, want)
         line = "| " name " | " unit[name] " | " spread() " | "
         line = line (look_up("dynbackup-ram", shape, name) ? short(median) : "") " | "
         look_up(rival, shape, name)
         line = line rival " | " short(median) " | "
         if (ratio_of("dynbackup", rival, shape, name)) {
             line = line spread()
-            if (bar_ratio[name] != "-")
-                verdict = median >= bar_ratio[name] ? "MET" : sprintf("%.2f of it", \
-                                                                      median / bar_ratio[name])
+            if (ratio != "-")
+                verdict = median >= ratio ? "MET" : sprintf("%.2f of it", median / ratio)
         }
         line = line " | "
-        if (bar[name] != "-")
-            line = line (sense[name] == "+" ? ">= " : "<= ") bar[name]
-        else if (bar_ratio[name] != "-")
-            line = line ">= " bar_ratio[name] " x"
+        if (want != "")
+            line = line (sense[name] == "+" ? ">= " : "<= ") want
+        else if (ratio != "-")
+            line = line ">= " ratio " x"
         print line " | " verdict " |"
     }
     print ""
@@ -158,7 +170,7 @@ function table_of_all(shape,    i, e, name, line, shown, any)
 }
 
 # What only dynbackup does, or the floors: one column for each size.
-function table_of_own(engine, title,    i, s, name, line, head, shown, last, judged)
+function table_of_own(engine, title,    i, s, name, line, head, shown, want, judged)
 {
     print "### " title "\n"
     line = "| case | unit |"
@@ -173,27 +185,26 @@ function table_of_own(engine, title,    i, s, name, line, head, shown, last, jud
         name = cases[i]
         if (is_shared[name])
             continue
-        line = ""
-        judged = ""
+        line = want = judged = ""
         for (s = 1; s <= shape_count; ++s) {
             if (!((engine, shapes[s]) in has))
                 continue
             shown = look_up(engine, shapes[s], name)
             line = line " " (shown ? spread() : "") " |"
-            if (shown)
-                judged = verdict_of(name, bar[name])
-            last = shown || last
+            if (shown && (want = bar_of(name, shapes[s])) != "")
+                judged = verdict_of(name, want)
         }
+        if (want != "")
+            want = (sense[name] == "+" ? ">= " : "<= ") want
         if (line ~ /[0-9]/)
-            print "| " name " | " unit[name] " |" line " " \
-                  (bar[name] != "" && bar[name] != "-" ? (sense[name] == "+" ? ">= " : "<= ") \
-                                                       bar[name] : "") " | " judged " |"
+            print "| " name " | " unit[name] " |" line " " want " | " judged " |"
     }
     print ""
 }
 
 # Time at the largest table by that at 100,000 items, or the smallest.
-function table_of_growth(    s, i, part, from, to, from_items, to_items, name, names, count, r, list)
+function table_of_growth(    s, i, n, part, from, to, from_items, to_items, name, names, count,
+                         r, list)
 {
     for (s = 1; s <= shape_count; ++s) {
         split(shapes[s], part, ":")
@@ -209,14 +220,10 @@ function table_of_growth(    s, i, part, from, to, from_items, to_items, name, n
     count = split("get,overwrite,marker,restore to first get", names, ",")
     for (i = 1; i <= count; ++i) {
         name = names[i]
-        if (name == "overwrite" || name == "get")
-            sense_of = "+"
-        else
-            sense_of = "-"
         n = 0
         for (r = 0; r < rounds; ++r)
             if (("dynbackup", from, name, r) in figure && ("dynbackup", to, name, r) in figure)
-                list[++n] = sense_of == "+" ? \
+                list[++n] = sense[name] == "+" ? \
                     figure["dynbackup", from, name, r] / figure["dynbackup", to, name, r] : \
                     figure["dynbackup", to, name, r] / figure["dynbackup", from, name, r]
         if (summarize(list, n))
@@ -234,6 +241,8 @@ BEGIN {
         sense[part[1]] = part[2]
         bar[part[1]] = part[3]
         bar_ratio[part[1]] = part[4]
+        if (part[5] != "")
+            bar_of_4m[part[1]] = part[5]
     }
     FS = "\""
 }
@@ -262,6 +271,8 @@ BEGIN {
         shapes[++shape_count] = shape
     }
     has[engine, shape] = 1
+    if (head[4] == 200 && head[5] == 0 && head[3] > judged_from)
+        judged_from = head[3] < 1e6 ? head[3] + 0 : 1e6
     if (engine != "floor" && engine != "dynbackup")
         is_shared[name] = 1
 }
