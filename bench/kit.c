@@ -275,14 +275,22 @@ uint64_t expected_sum(const uint32_t *versions, uint64_t items)
     return sum;
 }
 
-/* `step` shares no factor with sizes made of tens. */
+static uint64_t common_factor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 struct walk walk_start(uint64_t *random, uint64_t items)
 {
-    static const uint64_t last_digit[4] = {1, 3, 7, 9};
-    struct walk w;
-    w.at = random_below(random, items);
-    w.step = (random_below(random, items) / 10 * 10 + last_digit[next_random(random) & 3]) % items;
-    w.items = items;
+    struct walk w = {random_below(random, items), 0, items};
+    do
+        w.step = random_below(random, items);
+    while (common_factor(w.step, items) != 1);
     return w;
 }
 

@@ -82,7 +82,7 @@ uint64_t hash_item(const uint8_t *key, const uint8_t *value);
 uint64_t expected_sum(const uint32_t *versions, uint64_t items);
 uint64_t hash_version(uint64_t index, uint32_t version); /* 0 for GONE */
 
-/* Walks 0..items-1 in a scattered order, each once; items end in 0. */
+/* Walks 0..items-1 in a scattered order, each once. */
 struct walk {
     uint64_t at, step, items;
 };

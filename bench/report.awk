@@ -68,14 +68,20 @@ function spread()
     return rounds > 1 ? short(median) " (" short(low) ".." short(high) ")" : short(median)
 }
 
-# What the case must reach there, or "": bars are for tables of 200 byte items,
-# from a million on, or the largest one there is.
-function bar_of(name, shape,    part)
+# Bars are for tables of 200 byte items, from a million on, or the largest one
+# there is.
+function is_judged(shape,    part)
 {
     split(shape, part, ":")
-    if (part[2] != 200 || part[3] != 0 || part[1] < judged_from || bar[name] == "-")
+    return part[2] == 200 && part[3] == 0 && part[1] >= judged_from
+}
+
+# What the case must reach there, or "".
+function bar_of(name, shape)
+{
+    if (!is_judged(shape) || bar[name] == "-")
         return ""
-    return part[1] >= 4e6 && (name in bar_of_4m) ? bar_of_4m[name] : bar[name] ""
+    return shape + 0 >= 4e6 && (name in bar_of_4m) ? bar_of_4m[name] : bar[name] ""
 }
 
 # After look_up: does the median reach the bar?
@@ -123,7 +129,7 @@ function table_of_ratios(shape,    i, name, rival, want, ratio, verdict, line)
         if (rival == "" || !look_up("dynbackup", shape, name))
             continue
         want = bar_of(name, shape)
-        ratio = bar_ratio[name]
+        ratio = is_judged(shape) ? bar_ratio[name] : "-"
         verdict = verdict_of(name, want)
         line = "| " name " | " unit[name] " | " spread() " | "
         line = line (look_up("dynbackup-ram", shape, name) ? short(median) : "") " | "

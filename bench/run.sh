@@ -144,9 +144,9 @@ while [ $round -lt "$rounds" ]; do
                 say "$engine, $shape"
                 if [ $round = 0 ] && [ "$budget" = 0 ]; then
                     "$driver" --engine "$engine" --dir "$work/store" "$@" \
-                        --timeline "$out/timeline.csv"
+                        --timeline "$out/timeline.csv" </dev/null
                 else
-                    "$driver" --engine "$engine" --dir "$work/store" "$@"
+                    "$driver" --engine "$engine" --dir "$work/store" "$@" </dev/null
                 fi
             done
         if [ -z "$engines" ] && [ "$budget" = 0 ] && [ "$value" = 200 ]; then
