@@ -188,8 +188,8 @@ function timeline(    e, i, top)
         timeline_panel(engines[e], top)
         top += 130
     }
-    for (i = 0; i * 500 < span_ms; ++i)
-        text(60 + 830 * i * 500 / span_ms, top - 26, "middle", 10, i * 500 " ms")
+    for (i = 0; i < 6; ++i)
+        text(60 + 830 * i / 6, top - 26, "middle", 10, sprintf("%d ms", span_ms * i / 6))
     text(475, top - 4, "middle", 11, "single unsynced puts into " chosen \
          " items; the bands are backups, from begin to finish")
     print "</svg>"

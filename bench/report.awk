@@ -176,9 +176,8 @@ function table_of_all(shape,    i, e, name, line, shown, any)
 }
 
 # What only dynbackup does, or the floors: one column for each size.
-function table_of_own(engine, title,    i, s, name, line, head, shown, want, judged)
+function table_of_own(engine, title,    i, s, name, line, head, shown, want, judged, any)
 {
-    print "### " title "\n"
     line = "| case | unit |"
     head = "|---|---|"
     for (s = 1; s <= shape_count; ++s)
@@ -186,10 +185,10 @@ function table_of_own(engine, title,    i, s, name, line, head, shown, want, jud
             line = line " " (engine == "floor" ? "figure" : title_of(shapes[s])) " |"
             head = head "---:|"
         }
-    print line " bar | verdict |\n" head "---|---|"
+    head = "### " title "\n\n" line " bar | verdict |\n" head "---|---|"
     for (i = 1; i <= case_count; ++i) {
         name = cases[i]
-        if (is_shared[name])
+        if (name in is_shared)
             continue
         line = want = judged = ""
         for (s = 1; s <= shape_count; ++s) {
@@ -202,10 +201,14 @@ function table_of_own(engine, title,    i, s, name, line, head, shown, want, jud
         }
         if (want != "")
             want = (sense[name] == "+" ? ">= " : "<= ") want
-        if (line ~ /[0-9]/)
-            print "| " name " | " unit[name] " |" line " " want " | " judged " |"
+        if (line !~ /[0-9]/)
+            continue
+        if (!any++)
+            print head
+        print "| " name " | " unit[name] " |" line " " want " | " judged " |"
     }
-    print ""
+    if (any)
+        print ""
 }
 
 # Time at the largest table by that at 100,000 items, or the smallest.

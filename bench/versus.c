@@ -558,6 +558,7 @@ static void case_write_during(struct run *r)
 struct timeline {
     struct run *run;
     uint64_t began_ns;
+    unsigned duration_ms;
     atomic_int stop;
     unsigned count;
     double from_ms[64], to_ms[64];
@@ -568,7 +569,7 @@ static void *timeline_main(void *ctx)
     struct timeline *t = ctx;
     const struct engine *engine = t->run->engine;
     while (!atomic_load(&t->stop) && t->count < 64) {
-        sleep_us(500000);
+        sleep_us((long)t->duration_ms * 1000 / 6);
         t->from_ms[t->count] = seconds_since(t->began_ns) * 1e3;
         void *backup = engine->backup_begin_fn(t->run->store);
         engine->backup_finish_fn(backup);
@@ -589,16 +590,18 @@ static void case_timeline(struct run *r)
     memset(longest_us, 0, sizeof longest_us);
     quiesce(r);
     t.run = r;
+    t.duration_ms = r->quick ? TIMELINE_MS / 3 : TIMELINE_MS;
+    const unsigned buckets = t.duration_ms / BUCKET_MS;
     t.began_ns = now_ns();
     if (pthread_create(&thread, NULL, timeline_main, &t) != 0)
         die("cannot start a thread");
-    for (uint64_t before = t.began_ns, bucket = 0; bucket < TIMELINE_MS / BUCKET_MS;) {
+    for (uint64_t before = t.began_ns, bucket = 0; bucket < buckets;) {
         put_one(r, random_item(r), COMMIT_OS);
         uint64_t after = now_ns(), last = (after - t.began_ns) / 1000000 / BUCKET_MS;
         double us = (double)(after - before) / 1e3;
         before = after;
         for (;; ++bucket) { /* a long one is the longest of each stretch it fills */
-            if (bucket < TIMELINE_MS / BUCKET_MS && us > longest_us[bucket])
+            if (bucket < buckets && us > longest_us[bucket])
                 longest_us[bucket] = us;
             if (bucket >= last)
                 break;
@@ -609,7 +612,7 @@ static void case_timeline(struct run *r)
     FILE *file = fopen(r->timeline, "a");
     if (!file)
         die("cannot write %s", r->timeline);
-    for (unsigned i = 0; i < TIMELINE_MS / BUCKET_MS; ++i)
+    for (unsigned i = 0; i < buckets; ++i)
         fprintf(file, "%s,%" PRIu64 ",%u,put,%u,%.1f\n", r->engine->name, r->items,
                 kit.value_bytes, i * BUCKET_MS, longest_us[i]);
     for (unsigned i = 0; i < t.count; ++i)
@@ -830,7 +833,7 @@ static void run_cases(struct run *r)
     case_overwrite_skewed(r, &skew);
     case_overwrite_synced(r);
     case_write_during(r);
-    if (r->timeline && r->items >= 100000)
+    if (r->timeline && r->items >= 50000)
         case_timeline(r);
     case_readers(r);
     case_delete(r);
