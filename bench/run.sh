@@ -2,11 +2,11 @@
 # run.sh - measures dynbackup beside the engines that are installed.
 #
 #     sh bench/run.sh            everything, 5 rounds: takes hours
-#     sh bench/run.sh --quick    small tables, 1 round: under two minutes
+#     sh bench/run.sh --quick    small tables, 1 round, to stay under two minutes
 #
 #     --rounds N        how often everything is measured, in turns
 #     --shapes "S ..."  each ITEMS:VALUE_BYTES or ITEMS:VALUE_BYTES:BUDGET_MIB
-#     --engines "E ..." only these of the engines found
+#     --engines "E ..." only these of the engines found, and what all can do
 #     --out DIR         where the CSV, report and plots go (bench/out)
 #
 # Builds one driver per engine (those whose test program does not compile are
