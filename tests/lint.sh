@@ -363,6 +363,21 @@ with_assert()
     variant -std=gnu99 "$@" "$tmp/$count.assert.c"
 }
 
+# The bench, with the rivals whose headers are here.
+bench_sources()
+{
+    for file in bench/*.c; do
+        case $file in
+        *lmdb*) echo '#include <lmdb.h>' ;;
+        *sqlite*) echo '#include <sqlite3.h>' ;;
+        *leveldb*) echo '#include <leveldb/c.h>' ;;
+        *rocksdb*) echo '#include <rocksdb/c.h>' ;;
+        esac | "$cc" -E -x c - >/dev/null 2>&1 || continue
+        # shellcheck disable=SC2086
+        "$cc" -std=gnu11 $wall_c -pthread -fsyntax-only "$file"
+    done
+}
+
 hostile()
 {
     printf '#include "port/hostile_macros.h"\n' >"$tmp/$count.c"
@@ -430,6 +445,7 @@ check 'static in two units' static_in_two_units
 check 'included twice' included_twice
 check 'freestanding' freestanding -O0
 check 'hostile macros' hostile "$cc" -std=gnu99
+check 'bench' bench_sources
 
 if [ "${1:-}" = --all ]; then
     for std in c99 c11 c17; do
