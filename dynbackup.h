@@ -356,7 +356,8 @@ typedef struct dynb_config {
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
                                  * 64 KiB with nodes of 512 bytes, 48 nodes and
                                  * 40 KiB else; 16 KiB more for each index of a
-                                 * table but the first */
+                                 * table but the first; where pointers have 32
+                                 * bits 52 KiB, 24 nodes and 40 KiB else */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
                                  * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
@@ -12024,12 +12025,17 @@ static void dynbi_store_end_deleting(dynb *db)
 
 /* --- pages and space --- */
 
+#define DYNBI_POINTERS_ARE_SMALL (sizeof(void *) == 4)
+#define DYNBI_MEMORY_MIN (DYNBI_POINTERS_ARE_SMALL ? 53248u : 65536u)
+
 /* What a handle needs beside changes: nodes being read from many runs and being
- * built on some levels, scratch, and the map of pages. */
+ * built on some levels, what they are read with, scratch, and the map of
+ * pages. */
 static uint64_t dynbi_store_overhead(const dynb *db)
 {
     uint64_t extent = db->node_bytes > db->disk.page_bytes ? db->node_bytes : db->disk.page_bytes;
-    return 12288 + 48 * extent + 6 * (uint64_t)db->pages.capacity / 8;
+    return (DYNBI_POINTERS_ARE_SMALL ? 8192 + 24 * extent : 12288 + 48 * extent) +
+           6 * (uint64_t)db->pages.capacity / 8;
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
@@ -21585,10 +21591,10 @@ static dynb_rc dynbi_api_check_config(const dynb_config *config, dynb_error *err
 {
     const uint32_t page = config->page_size_bytes, node = config->node_size_bytes;
     uint32_t i;
-    if (config->memory_bytes && config->memory_bytes < 65536)
+    if (config->memory_bytes && config->memory_bytes < DYNBI_MEMORY_MIN)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
-                          "config.memory_bytes is %u; it must be at least 65536",
-                          config->memory_bytes);
+                          "config.memory_bytes is %u; it must be at least %u",
+                          config->memory_bytes, (uint64_t)DYNBI_MEMORY_MIN);
     if (page && (page < 512 || page > 65536 || (page & (page - 1))))
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                           "config.page_size_bytes is %u; it must be a power of two from 512 to "
@@ -22740,6 +22746,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_LEAF_FANOUT
 #undef DYNBI_LEVELS
 #undef DYNBI_LOG_RESERVED
+#undef DYNBI_MEMORY_MIN
 #undef DYNBI_NAPS
 #undef DYNBI_NAP_US
 #undef DYNBI_NODE_BYTES
@@ -22756,6 +22763,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PAGES_MAPS
 #undef DYNBI_PAGE_NONE
 #undef DYNBI_PAGE_NO_MEMORY
+#undef DYNBI_POINTERS_ARE_SMALL
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
 #undef DYNBI_POS_UNKNOWN
