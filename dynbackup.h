@@ -3230,14 +3230,14 @@ static void dynbi_build_step(const dynb_builder *builder, uint32_t depth, dynbi_
                     index);
 }
 
-/* Fails with a place of that many steps: open_count of them for an attribute or
- * element of that name, one less for the innermost open container itself. */
+/* Gives the builder's error a place of that many steps: open_count of them for an
+ * attribute or element of that name, one less for the innermost open container
+ * itself. (Errors are written where they stay: one is 1.4 KB of stack.) */
 static void dynbi_build_fail_place(dynb_builder *builder, uint32_t step_count, const char *name,
-                                     size_t name_length, const dynb_error *why)
+                                     size_t name_length)
 {
     dynbi_path path;
     uint32_t depth;
-    (void)dynbi_fail(&builder->error, why->code, "%s", why->message);
     path.to = builder->error.path;
     path.used = 0;
     path.capacity = sizeof builder->error.path;
@@ -3249,17 +3249,14 @@ static void dynbi_build_fail_place(dynb_builder *builder, uint32_t step_count, c
 static void dynbi_build_fail_at(dynb_builder *builder, const char *name, size_t name_length,
                                   dynb_rc code, const char *message)
 {
-    dynb_error why;
-    (void)dynbi_fail(&why, code, "%s", message);
-    dynbi_build_fail_place(builder, builder->open_count, name, name_length, &why);
+    (void)dynbi_fail(&builder->error, code, "%s", message);
+    dynbi_build_fail_place(builder, builder->open_count, name, name_length);
 }
 
 static void dynbi_build_fail_container(dynb_builder *builder, dynb_rc code, const char *message)
 {
-    dynb_error why;
-    (void)dynbi_fail(&why, code, "%s", message);
-    dynbi_build_fail_place(builder, builder->open_count ? builder->open_count - 1 : 0, NULL, 0,
-                             &why);
+    (void)dynbi_fail(&builder->error, code, "%s", message);
+    dynbi_build_fail_place(builder, builder->open_count ? builder->open_count - 1 : 0, NULL, 0);
 }
 
 /* Room for extra_bytes more; fails when the item grows past all reason. */
@@ -3415,12 +3412,11 @@ static void dynbi_build_number(dynb_builder *builder, const char *name, size_t n
     uint8_t number[DYNBI_NUMBER_MAX];
     uint32_t size;
     uint8_t *to;
-    dynb_error error;
     if (builder->error.code) {
         return;
     }
-    if (dynbi_number_parse(text, length, number, &size, &error)) {
-        dynbi_build_fail_at(builder, name, name_length, error.code, error.message);
+    if (dynbi_number_parse(text, length, number, &size, &builder->error)) {
+        dynbi_build_fail_place(builder, builder->open_count, name, name_length);
         return;
     }
     to = dynbi_build_start(builder, name, name_length, DYNB_N, DYNBI_NUMBER_MAX + 1);
@@ -3541,8 +3537,9 @@ static size_t dynbi_sort_walk(const uint8_t *content, const uint8_t *end, uint8_
     }
 }
 
-/* Writes [a, b, a] for AWS's message, cut to leave room for what follows. */
-static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
+/* Writes [a, b, a] for AWS's message, cut to leave room for what follows.
+ * Returns the length. */
+static size_t dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
 {
     dynb_value value;
     size_t used = dynbi_format(to, capacity, "["), length, i;
@@ -3563,7 +3560,7 @@ static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
             used += dynbi_format(to + used, capacity - used, "%s", four);
         }
     }
-    (void)dynbi_format(to + used, capacity - used, "]");
+    return used + dynbi_format(to + used, capacity - used, "]");
 }
 
 /* Fails for an attribute or element that comes twice. An attribute's ordinal is
@@ -3572,39 +3569,40 @@ static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
 static void dynbi_build_duplicate(dynb_builder *builder, uint8_t kind, uint32_t start,
                                     const dynbi_sort_entry *entry)
 {
-    char text[1100], message[DYNB_MESSAGE_SIZE];
+    const size_t set_max = 1100; /* of the message */
     const uint8_t *content = builder->memory + start;
+    dynb_error *err = &builder->error;
     dynb_iterator it;
+    size_t used;
+    it.at = content;
+    it.kind = kind;
     if (kind == DYNB_M) {
         const char *name = (const char *)content + entry->key_pos;
         uint32_t ordinal = 0;
-        it.at = content;
         it.end = content + entry->pos;
-        it.kind = kind;
         while (dynb_next(&it, NULL, NULL, NULL)) {
             ++ordinal;
         }
-        (void)dynbi_format(message, sizeof message,
-                           "One or more parameter values were invalid: Attribute name given "
-                           "twice: %t",
-                           name, (size_t)entry->key_length);
-        dynbi_build_fail_at(builder, name, entry->key_length, DYNB_VALIDATION, message);
+        (void)dynbi_fail(err, DYNB_VALIDATION,
+                         "One or more parameter values were invalid: Attribute name given twice: "
+                         "%t",
+                         name, (size_t)entry->key_length);
+        dynbi_build_fail_place(builder, builder->open_count, name, entry->key_length);
         builder->open_pos[builder->open_count - 1] = DYNBI_BUILD_ORDINAL + ordinal;
         return;
     }
-    it.at = content;
     it.end = builder->memory + builder->used_bytes;
-    it.kind = kind;
-    dynbi_set_text(it, text, sizeof text);
     if (kind == DYNB_NS) {
-        (void)dynbi_format(message, sizeof message, "Input collection contains duplicates");
-    } else {
-        (void)dynbi_format(message, sizeof message,
-                           "One or more parameter values were invalid: Input collection %s%s "
-                           "contains duplicates.",
-                           text, kind == DYNB_BS ? "of type BS" : "");
+        dynbi_build_fail_container(builder, DYNB_VALIDATION,
+                                   "Input collection contains duplicates");
+        return;
     }
-    dynbi_build_fail_container(builder, DYNB_VALIDATION, message);
+    dynbi_build_fail_container(builder, DYNB_VALIDATION,
+                               "One or more parameter values were invalid: Input collection ");
+    used = dynbi_length(err->message);
+    used += dynbi_set_text(it, err->message + used, set_max);
+    (void)dynbi_format(err->message + used, sizeof err->message - used, "%s contains duplicates.",
+                       kind == DYNB_BS ? "of type BS" : "");
 }
 
 /* Puts the content that starts at `start` into order with the help of room for
@@ -3823,12 +3821,11 @@ DYNB_API void dynb_add_value(dynb_builder *builder, const char *name, dynb_value
     size_t name_length = dynbi_name_length(name);
     uint64_t aws_size;
     uint8_t *to;
-    dynb_error error;
     if (builder->error.code) {
         return;
     }
-    if (dynbi_value_check(value, builder->open_count, &aws_size, &error)) {
-        dynbi_build_fail_at(builder, name, name_length, error.code, error.message);
+    if (dynbi_value_check(value, builder->open_count, &aws_size, &builder->error)) {
+        dynbi_build_fail_place(builder, builder->open_count, name, name_length);
         return;
     }
     to = dynbi_build_start(builder, name, name_length, (uint8_t)value.type, value.size_bytes);

@@ -1,13 +1,14 @@
 #!/bin/sh
 # footprint.sh - bytes of code on a Cortex-M3, by section of the header, of the
 # three programs of tests/port/metal.c: put and get; with backups and restores;
-# with JSON.
+# with JSON; and the stack they may need below main (see stack.sh).
 #
 #     sh bench/footprint.sh [--functions]   and the largest functions of each
 #
 # Counted is what the linker keeps: functions, constant tables and texts of
 # messages, under the section in which they are written (what the compiler
-# inlines counts for its caller). The C library's functions, the compiler's
+# inlines counts for its caller). The last line is all of it again for a program of
+# one file with DYNBACKUP_STATIC, where the compiler inlines across the API. The C library's functions, the compiler's
 # 64-bit arithmetic and the program itself are told apart. Exits 77 where the
 # tools (gcc-arm-none-eabi libnewlib-arm-none-eabi) are missing.
 set -u
@@ -19,12 +20,22 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 options="-std=gnu99 -mcpu=cortex-m3 -mthumb -Os -ffunction-sections -fdata-sections ${CFLAGS:-}"
-for program in 1 2 3; do
+# link PROGRAM ELF OPTION...
+link()
+{
+    program=$1 elf=$2
+    shift 2
     # shellcheck disable=SC2086
-    arm-none-eabi-gcc $options -g -DMETAL -DPROGRAM=$program -DBUDGET_BYTES=65536 -DARENA_BYTES=8 \
+    arm-none-eabi-gcc $options -g -DMETAL -DPROGRAM="$program" -DBUDGET_BYTES=65536 -DARENA_BYTES=8 \
         -nostartfiles --specs=nano.specs -Wl,--gc-sections -T tests/port/metal.ld \
-        -Wl,--defsym=STACK_BYTES=1024 -Wl,-Map="$work/$program.map" \
-        -o "$work/$program.elf" tests/port/metal.c tests/port/metal_start.c || exit 1
+        -Wl,--defsym=STACK_BYTES=1024 -o "$elf" "$@" tests/port/metal.c tests/port/metal_start.c
+}
+
+for program in 1 2 3; do
+    link $program "$work/$program.elf" -Wl,-Map="$work/$program.map" || exit 1
+    link $program "$work/static.elf" -DDYNBACKUP_STATIC || exit 1
+    arm-none-eabi-size "$work/static.elf" | awk 'NR == 2 { print $1 }' >"$work/$program.static"
+    sh bench/stack.sh --program $program >"$work/$program.stack" || exit 1
     # "bytes name file:line" of what is in ROM
     arm-none-eabi-nm -S -l --size-sort "$work/$program.elf" |
         awk '$3 ~ /[tTrRwW]/ { print $2, $4, $5 }' >"$work/$program.symbols"
@@ -71,9 +82,7 @@ FNR == 1 { split(FILENAME, parts, "/"); program = parts[split(FILENAME, parts, "
     what = section_of_line(substr($3, RSTART) + 0)
     of_function[$2] = what
     count(what, hex($1))
-    code[program] += hex($1)
-    if (program == 1 || program == 2 || program == 3)
-        print program, hex($1), title[what], $2 >functions
+    print program, hex($1), title[what], $2 >functions
     next
 }
 FILENAME ~ /symbols$/ {
@@ -101,9 +110,14 @@ END {
     printf "%-26s %9d %9d %9d\n", "  of it texts", texts[1], texts[2], texts[3]
     row("C library and compiler's", "library")
     row("the program itself", "program")
+    split(statics, all)
+    printf "%-26s %9d %9d %9d\n", "all, DYNBACKUP_STATIC", all[1], all[2], all[3]
+    split(stacks, all)
+    printf "%-26s %9d %9d %9d\n", "stack below main", all[1], all[2], all[3]
 }
 AWK
-awk -v functions="$work/functions" -f "$work/table.awk" dynbackup.h \
+awk -v functions="$work/functions" -v stacks="$(cat "$work"/?.stack)" \
+    -v statics="$(cat "$work"/?.static)" -f "$work/table.awk" dynbackup.h \
     "$work/1.symbols" "$work/1.texts" "$work/2.symbols" "$work/2.texts" \
     "$work/3.symbols" "$work/3.texts" || exit 1
 [ "${1:-}" != --functions ] || sort -k 1,1n -k 2,2nr "$work/functions" |
