@@ -3,7 +3,6 @@
  * same: one seed, a device in memory, no threads, a clock that stands, work only
  * where it is asked for. Prints "name, how often" for each. */
 #define DYNBACKUP_IMPLEMENTATION
-#define DYNBACKUP_NO_FILE
 #include "../dynbackup.h"
 
 #include <stdio.h>
@@ -221,6 +220,11 @@ static void read_items(void)
     said("get_memory", ITEMS / 4);
     op_fold();
     said("fold", ITEMS);
+    for (i = 0; i < ITEMS; ++i) { /* a node's sum is checked when it is first read */
+        dynb_item out;
+        item = make(&builder, i, 0);
+        must(dynb_get_item(db, "Orders", item, &out, &result, NULL));
+    }
     for (i = 0; i < ITEMS / 4; ++i) {
         item = make(&builder, order[i], 0);
         op_get_run();
