@@ -358,7 +358,8 @@ typedef struct dynb_config {
     uint64_t memory_bytes;      /* budget for all the handle allocates; 0: 64 MiB; at least
                                  * 64 KiB with nodes of 512 bytes, 48 nodes and
                                  * 40 KiB else; 16 KiB more for each index of a
-                                 * table but the first */
+                                 * table but the first; where pointers have 32
+                                 * bits 52 KiB, 24 nodes and 40 KiB else */
     uint32_t page_size_bytes;   /* of a new store; power of two 512..65536; 0: 4096, or 512
                                  * when memory_bytes is below 1 MiB */
     uint32_t node_size_bytes;   /* of a new store; multiple of the page, <= 32768; 0: 8192, or
@@ -3346,14 +3347,14 @@ static void dynbi_build_step(const dynb_builder *builder, uint32_t depth, dynbi_
                     index);
 }
 
-/* Fails with a place of that many steps: open_count of them for an attribute or
- * element of that name, one less for the innermost open container itself. */
+/* Gives the builder's error a place of that many steps: open_count of them for an
+ * attribute or element of that name, one less for the innermost open container
+ * itself. (Errors are written where they stay: one is 1.4 KB of stack.) */
 static void dynbi_build_fail_place(dynb_builder *builder, uint32_t step_count, const char *name,
-                                     size_t name_length, const dynb_error *why)
+                                     size_t name_length)
 {
     dynbi_path path;
     uint32_t depth;
-    (void)dynbi_fail(&builder->error, why->code, "%s", why->message);
     path.to = builder->error.path;
     path.used = 0;
     path.capacity = sizeof builder->error.path;
@@ -3365,17 +3366,14 @@ static void dynbi_build_fail_place(dynb_builder *builder, uint32_t step_count, c
 static void dynbi_build_fail_at(dynb_builder *builder, const char *name, size_t name_length,
                                   dynb_rc code, const char *message)
 {
-    dynb_error why;
-    (void)dynbi_fail(&why, code, "%s", message);
-    dynbi_build_fail_place(builder, builder->open_count, name, name_length, &why);
+    (void)dynbi_fail(&builder->error, code, "%s", message);
+    dynbi_build_fail_place(builder, builder->open_count, name, name_length);
 }
 
 static void dynbi_build_fail_container(dynb_builder *builder, dynb_rc code, const char *message)
 {
-    dynb_error why;
-    (void)dynbi_fail(&why, code, "%s", message);
-    dynbi_build_fail_place(builder, builder->open_count ? builder->open_count - 1 : 0, NULL, 0,
-                             &why);
+    (void)dynbi_fail(&builder->error, code, "%s", message);
+    dynbi_build_fail_place(builder, builder->open_count ? builder->open_count - 1 : 0, NULL, 0);
 }
 
 /* Room for extra_bytes more; fails when the item grows past all reason. */
@@ -3531,12 +3529,11 @@ static void dynbi_build_number(dynb_builder *builder, const char *name, size_t n
     uint8_t number[DYNBI_NUMBER_MAX];
     uint32_t size;
     uint8_t *to;
-    dynb_error error;
     if (builder->error.code) {
         return;
     }
-    if (dynbi_number_parse(text, length, number, &size, &error)) {
-        dynbi_build_fail_at(builder, name, name_length, error.code, error.message);
+    if (dynbi_number_parse(text, length, number, &size, &builder->error)) {
+        dynbi_build_fail_place(builder, builder->open_count, name, name_length);
         return;
     }
     to = dynbi_build_start(builder, name, name_length, DYNB_N, DYNBI_NUMBER_MAX + 1);
@@ -3657,8 +3654,9 @@ static size_t dynbi_sort_walk(const uint8_t *content, const uint8_t *end, uint8_
     }
 }
 
-/* Writes [a, b, a] for AWS's message, cut to leave room for what follows. */
-static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
+/* Writes [a, b, a] for AWS's message, cut to leave room for what follows.
+ * Returns the length. */
+static size_t dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
 {
     dynb_value value;
     size_t used = dynbi_format(to, capacity, "["), length, i;
@@ -3679,7 +3677,7 @@ static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
             used += dynbi_format(to + used, capacity - used, "%s", four);
         }
     }
-    (void)dynbi_format(to + used, capacity - used, "]");
+    return used + dynbi_format(to + used, capacity - used, "]");
 }
 
 /* Fails for an attribute or element that comes twice. An attribute's ordinal is
@@ -3688,39 +3686,40 @@ static void dynbi_set_text(dynb_iterator it, char *to, size_t capacity)
 static void dynbi_build_duplicate(dynb_builder *builder, uint8_t kind, uint32_t start,
                                     const dynbi_sort_entry *entry)
 {
-    char text[1100], message[DYNB_MESSAGE_SIZE];
+    const size_t set_max = 1100; /* of the message */
     const uint8_t *content = builder->memory + start;
+    dynb_error *err = &builder->error;
     dynb_iterator it;
+    size_t used;
+    it.at = content;
+    it.kind = kind;
     if (kind == DYNB_M) {
         const char *name = (const char *)content + entry->key_pos;
         uint32_t ordinal = 0;
-        it.at = content;
         it.end = content + entry->pos;
-        it.kind = kind;
         while (dynb_next(&it, NULL, NULL, NULL)) {
             ++ordinal;
         }
-        (void)dynbi_format(message, sizeof message,
-                           "One or more parameter values were invalid: Attribute name given "
-                           "twice: %t",
-                           name, (size_t)entry->key_length);
-        dynbi_build_fail_at(builder, name, entry->key_length, DYNB_VALIDATION, message);
+        (void)dynbi_fail(err, DYNB_VALIDATION,
+                         "One or more parameter values were invalid: Attribute name given twice: "
+                         "%t",
+                         name, (size_t)entry->key_length);
+        dynbi_build_fail_place(builder, builder->open_count, name, entry->key_length);
         builder->open_pos[builder->open_count - 1] = DYNBI_BUILD_ORDINAL + ordinal;
         return;
     }
-    it.at = content;
     it.end = builder->memory + builder->used_bytes;
-    it.kind = kind;
-    dynbi_set_text(it, text, sizeof text);
     if (kind == DYNB_NS) {
-        (void)dynbi_format(message, sizeof message, "Input collection contains duplicates");
-    } else {
-        (void)dynbi_format(message, sizeof message,
-                           "One or more parameter values were invalid: Input collection %s%s "
-                           "contains duplicates.",
-                           text, kind == DYNB_BS ? "of type BS" : "");
+        dynbi_build_fail_container(builder, DYNB_VALIDATION,
+                                   "Input collection contains duplicates");
+        return;
     }
-    dynbi_build_fail_container(builder, DYNB_VALIDATION, message);
+    dynbi_build_fail_container(builder, DYNB_VALIDATION,
+                               "One or more parameter values were invalid: Input collection ");
+    used = dynbi_length(err->message);
+    used += dynbi_set_text(it, err->message + used, set_max);
+    (void)dynbi_format(err->message + used, sizeof err->message - used, "%s contains duplicates.",
+                       kind == DYNB_BS ? "of type BS" : "");
 }
 
 /* Puts the content that starts at `start` into order with the help of room for
@@ -3939,12 +3938,11 @@ DYNB_API void dynb_add_value(dynb_builder *builder, const char *name, dynb_value
     size_t name_length = dynbi_name_length(name);
     uint64_t aws_size;
     uint8_t *to;
-    dynb_error error;
     if (builder->error.code) {
         return;
     }
-    if (dynbi_value_check(value, builder->open_count, &aws_size, &error)) {
-        dynbi_build_fail_at(builder, name, name_length, error.code, error.message);
+    if (dynbi_value_check(value, builder->open_count, &aws_size, &builder->error)) {
+        dynbi_build_fail_place(builder, builder->open_count, name, name_length);
         return;
     }
     to = dynbi_build_start(builder, name, name_length, (uint8_t)value.type, value.size_bytes);
@@ -12208,12 +12206,17 @@ static void dynbi_store_end_deleting(dynb *db)
 
 /* --- pages and space --- */
 
+#define DYNBI_POINTERS_ARE_SMALL (sizeof(void *) == 4)
+#define DYNBI_MEMORY_MIN (DYNBI_POINTERS_ARE_SMALL ? 53248u : 65536u)
+
 /* What a handle needs beside changes: nodes being read from many runs and being
- * built on some levels, scratch, and the map of pages. */
+ * built on some levels, what they are read with, scratch, and the map of
+ * pages. */
 static uint64_t dynbi_store_overhead(const dynb *db)
 {
     uint64_t extent = db->node_bytes > db->disk.page_bytes ? db->node_bytes : db->disk.page_bytes;
-    return 12288 + 48 * extent + 6 * (uint64_t)db->pages.capacity / 8;
+    return (DYNBI_POINTERS_ARE_SMALL ? 8192 + 24 * extent : 12288 + 48 * extent) +
+           6 * (uint64_t)db->pages.capacity / 8;
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
@@ -27895,10 +27898,10 @@ static dynb_rc dynbi_api_check_config(const dynb_config *config, dynb_error *err
 {
     const uint32_t page = config->page_size_bytes, node = config->node_size_bytes;
     uint32_t i;
-    if (config->memory_bytes && config->memory_bytes < 65536)
+    if (config->memory_bytes && config->memory_bytes < DYNBI_MEMORY_MIN)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
-                          "config.memory_bytes is %u; it must be at least 65536",
-                          config->memory_bytes);
+                          "config.memory_bytes is %u; it must be at least %u",
+                          config->memory_bytes, (uint64_t)DYNBI_MEMORY_MIN);
     if (page && (page < 512 || page > 65536 || (page & (page - 1))))
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                           "config.page_size_bytes is %u; it must be a power of two from 512 to "
@@ -29113,6 +29116,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_LEVELS
 #undef DYNBI_LIST_MAX
 #undef DYNBI_LOG_RESERVED
+#undef DYNBI_MEMORY_MIN
 #undef DYNBI_NAPS
 #undef DYNBI_NAP_US
 #undef DYNBI_NODE_BYTES
@@ -29137,6 +29141,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_PART_STRUCTS
 #undef DYNBI_PASTS
 #undef DYNBI_PAST_FINAL
+#undef DYNBI_POINTERS_ARE_SMALL
 #undef DYNBI_POINTER_BYTES
 #undef DYNBI_POSIX
 #undef DYNBI_POS_UNKNOWN

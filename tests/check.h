@@ -88,6 +88,9 @@ static inline uint64_t check_scaled(uint64_t count)
     return scaled ? scaled : 1;
 }
 
+/* The smallest memory_bytes: 64 KiB, with pointers of 32 bits 52. */
+#define CHECK_MEMORY_MIN (sizeof(void *) == 4 ? 53248u : 65536u)
+
 static int check_report(const char *name)
 {
     printf("%s: %lu passed, %lu failed\n", name, check_passed_count, check_failed_count);

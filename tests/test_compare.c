@@ -218,8 +218,8 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"page 512, 64 KiB, work by hand", 12000, 65536, 512, 512, 1, 0, 20, 15, 150},
-    {"page 512, 64 KiB, writes work", 12000, 65536, 512, 512, 0, 0, 20, 15, 150},
+    {"page 512, least memory, work by hand", 12000, CHECK_MEMORY_MIN, 512, 512, 1, 0, 20, 15, 150},
+    {"page 512, least memory, writes work", 12000, CHECK_MEMORY_MIN, 512, 512, 0, 0, 20, 15, 150},
     {"page 512, 1 MiB, work by hand", 12000, 1 << 20, 512, 512, 1, 0, 30, 30, 200},
     {"defaults, memory lent by the device", 8000, 1 << 20, 0, 0, 1, 1, 40, 40, 200},
     {"defaults", 8000, 0, 0, 0, 0, 0, 40, 40, 300},

@@ -486,7 +486,7 @@ static setting random_setting(uint64_t seed)
     set.page_size_bytes = 512u << check_below(&random, 4);
     set.node_size_bytes = set.page_size_bytes * (uint32_t)(1 + check_below(&random, 3));
     set.log_segment_bytes = 4096u << check_below(&random, 3);
-    set.memory_bytes = 65536 + 100 * set.node_size_bytes;
+    set.memory_bytes = CHECK_MEMORY_MIN + 100 * set.node_size_bytes;
     set.manual_work = (int)check_below(&random, 2);
     set.durability = (dynb_durability)check_below(&random, 3);
     set.mix_durability = (int)check_below(&random, 2);

@@ -662,7 +662,7 @@ static dynb_rc do_ram_device(fixture *f, uint32_t step)
     dynb *db;
     memset(&config, 0, sizeof config);
     config.allocator = allocator;
-    config.memory_bytes = 65536;
+    config.memory_bytes = CHECK_MEMORY_MIN;
     config.clock_fn = kit_clock_now;
     config.clock_ctx = &f->clock;
     if (step) {

@@ -971,8 +971,8 @@ typedef struct random_setting {
 } random_setting;
 
 static const random_setting random_settings[] = {
-    {"64 KiB, one index", 65536, 512, 1, 40, 30, 6000, 1, 0},
-    {"64 KiB, one local index", 65536, 512, 0, 40, 30, 6000, 0, 1},
+    {"least memory, one index", CHECK_MEMORY_MIN, 512, 1, 40, 30, 6000, 1, 0},
+    {"least memory, one local index", CHECK_MEMORY_MIN, 512, 0, 40, 30, 6000, 0, 1},
     {"160 KiB", 163840, 512, 1, 60, 30, 6000, 4, 2},
     {"1 MiB", 1 << 20, 512, 0, 150, 120, 5000, 4, 2},
     {"defaults", 0, 0, 0, 500, 200, 5000, 3, 1},

@@ -29,10 +29,10 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"page 512, 64 KiB, work by hand", 300000, 65536, 512, 512, 4096, 1, 0, 0, DYNB_SYNCED, 20, 15,
-     60, 0, 0, 1500, 400, 0, 0},
-    {"page 512, 64 KiB, writes work", 270000, 65536, 512, 512, 0, 0, 0, 0, DYNB_TO_OS, 20, 15, 100,
-     200, 900, 1500, 400, 0, 0},
+    {"page 512, least memory, work by hand", 300000, CHECK_MEMORY_MIN, 512, 512, 4096, 1, 0, 0,
+     DYNB_SYNCED, 20, 15, 60, 0, 0, 1500, 400, 0, 0},
+    {"page 512, least memory, writes work", 270000, CHECK_MEMORY_MIN, 512, 512, 0, 0, 0, 0,
+     DYNB_TO_OS, 20, 15, 100, 200, 900, 1500, 400, 0, 0},
     {"page 1024, 256 KiB, node of 4 pages", 120000, 262144, 1024, 4096, 8192, 1, 0, 0,
      DYNB_BUFFERED, 40, 30, 200, 0, 0, 1500, 300, 0, 0},
     {"defaults", 180000, 0, 0, 0, 0, 0, 0, 0, DYNB_BUFFERED, 60, 60, 300, 0, 0, 3000, 1500, 0, 0},

@@ -412,7 +412,7 @@ static void test_config(void)
                             : i == 6 ? "12345678901/"
                                      : NULL;
         config.region = i == 7 ? "us east" : i == 8 ? region : NULL;
-        config.memory_bytes = i == 9 ? 65535 : 0;
+        config.memory_bytes = i == 9 ? CHECK_MEMORY_MIN - 1 : 0;
         MISUSED(dynb_open(&db, NULL, &config, &kit_err), about[i]);
         CHECK(db == NULL);
     }
