@@ -1457,7 +1457,8 @@ typedef struct dynb_response {
  *   calling: INVALID_ARGUMENT, if they are. operation: such as "CreateBackup".
  * json, json_size: the request; need not end with NUL, and must not lie in
  *   result's memory. result: holds the answer; must not be NULL.
- * After: *out is filled whatever is returned; on failure its body is the error's.
+ * After: *out is filled whatever is returned; on failure its body is the
+ *   error's.
  * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
  *   SERIALIZATION, VALIDATION, and what the function of the operation's name
  *   returns; NO_MEMORY also where a change has been made and its answer, above
@@ -1519,7 +1520,7 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_inspect_nodes(dynb *db, const char *table_
  *   10 UTIL        11 CODEC       12 NUMBER      13 VALUE       14 KEY
  *   15 JSON        16 DEVICE      17 PAGES       18 TREE        19 GENERATION
  *   20 SNAPSHOT    21 LOG         22 STORE       23 TABLE       24 BACKUP
- *   26 API
+ *   25 REQUEST     26 API
  */
 
 /* ===========================================================================
@@ -22096,9 +22097,9 @@ static dynb_rc dynbi_inspect_nodes_run(dynb *db, const char *what,
  * DynamoDB's JSON interface: the name of an operation and a request's text in,
  * a status and an answer's text out. What a request may hold stands in tables
  * of shapes, a line for each member (contract, appendix A); reading a request
- * by them fills the plain struct of its operation, and refuses what AWS refuses,
- * in AWS's words. A handler for each operation hands the struct to the public C
- * function of that name and writes what comes back.
+ * by them fills the plain struct of its operation, and refuses what AWS
+ * refuses, in AWS's words. A handler for each operation hands the struct to the
+ * public C function of that name and writes what comes back.
  *
  * A request is read once, in this order of precedence (contract 4.2):
  *   1. not JSON at all, or nesting too deep: SERIALIZATION without a message
@@ -22390,7 +22391,7 @@ typedef enum dynbi_kind {
     DYNBI_KIND_ANY_STRUCT
 } dynbi_kind;
 
-/* E(shape, AWS's order of the values, and for each its ordinal in the structs) */
+/* E(shape, AWS's order of the values, each one's ordinal in the structs) */
 #define DYNBI_ENUMERATIONS(E) \
     E(BILLING_MODE, "PROVISIONED, PAY_PER_REQUEST", 1, 2, 0, 0, 0) \
     E(ATTRIBUTE_TYPE, "B, N, S", 3, 2, 1, 0, 0) \
@@ -22758,13 +22759,16 @@ typedef enum dynbi_shape_id {
 #undef DYNBI_L
 } dynbi_shape_id;
 
-#define DYNBI_S(id, type, class_name) typedef type dynbi_type_of_##id;
-DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+/* Only for the offsets of its members' members: one of each type. */
+typedef struct dynbi_structs {
+#define DYNBI_S(id, type, class_name) type of_##id;
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
 #undef DYNBI_S
+} dynbi_structs;
 
-/* The first member's row of each structure. */
+/* The rows of the members: each structure has a row of its own in front. */
 typedef enum dynbi_member_row {
-#define DYNBI_S(id, type, class_name) DYNBI_ROWS_##id, DYNBI_BEFORE_##id = DYNBI_ROWS_##id - 1,
+#define DYNBI_S(id, type, class_name) DYNBI_HEAD_##id,
 #define DYNBI_M(shape, name, of, checked, member) DYNBI_ROW_##shape##_##name,
 #define DYNBI_R(shape, name, of) DYNBI_ROW_##shape##_##name,
     DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_R, DYNBI_R)
@@ -22793,18 +22797,18 @@ typedef struct dynbi_member {
 } dynbi_member;
 
 static const dynbi_member dynbi_members[] = {
-#define DYNBI_MEMBER(owner, name, of, check, offset) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##owner, DYNBI_SHAPE_##of, check, (uint16_t)(offset)},
-#define DYNBI_S(id, type, class_name)
+#define DYNBI_S(id, type, class_name) {"", 0, DYNBI_SHAPE_##id, 0, 0, DYNBI_NOWHERE},
 #define DYNBI_M(shape, name, of, checked, member) \
-    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_##checked, \
-                 offsetof(dynbi_type_of_##shape, member))
+    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked, \
+     (uint16_t)(offsetof(dynbi_structs, of_##shape.member) - \
+                offsetof(dynbi_structs, of_##shape))},
 #define DYNBI_D(shape, name, of) \
-    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_OPTIONAL, DYNBI_NOWHERE)
+    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL, \
+     DYNBI_NOWHERE},
 #define DYNBI_R(shape, name, of) \
-    DYNBI_MEMBER(shape, name, of, DYNBI_MEMBER_REFUSED, DYNBI_NOWHERE)
+    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED, \
+     DYNBI_NOWHERE},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_D, DYNBI_R)
-#undef DYNBI_MEMBER
 #undef DYNBI_S
 #undef DYNBI_M
 #undef DYNBI_D
@@ -22824,7 +22828,7 @@ typedef struct dynbi_shape {
 
 static const dynbi_shape dynbi_shapes[] = {
 #define DYNBI_S(id, type, class_name) \
-    {DYNBI_KIND_STRUCT, 0, DYNBI_ROWS_##id, sizeof(type), {0, 0, 0, 0, 0}, 0, 0, class_name},
+    {DYNBI_KIND_STRUCT, 0, DYNBI_HEAD_##id + 1, sizeof(type), {0, 0, 0, 0, 0}, 0, 0, class_name},
 #define DYNBI_E(id, text, a, b, c, d, e) \
     {DYNBI_KIND_ENUM, 0, 0, 0, {a, b, c, d, e}, 0, 0, text},
 #define DYNBI_T(id, kind, min, max) \
@@ -23493,7 +23497,7 @@ static dynb_rc dynbi_request_names(dynbi_reading *reading, void *to)
     uint8_t *bytes;
     dynb_builder_begin(&reading->builder);
     while (dynbi_json_next(&reading->reader, &name) == DYNBI_JSON_NAME) {
-        size_t name_length, length;
+        size_t name_length, length = 0;
         char *name_text, *text;
         dynbi_json_next(&reading->reader, &token);
         if (token.kind == DYNBI_JSON_NULL)

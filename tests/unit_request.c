@@ -698,6 +698,10 @@ static void test_rows(void)
         const dynbi_shape *owner = &dynbi_shapes[m->owner];
         CHECK_INT(strlen(m->name), m->name_length);
         CHECK_INT(owner->kind, DYNBI_KIND_STRUCT);
+        if (!m->name_length) {
+            CHECK_INT(owner->first_row, row + 1);
+            continue;
+        }
         CHECK(row >= owner->first_row && row - owner->first_row < 64);
         CHECK(m->offset == DYNBI_NOWHERE ||
               m->offset + dynbi_request_size(&dynbi_shapes[m->shape]) <= owner->size);
