@@ -38,6 +38,7 @@ static dynb_rc run(store *s, handler_fn handler, const void *request)
     size_t i;
     memset(&out, 0, sizeof out);
     out.allocator = s->config.allocator;
+    memory.allocator = out.allocator;
     dynbi_call_start(&call, s->db, &memory, &out, &kit_err);
     call.request = request;
     dynbi_json_open(&call.writer, '{');
@@ -1246,6 +1247,7 @@ static void test_memory(void)
             dynb_result out;
             memset(&out, 0, sizeof out);
             out.allocator = s.config.allocator;
+            memory.allocator = out.allocator;
             dynbi_call_start(&call, s.db, &memory, &out, &kit_err);
             call.request = cases[i].request;
             memory.left_bytes = left < memory.left_bytes ? left : memory.left_bytes;
