@@ -3230,9 +3230,9 @@ static void dynbi_build_step(const dynb_builder *builder, uint32_t depth, dynbi_
                     index);
 }
 
-/* Gives the builder's error a place of that many steps: open_count of them for an
- * attribute or element of that name, one less for the innermost open container
- * itself. (Errors are written where they stay: one is 1.4 KB of stack.) */
+/* Gives the builder's error a place of that many steps: open_count of them for
+ * an attribute or element of that name, one less for the innermost open
+ * container itself. (Errors are written where they stay: one is 1.4 KB.) */
 static void dynbi_build_fail_place(dynb_builder *builder, uint32_t step_count, const char *name,
                                      size_t name_length)
 {
@@ -5385,11 +5385,21 @@ static void dynbi_json_put(dynbi_json_writer *writer, const char *text, size_t l
     }
 }
 
+/* One character: a third of what is written, and no copying to be called. */
+static void dynbi_json_put_char(dynbi_json_writer *writer, char c)
+{
+    uint8_t *to = dynbi_json_room(writer, 1);
+    if (to) {
+        *to = (uint8_t)c;
+        ++writer->result->used_bytes;
+    }
+}
+
 /* What goes in front of a value or name. */
 static void dynbi_json_comma(dynbi_json_writer *writer)
 {
     if (writer->needs_comma) {
-        dynbi_json_put(writer, ",", 1);
+        dynbi_json_put_char(writer, ',');
     }
     writer->needs_comma = 1;
 }
@@ -5402,13 +5412,14 @@ static void dynbi_json_literal(dynbi_json_writer *writer, const char *text, size
 
 static void dynbi_json_open(dynbi_json_writer *writer, char bracket)
 {
-    dynbi_json_literal(writer, &bracket, 1);
+    dynbi_json_comma(writer);
+    dynbi_json_put_char(writer, bracket);
     writer->needs_comma = 0;
 }
 
 static void dynbi_json_close(dynbi_json_writer *writer, char bracket)
 {
-    dynbi_json_put(writer, &bracket, 1);
+    dynbi_json_put_char(writer, bracket);
     writer->needs_comma = 1;
 }
 
@@ -5438,7 +5449,8 @@ static void dynbi_json_string(dynbi_json_writer *writer, const char *text, size_
 {
     const uint8_t *from = (const uint8_t *)text;
     size_t i = 0, run = 0;
-    dynbi_json_literal(writer, "\"", 1);
+    dynbi_json_comma(writer);
+    dynbi_json_put_char(writer, '"');
     while (i < length) {
         uint8_t *to;
         if (length - i >= 8 && !dynbi_json_special(dynbi_load64(from + i), 0)) {
@@ -5459,13 +5471,13 @@ static void dynbi_json_string(dynbi_json_writer *writer, const char *text, size_
     if (length > run) {
         dynbi_json_put(writer, text + run, length - run);
     }
-    dynbi_json_put(writer, "\"", 1);
+    dynbi_json_put_char(writer, '"');
 }
 
 static void dynbi_json_name(dynbi_json_writer *writer, const char *text, size_t length)
 {
     dynbi_json_string(writer, text, length);
-    dynbi_json_put(writer, ":", 1);
+    dynbi_json_put_char(writer, ':');
     writer->needs_comma = 0;
 }
 
