@@ -1454,8 +1454,8 @@ typedef struct dynb_response {
  * out, with the service's validation, messages and forms.
  * db: may be NULL to look only whether the text is JSON and the operation
  *   known, as a server does that must answer these two before it asks who is
- *   calling: INVALID_ARGUMENT, if they are. operation: such as "CreateBackup".
- * json, json_size: the request; need not end with NUL, and must not lie in
+ *   calling: INVALID_ARGUMENT, if they are. operation: such as "CreateBackup";
+ *   NULL: the request names none. json, json_size: the request; need not end with NUL, and must not lie in
  *   result's memory. result: holds the answer; must not be NULL.
  * After: *out is filled whatever is returned; on failure its body is the
  *   error's.
@@ -27646,11 +27646,13 @@ DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, si
         out->body = "";
         out->body_size = 0;
     }
-    if (!out || !operation || !result || (!json && json_size)) {
+    if (!out || !result || (!json && json_size)) {
         dynbi_error_clear(err);
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s is NULL",
-                          !out ? "out" : !operation ? "operation" : !result ? "result" : "json");
+                          !out ? "out" : !result ? "result" : "json");
     }
+    if (!operation) /* a request that names none */
+        operation = "";
     allocator = result->memory || !db ? result->allocator : db->memory.outer;
     answer = *result;
     answer.allocator = allocator;

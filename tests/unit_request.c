@@ -808,10 +808,10 @@ static void test_call_arguments(void)
     dynb_result result;
     memset(&result, 0, sizeof result);
     CHECK_INT(dynb_call(NULL, "ListTables", "{}", 2, &result, NULL, NULL), DYNB_INVALID_ARGUMENT);
-    CHECK_INT(dynb_call(NULL, NULL, "{}", 2, &result, &out, &err), DYNB_INVALID_ARGUMENT);
-    CHECK_TEXT(err.message, "operation is NULL");
+    CHECK_INT(dynb_call(NULL, NULL, "{}", 2, &result, &out, &err), DYNB_UNKNOWN_OPERATION);
     CHECK_INT(out.http_status, 400);
-    CHECK_TEXT(out.body, "");
+    CHECK_TEXT(out.body, "{\"__type\":\"com.amazon.coral.service#UnknownOperationException\"}");
+    CHECK_INT(dynb_call(NULL, NULL, "{", 1, &result, &out, &err), DYNB_SERIALIZATION);
     CHECK_INT(dynb_call(NULL, "ListTables", "{}", 2, NULL, &out, &err), DYNB_INVALID_ARGUMENT);
     CHECK_TEXT(err.message, "result is NULL");
     CHECK_INT(dynb_call(NULL, "ListTables", NULL, 2, &result, &out, &err), DYNB_INVALID_ARGUMENT);
@@ -864,6 +864,10 @@ static void test_call_errors(void)
         CHECK_INT(out.body_size, strlen(wanted));
         CHECK_INT(call_db(db, "DescribeEndpoints", "{}", &result, &out), DYNB_OK);
     }
+    /* malformed where a name of a map should stand */
+    CHECK_INT(call_db(db, "Query", "{'TableName':'t','ExpressionAttributeNames':{'#a':'x',}}",
+                      &result, &out), DYNB_SERIALIZATION);
+    CHECK_TEXT(out.body, "{\"__type\":\"com.amazon.coral.service#SerializationException\"}");
     /* a request that is wrong is told first, and leaves the failure for the next */
     MUST(dynb_fail_next_calls(db, DYNB_OP_DESCRIBE_LIMITS, DYNB_THROTTLING, 1, &kit_err));
     CHECK_INT(call_db(db, "DescribeLimits", "[]", &result, &out), DYNB_SERIALIZATION);

@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
+
 typedef struct vector {
     const char *file;
     int line;
@@ -59,25 +61,59 @@ static inline void vector_name(vector_names *names, const char *name, const char
     names->value[i][length] = 0;
 }
 
-/* Calls fn for each vector of a file; returns how many, -1 if it cannot be
- * read. fn returns nonzero to stop. */
-static inline int vectors_each(const char *path, int (*fn)(void *ctx, const vector *v), void *ctx)
+typedef struct vector_text {
+    char *bytes;
+    size_t length;
+    size_t capacity;
+} vector_text;
+
+static inline void vector_put(vector_text *text, const char *from, size_t length)
+{
+    if (text->length + length + 1 > text->capacity) {
+        text->capacity = 2 * (text->length + length + 1);
+        text->bytes = (char *)realloc(text->bytes, text->capacity);
+        if (!text->bytes)
+            abort();
+    }
+    memcpy(text->bytes + text->length, from, length);
+    text->length += length;
+    text->bytes[text->length] = 0;
+}
+
+/* The whole file, or NULL; to be freed. */
+static inline char *vector_read(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    const int line_size = 1 << 17;
-    char *line = (char *)malloc((size_t)line_size);
+    vector_text text = {NULL, 0, 0};
+    char part[4096];
+    size_t length = 1;
+    if (!file)
+        return NULL;
+    vector_put(&text, "", 0);
+    for (; length; vector_put(&text, part, length))
+        length = fread(part, 1, sizeof part, file);
+    fclose(file);
+    return text.bytes;
+}
+
+/* Calls fn for each vector of a file; returns how many, -1 if it cannot be
+ * read. fn returns nonzero to stop. The file is closed by then: a child process
+ * that fn starts would share our place in it. */
+static inline int vectors_each(const char *path, int (*fn)(void *ctx, const vector *v), void *ctx)
+{
+    char *all = vector_read(path), *next = all;
     int count = 0, number = 0;
-    if (!file || !line) {
-        free(line);
+    if (!all)
         return -1;
-    }
-    while (fgets(line, line_size, file)) {
-        char *column[6], *at = line;
+    while (*next) {
+        char *column[6], *at = next;
         vector v;
         int i;
         ++number;
-        line[strcspn(line, "\r\n")] = 0;
-        if (!line[0] || line[0] == '#')
+        next += strcspn(next, "\n");
+        if (*next)
+            *next++ = 0;
+        if (!at[0] || at[0] == '#')
             continue;
         for (i = 0; i < 6; ++i) {
             column[i] = at;
@@ -97,28 +133,8 @@ static inline int vectors_each(const char *path, int (*fn)(void *ctx, const vect
         if (fn(ctx, &v))
             break;
     }
-    fclose(file);
-    free(line);
+    free(all);
     return count;
-}
-
-typedef struct vector_text {
-    char *bytes;
-    size_t length;
-    size_t capacity;
-} vector_text;
-
-static inline void vector_put(vector_text *text, const char *from, size_t length)
-{
-    if (text->length + length + 1 > text->capacity) {
-        text->capacity = 2 * (text->length + length + 1);
-        text->bytes = (char *)realloc(text->bytes, text->capacity);
-        if (!text->bytes)
-            abort();
-    }
-    memcpy(text->bytes + text->length, from, length);
-    text->length += length;
-    text->bytes[text->length] = 0;
 }
 
 static inline void vector_put_number(vector_text *text, long long number)
@@ -311,6 +327,99 @@ static inline int vector_fits(const vector *v, const char *message, int status, 
     free(type);
     free(text);
     return fits;
+}
+
+/* Who answers vectors. A call that fails has changed nothing, so a store serves
+ * until a call succeeds. */
+typedef struct vector_store {
+    void (*open_fn)(struct vector_store *store); /* an empty one, then vectors_set_up */
+    /* Fills status and body, which ends with NUL. */
+    void (*call_fn)(struct vector_store *store, const char *operation, const char *request,
+                    size_t length);
+    void (*close_fn)(struct vector_store *store);
+    int status;
+    const char *body;
+    vector_names names;
+    int is_http; /* where no operation's name can end with a space */
+    int is_open;
+    int failed_count;
+} vector_store;
+
+static inline void vector_call(vector_store *store, const vector *v)
+{
+    size_t length;
+    char *request = vector_expand(v->request, &store->names, &length);
+    store->call_fn(store, v->operation, request, length);
+    free(request);
+}
+
+static inline int vector_set_up(void *ctx, const vector *v)
+{
+    vector_store *store = (vector_store *)ctx;
+    char *arn;
+    int tries = 0;
+    do {
+        vector_call(store, v);
+    } while (store->status == 200 && !strstr(store->body, v->message) && ++tries < 100000);
+    if (store->status != 200 || !strstr(store->body, v->message)) {
+        printf("%s:%d: %s\n", v->file, v->line, store->body);
+        CHECK(!"a step of the setup");
+    }
+    arn = *v->source ? vector_member(store->body, "BackupArn") : NULL;
+    if (arn)
+        vector_name(&store->names, v->source, arn, strlen(arn));
+    free(arn);
+    return 0;
+}
+
+static inline void vectors_set_up(vector_store *store)
+{
+    CHECK(vectors_each("vectors/setup.tsv", vector_set_up, store) > 0);
+}
+
+static inline int vector_try(void *ctx, const vector *v)
+{
+    vector_store *store = (vector_store *)ctx;
+    size_t length;
+    char *message;
+    int fits;
+    if (store->is_http && v->operation[0] && v->operation[strlen(v->operation) - 1] == ' ')
+        return 0;
+    if (!store->is_open)
+        store->open_fn(store);
+    store->is_open = 1;
+    vector_call(store, v);
+    message = vector_expand(v->message, &store->names, &length);
+    fits = vector_fits(v, message, store->status, store->body);
+    if (!fits && ++store->failed_count <= 40)
+        printf("%s:%d: %s %.300s\n    got    %d %.600s\n    wanted %s %s %.600s\n", v->file,
+               v->line, v->operation, v->request, store->status, store->body, v->status, v->type,
+               message);
+    CHECK(fits);
+    free(message);
+    if (store->status == 200) {
+        store->close_fn(store);
+        store->is_open = 0;
+    }
+    return 0;
+}
+
+/* All files, or those that are named on the command line. */
+static inline void vectors_try(vector_store *store, int argc, char **argv)
+{
+    static const char *const files[] = {"vectors/types.tsv", "vectors/shapes.tsv",
+                                        "vectors/refused.tsv", "vectors/tables.tsv",
+                                        "vectors/items.tsv", "vectors/backups.tsv"};
+    int i, count;
+    for (i = 0; argc < 2 && i < (int)(sizeof files / sizeof *files); ++i) {
+        count = vectors_each(files[i], vector_try, store);
+        printf("    %s: %d vectors\n", files[i], count);
+        CHECK(count > 0);
+    }
+    for (i = 1; i < argc; ++i)
+        CHECK(vectors_each(argv[i], vector_try, store) > 0);
+    if (store->is_open)
+        store->close_fn(store);
 }
 
 #endif
