@@ -28,6 +28,7 @@ awk -F '\t' '
             readme = readme " " $0
         next
     }
+    FNR == 1 { cites = 0 }
     /contract [12]\.[0-9] row [0-9]/ { cites = 1 }
     cites {
         text = $0
@@ -57,4 +58,4 @@ awk -F '\t' '
             print bad[i]
         print "contract: " passed + 0 " passed, " bad_count + 0 " failed"
         exit bad_count > 0
-    }' contract.tsv ../README.md ./*.c
+    }' contract.tsv ../README.md ./*.c vectors/backups.tsv
