@@ -61,7 +61,8 @@ static void check_head(wire *w)
     (void)snprintf(w->id, sizeof w->id, "%.52s", at);
 }
 
-static void call_server(vector_store *store, const char *operation, const char *request, size_t length)
+static void call_server(vector_store *store, const char *operation, const char *request,
+                        size_t length)
 {
     wire *w = (wire *)store;
     char head[600];
