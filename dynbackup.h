@@ -73,6 +73,14 @@
  *   changed between two backups, or since one, is told by dynb_compare. All of
  *   them take a time_ms, too, for a table with point-in-time recovery.
  *
+ * JSON REQUESTS
+ *
+ *   dynb_call takes an operation's name and a request as DynamoDB's clients
+ *   send it, and gives the status and the JSON they expect, messages and all:
+ *   what an HTTP server needs (examples/server.c), or a test. It calls the
+ *   functions here. It alone may have made a change when it says NO_MEMORY: of
+ *   an answer above 4 KiB.
+ *
  * STATES
  *
  *   Here everything is done when a call returns; only backups are CREATING
@@ -1455,8 +1463,9 @@ typedef struct dynb_response {
  * db: may be NULL to look only whether the text is JSON and the operation
  *   known, as a server does that must answer these two before it asks who is
  *   calling: INVALID_ARGUMENT, if they are. operation: such as "CreateBackup";
- *   NULL: the request names none. json, json_size: the request; need not end with NUL, and must not lie in
- *   result's memory. result: holds the answer; must not be NULL.
+ *   NULL: the request names none. json, json_size: the request; need not end
+ *   with NUL, and must not lie in result's memory. result: holds the answer;
+ *   must not be NULL.
  * After: *out is filled whatever is returned; on failure its body is the
  *   error's.
  * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
