@@ -342,6 +342,9 @@ static void test_settings(void)
         uint32_t size = table->settings_size;
         dynb_tag tag = {"k", "v"}, list[DYNB_TAGS_MAX];
         dynb_table_description about;
+        dynb_source source;
+        dynb_builder builder;
+        dynb_item key, item;
         uint32_t count;
         uint8_t last = table->settings[size - 1];
         table->settings[size - 1] = DYNB_TAGS_MAX + 1;
@@ -356,6 +359,15 @@ static void test_settings(void)
         EXPECT(dynb_delete_table(s.db, "Table", NULL, NULL, &kit_err), DYNB_CORRUPT);
         EXPECT(dynb_update_time_to_live(s.db, "Table", NULL, &kit_err), DYNB_CORRUPT);
         EXPECT(dynb_tag_resource(s.db, "Table", &tag, 1, &kit_err), DYNB_CORRUPT);
+        memset(&source, 0, sizeof source);
+        source.table = "Table";
+        source.use_time = 1;
+        memset(&builder, 0, sizeof builder);
+        dynb_builder_begin(&builder);
+        dynb_add_string(&builder, "Id", "a", (size_t)-1);
+        MUST(dynb_builder_finish(&builder, &key, &kit_err));
+        EXPECT(dynb_get_item_at(s.db, &source, key, &item, &s.result, &kit_err), DYNB_CORRUPT);
+        dynb_builder_free(&builder);
         table->settings_size = size;
     }
     EXPECT(dynb_delete_table(s.db, "Table", NULL, NULL, &kit_err), DYNB_OK);

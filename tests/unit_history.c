@@ -1197,6 +1197,35 @@ static void test_indexes(void)
     store_end(&s);
 }
 
+/* A time not before the live snapshot: that is where the new table begins, when
+ * there is memory. */
+static void test_live_base(void)
+{
+    store s;
+    uint64_t times[PUTS], n;
+    uint32_t lacked_runs = 0;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    begin_past(&s, times);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    for (n = 1; rc == DYNB_NO_MEMORY && n < 300; ++n) {
+        forget_reads(&s);
+        s.memory.call_count = 0;
+        s.memory.fail_from = 1;
+        s.memory.fail_at = n;
+        rc = restore_at(&s, "Past", "Then", times[PUTS - 1]);
+        s.memory.fail_at = 0;
+        if (rc != DYNB_OK) {
+            CHECK_INT(rc, DYNB_NO_MEMORY);
+            lacked_runs += strcmp(kit_err.message, "no memory for a list of runs") == 0;
+            expect_nothing_made(&s, 1);
+        }
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(lacked_runs >= 1);
+    CHECK_INT(kit_get(s.db, "Then", "a5"), 5);
+    store_end(&s);
+}
+
 /* ------------------------------------------- while the past is restored -- */
 
 /* What others do while a restore has left the lock: the device is called then. */
@@ -1286,6 +1315,7 @@ int main(void)
     test_no_space();
     test_bad_frame();
     test_indexes();
+    test_live_base();
     test_meanwhile();
     return check_report("unit_history");
 }
