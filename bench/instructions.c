@@ -10,7 +10,7 @@
 #define ITEMS 20000
 #define PARTITION 20 /* items in one */
 #define BATCH 25
-#define SEPARATE __attribute__((noinline, noclone))
+#define SEPARATE __attribute__((noinline, noclone, no_icf))
 
 static dynb *db;
 static dynb_builder builder, builders[BATCH];
