@@ -15971,57 +15971,97 @@ static dynb_rc dynbi_item_write(dynb *db, const dynb_write *write,
     return rc;
 }
 
-/* Order of ops by table, set and key. */
+/* What ops are sorted by: the heads of their keys, and for the few that have the
+ * same head all that tells them apart. */
+typedef struct dynbi_op_place {
+    uint64_t head;
+    uint32_t index;
+} dynbi_op_place;
+
 static int dynbi_op_compare(const dynb *db, const dynbi_op *a, const dynbi_op *b)
 {
+    if (a->head != b->head)
+        return a->head < b->head ? -1 : 1;
     if (a->table != b->table)
         return a->table->id < b->table->id ? -1 : 1;
     if (a->set != b->set)
         return a->set < b->set ? -1 : 1;
-    if (a->head != b->head)
-        return a->head < b->head ? -1 : 1;
     return dynbi_key_compare(db->frame.bytes + a->key_pos, a->key_size,
                              db->frame.bytes + b->key_pos, b->key_size);
 }
 
-static void dynbi_ops_sift(dynb *db, uint32_t root, uint32_t count)
+static int dynbi_op_is_before(const dynb *db, const dynbi_op_place *a, const dynbi_op_place *b)
 {
-    dynbi_op moving = db->ops[root];
-    for (;;) {
-        uint32_t child = 2 * root + 1;
-        if (child >= count)
-            break;
-        if (child + 1 < count && dynbi_op_compare(db, &db->ops[child], &db->ops[child + 1]) < 0)
-            ++child;
-        if (dynbi_op_compare(db, &moving, &db->ops[child]) >= 0)
-            break;
-        db->ops[root] = db->ops[child];
-        root = child;
-    }
-    db->ops[root] = moving;
+    if (a->head != b->head)
+        return a->head < b->head;
+    return dynbi_op_compare(db, &db->ops[a->index], &db->ops[b->index]) < 0;
 }
 
-/* Sorts the ops (heap sort: no memory, no bad case), so that equal keys meet
- * and the generation is filled in order. */
-static void dynbi_ops_sort(dynb *db)
+/* Merges neighbours, each `width` places in order, into lists of twice that. */
+static void dynbi_ops_merge(const dynb *db, const dynbi_op_place *from, dynbi_op_place *to,
+                            uint32_t width)
 {
-    uint32_t i, count = db->op_count;
-    for (i = 0; i < count; ++i) {
-        dynbi_op *op = &db->ops[i];
-        op->head = dynbi_head_of(db->frame.bytes + op->key_pos, op->key_size);
+    const uint32_t count = db->op_count;
+    uint32_t at = 0;
+    while (at < count) {
+        const uint32_t middle = count - at > width ? at + width : count;
+        const uint32_t end = count - middle > width ? middle + width : count;
+        uint32_t left = at, right = middle;
+        for (; at < end; ++at)
+            to[at] = right == end || (left < middle &&
+                                      !dynbi_op_is_before(db, &from[right], &from[left]))
+                         ? from[left++]
+                         : from[right++];
     }
+}
+
+/* Puts the ops where the places say, which are used up. */
+static void dynbi_ops_arrange(dynb *db, dynbi_op_place *places)
+{
+    uint32_t i, at, next;
+    for (i = 0; i < db->op_count; ++i) {
+        const dynbi_op moving = db->ops[i];
+        for (at = i; (next = places[at].index) != i; at = next) {
+            db->ops[at] = db->ops[next];
+            places[at].index = at;
+        }
+        db->ops[at] = moving;
+        places[at].index = at;
+    }
+}
+
+/* Sorts the ops, so that equal keys meet and the generation is filled in order.
+ * By merging small places: no bad case, and less than half the instructions of a
+ * heap sort of the ops, which was a sixth of a batch of 1000. */
+static dynb_rc dynbi_ops_sort(dynb *db, dynb_error *err)
+{
+    const uint32_t count = db->op_count;
+    dynbi_op_place *places, *merged, *other;
+    uint32_t i, width;
+    for (i = 0; i < count; ++i)
+        db->ops[i].head = dynbi_head_of(db->frame.bytes + db->ops[i].key_pos,
+                                        db->ops[i].key_size);
     for (i = 1; i < count && dynbi_op_compare(db, &db->ops[i - 1], &db->ops[i]) < 0; ++i)
         ;
     if (i >= count)
-        return;
-    for (i = count / 2; i-- > 0;)
-        dynbi_ops_sift(db, i, count);
-    for (i = count; i-- > 1;) {
-        dynbi_op largest = db->ops[0];
-        db->ops[0] = db->ops[i];
-        db->ops[i] = largest;
-        dynbi_ops_sift(db, 0, i);
+        return DYNB_OK;
+    db->start.used_bytes = 0;
+    if (!dynbi_buffer_reserve(&db->start, 2 * (size_t)count * sizeof *places))
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to sort a batch");
+    places = (dynbi_op_place *)(void *)db->start.bytes;
+    merged = places + count;
+    for (i = 0; i < count; ++i) {
+        places[i].head = db->ops[i].head;
+        places[i].index = i;
     }
+    for (width = 1; width < count; width *= 2) {
+        dynbi_ops_merge(db, places, merged, width);
+        other = places;
+        places = merged;
+        merged = other;
+    }
+    dynbi_ops_arrange(db, places);
+    return DYNB_OK;
 }
 
 /* Says which write of a batch failed. */
@@ -16041,11 +16081,12 @@ static dynb_rc dynbi_batch_fail(dynb_error *err, uint32_t index)
 static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t write_count,
                                 const dynb_write_options *options, dynb_error *err)
 {
+    dynbi_table *table = NULL;
     uint32_t i;
     dynb_rc rc = dynbi_change_begin(db, err);
     for (i = 0; rc == DYNB_OK && i < write_count; ++i) {
-        dynbi_table *table;
-        rc = dynbi_table_find(db, writes[i].table, DYNB_OK, &table, err);
+        if (!table || writes[i].table != writes[i - 1].table) /* mostly the same text */
+            rc = dynbi_table_find(db, writes[i].table, DYNB_OK, &table, err);
         if (rc == DYNB_OK)
             rc = dynbi_item_encode(db, table, writes[i].item, writes[i].is_delete, err);
         if (rc == DYNB_OK)
@@ -16053,9 +16094,10 @@ static dynb_rc dynbi_item_batch(dynb *db, const dynb_write *writes, uint32_t wri
         if (rc != DYNB_OK)
             (void)dynbi_batch_fail(err, i);
     }
+    if (rc == DYNB_OK)
+        rc = dynbi_ops_sort(db, err);
     if (rc != DYNB_OK)
         return rc;
-    dynbi_ops_sort(db);
     for (i = 1; i < db->op_count; ++i) {
         if (dynbi_op_compare(db, &db->ops[i - 1], &db->ops[i]) == 0)
             return dynbi_fail(err, DYNB_VALIDATION,
