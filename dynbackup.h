@@ -7703,7 +7703,7 @@ static dynb_rc dynbi_fold_flush(dynbi_fold *fold, dynb_error *err)
     return DYNB_OK;
 }
 
-/* Encodes a part as a node of `size` bytes in zeroed memory. */
+/* Encodes a part as a node of `size` bytes. */
 static void dynbi_part_encode(const dynbi_part *part, uint32_t level, uint8_t *to, size_t size)
 {
     int is_leaf = level == 0;
@@ -7714,6 +7714,7 @@ static void dynbi_part_encode(const dynbi_part *part, uint32_t level, uint8_t *t
     uint8_t *at = entries;
     const uint8_t *from = part->raw.bytes;
     dynbi_change entry;
+    memset(to, 0, (size_t)(heads - to));
     dynbi_store16(to, (uint16_t)count);
     to[2] = (uint8_t)level;
     dynbi_store32(to + 4, (uint32_t)size);
@@ -7774,8 +7775,8 @@ static dynb_rc dynbi_fold_emit(dynbi_fold *fold, uint32_t level, const dynbi_par
     if (fold->chunk.used_bytes == 0)
         fold->chunk_pos = pos;
     to = fold->chunk.bytes + fold->chunk.used_bytes;
-    memset(to, 0, room);
     dynbi_part_encode(part, level, to, size);
+    memset(to + size, 0, room - size);
     fold->chunk.used_bytes += room;
     out->sum = dynbi_crc32c(0, to, size);
     out->level = level;
