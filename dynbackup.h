@@ -304,12 +304,13 @@ typedef struct dynb_allocator {
  *
  * We promise: reads and writes lie inside the size last reported or set; no
  * byte range is written by two threads or read while it is written; after
- * anything but DYNB_OK from write_fn or sync_fn no further write comes.
+ * anything but DYNB_OK from a write or a sync no further write comes.
  * You promise: bytes written are read back by the next read; after sync_fn
  * returns DYNB_OK all bytes written before the call survive a power cut;
  * unsynced bytes may survive or not, in any order, in sectors of 512 bytes or
  * less. With DYNBACKUP_PTHREADS read_fn and write_fn run at the same time on
- * disjoint ranges, also while resize_fn or sync_fn runs; map_fn does not. */
+ * disjoint ranges, also while resize_fn, sync_fn or sync_range_fn runs; map_fn
+ * does not. */
 typedef struct dynb_device {
     void *ctx;
     dynb_rc (*read_fn)(void *ctx, uint64_t pos, void *to, size_t size_bytes);
@@ -325,6 +326,10 @@ typedef struct dynb_device {
      * a write that need only survive the process is a copy, not a call; NULL:
      * this range has to be written. */
     void *(*write_map_fn)(void *ctx, uint64_t pos, size_t size_bytes);
+    /* Optional: what sync_fn does, for the bytes of [pos, pos+size) at least, so
+     * that who syncs a few of them need not wait for all others; NULL: sync_fn
+     * is called. */
+    dynb_rc (*sync_range_fn)(void *ctx, uint64_t pos, uint64_t size_bytes);
     void (*close_fn)(void *ctx); /* optional: called once by dynb_close */
 } dynb_device;
 
@@ -6105,6 +6110,25 @@ static void *dynbi_file_write_map(void *ctx, uint64_t pos, size_t size)
     return file->lent + skipped;
 }
 
+/* There a sync of mapped memory is one of the file's range, whether that was
+ * mapped or written, with what it takes to find it again. The mapping is made
+ * for this call: nobody touches it, so it costs no page faults. */
+static dynb_rc dynbi_file_sync_range(void *ctx, uint64_t pos, uint64_t size)
+{
+    const dynbi_file *file = (const dynbi_file *)ctx;
+    const uint64_t skipped = pos & 65535u; /* no system has larger pages */
+    void *shown = MAP_FAILED;
+    int problem;
+    if (size <= SIZE_MAX - 65536u && pos <= DYNBI_OFF_MAX)
+        shown = mmap(NULL, (size_t)(size + skipped), PROT_READ, MAP_SHARED, file->fd,
+                     (off_t)(pos - skipped));
+    if (shown == MAP_FAILED)
+        return dynbi_file_sync(ctx);
+    problem = msync(shown, (size_t)(size + skipped), MS_SYNC);
+    munmap(shown, (size_t)(size + skipped));
+    return problem == 0 ? DYNB_OK : DYNB_IO_FAILED;
+}
+
 #endif
 
 static void dynbi_file_close(void *ctx)
@@ -6197,6 +6221,7 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
     device->map_fn = file->windows ? dynbi_file_map : NULL;
 #if defined(__linux__)
     device->write_map_fn = read_only ? NULL : dynbi_file_write_map;
+    device->sync_range_fn = dynbi_file_sync_range;
 #endif
     device->close_fn = dynbi_file_close;
     return DYNB_OK;
@@ -6384,6 +6409,51 @@ static dynb_rc dynbi_disk_write(const dynbi_disk *disk, uint64_t pos, const void
 static dynb_rc dynbi_disk_sync(const dynbi_disk *disk)
 {
     return disk->device.sync_fn(disk->device.ctx);
+}
+
+/* Makes a range durable without waiting for what others have written. On a file
+ * whose log is written by storing to mapped memory a sync of all would make the
+ * writer fault on every page of it again: beside a builder that syncs ranges it
+ * writes twice as fast, and the builder is done in a tenth of the time. */
+static dynb_rc dynbi_disk_sync_range(const dynbi_disk *disk, uint64_t pos, uint64_t size)
+{
+    const dynb_device *device = &disk->device;
+    return device->sync_range_fn ? device->sync_range_fn(device->ctx, pos, size)
+                                 : device->sync_fn(device->ctx);
+}
+
+/* What was written and is to be made durable; end 0: nothing. */
+typedef struct dynbi_unsynced {
+    uint64_t pos;
+    uint64_t end;
+} dynbi_unsynced;
+
+#define DYNBI_UNSYNCED_MAX ((uint64_t)4 << 20) /* then it is synced, where ranges can be */
+#define DYNBI_UNSYNCED_GAP ((uint64_t)1 << 20) /* not worth a sync of its own */
+
+static dynb_rc dynbi_unsynced_sync(dynbi_unsynced *unsynced, const dynbi_disk *disk)
+{
+    const uint64_t end = unsynced->end;
+    unsynced->end = 0;
+    return end ? dynbi_disk_sync_range(disk, unsynced->pos, end - unsynced->pos) : DYNB_OK;
+}
+
+/* Adds a range, after a sync of those before it where it is far from them or
+ * they are much. */
+static dynb_rc dynbi_unsynced_add(dynbi_unsynced *unsynced, const dynbi_disk *disk, uint64_t pos,
+                                  uint64_t size)
+{
+    const uint64_t end = pos + size;
+    dynb_rc rc = DYNB_OK;
+    if (unsynced->end && disk->device.sync_range_fn &&
+        (pos > unsynced->end + DYNBI_UNSYNCED_GAP || end + DYNBI_UNSYNCED_GAP < unsynced->pos ||
+         unsynced->end - unsynced->pos >= DYNBI_UNSYNCED_MAX))
+        rc = dynbi_unsynced_sync(unsynced, disk);
+    if (!unsynced->end || pos < unsynced->pos)
+        unsynced->pos = pos;
+    if (end > unsynced->end)
+        unsynced->end = end;
+    return rc;
 }
 
 /* --- reader --- */
@@ -7446,6 +7516,7 @@ typedef struct dynbi_fold_output {
     uint32_t node_bytes;
     uint32_t chunk_bytes; /* written at a time */
     int sync_chunks;      /* never leave more than a chunk unsynced */
+    int is_fleeting;      /* nobody looks for it after a crash */
     uint32_t (*allocate_fn)(void *ctx, uint32_t page_count);
     void *ctx;
 } dynbi_fold_output;
@@ -7478,6 +7549,7 @@ typedef struct dynbi_fold {
     dynbi_level level[DYNBI_LEVELS];
     dynbi_buffer chunk; /* encoded nodes not yet written */
     uint64_t chunk_pos;
+    dynbi_unsynced unsynced;
     uint64_t written_bytes;
     int write_failed; /* the disk must be failed by whoever holds the lock */
 } dynbi_fold;
@@ -7691,8 +7763,11 @@ static dynb_rc dynbi_fold_flush(dynbi_fold *fold, dynb_error *err)
         return DYNB_OK;
     rc = dynbi_disk_write(fold->output.disk, fold->chunk_pos, fold->chunk.bytes,
                           fold->chunk.used_bytes);
+    if (rc == DYNB_OK && !fold->output.is_fleeting)
+        rc = dynbi_unsynced_add(&fold->unsynced, fold->output.disk, fold->chunk_pos,
+                                fold->chunk.used_bytes);
     if (rc == DYNB_OK && fold->output.sync_chunks)
-        rc = dynbi_disk_sync(fold->output.disk);
+        rc = dynbi_unsynced_sync(&fold->unsynced, fold->output.disk);
     fold->written_bytes += fold->chunk.used_bytes;
     fold->chunk.used_bytes = 0;
     if (rc != DYNB_OK) {
@@ -8081,7 +8156,8 @@ static int dynbi_level_is_empty(const dynbi_level *level)
 }
 
 /* Closes the nodes under construction and writes what is left; *root is the new
- * tree (page 0: it is empty). The caller syncs before anyone refers to it. */
+ * tree (page 0: it is empty). The caller syncs what is unsynced before anyone
+ * refers to it. */
 static dynb_rc dynbi_fold_finish(dynbi_fold *fold, dynbi_root *root, dynb_error *err)
 {
     uint32_t number, above;
@@ -10246,6 +10322,7 @@ typedef struct dynbi_log {
     dynbi_log_mark tail; /* after the last frame */
     uint32_t seed;       /* of tail.epoch */
     uint64_t durable_lsn;
+    uint64_t synced_pos; /* the stream was durable up to there when last synced */
     dynbi_buffer buffer; /* appended, not yet handed to the device */
     uint64_t buffer_pos; /* of its first byte */
     uint32_t buffer_bytes; /* its limit; also read at a time */
@@ -10562,6 +10639,21 @@ static dynb_rc dynbi_log_mark_durable(dynbi_log *log, dynb_error *err)
     return DYNB_OK;
 }
 
+/* Syncs what was written since the last sync; where that began in another
+ * segment everything, the zeros of new segments too, so that the syncs to come
+ * find their pages on the device. */
+static dynb_rc dynbi_log_sync_written(const dynbi_log *log)
+{
+    const dynbi_segment *segment = &log->segments[log->segment_count - 1];
+    if (log->synced_pos <= segment->first_pos)
+        return dynbi_disk_sync(log->disk);
+    return dynbi_disk_sync_range(log->disk,
+                                 (uint64_t)segment->page * log->disk->page_bytes +
+                                     DYNBI_SEGMENT_HEAD_BYTES +
+                                     (log->synced_pos - segment->first_pos),
+                                 log->tail.pos - log->synced_pos);
+}
+
 /* Makes all that was appended durable. */
 static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
 {
@@ -10570,9 +10662,10 @@ static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
         return rc;
     if (log->durable_lsn == log->tail.lsn)
         return DYNB_OK;
-    if (dynbi_disk_sync(log->disk) != DYNB_OK)
+    if (dynbi_log_sync_written(log) != DYNB_OK)
         return dynbi_disk_fail(log->disk, err);
     log->durable_lsn = log->tail.lsn;
+    log->synced_pos = log->tail.pos;
     return dynbi_log_mark_durable(log, err);
 }
 
@@ -12378,7 +12471,8 @@ static void dynbi_superblock_load(dynbi_superblock *super, const uint8_t *from)
 }
 
 /* Writes both copies, each synced before the other is touched; last the one
- * that this open read, for a crash may have left it the only whole one. Called
+ * that this open read, for a crash may have left it the only whole one. What it
+ * tells of is durable. Called
  * without the lock by the builder: reads only what does not change
  * meanwhile. */
 static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *super)
@@ -12389,9 +12483,10 @@ static dynb_rc dynbi_superblock_write(const dynb *db, const dynbi_superblock *su
     dynbi_superblock_store(db, super, bytes);
     for (i = 0; rc == DYNB_OK && i < 2; ++i) {
         const uint64_t slot = i == 0 ? !db->super_slot : db->super_slot;
-        rc = dynbi_disk_write(&db->disk, slot * db->disk.page_bytes, bytes, sizeof bytes);
+        const uint64_t pos = slot * db->disk.page_bytes;
+        rc = dynbi_disk_write(&db->disk, pos, bytes, sizeof bytes);
         if (rc == DYNB_OK)
-            rc = dynbi_disk_sync(&db->disk);
+            rc = dynbi_disk_sync_range(&db->disk, pos, sizeof bytes);
     }
     return rc;
 }
@@ -19130,6 +19225,7 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     const dynbi_generation *generation = job->view.newest;
     const int drops_first = job->drops_tombstones; /* said of the items */
     const uint64_t written_bytes = job->fold.written_bytes;
+    const dynbi_unsynced unsynced = job->fold.unsynced;
     dynbi_root nothing;
     dynb_rc rc;
     memset(&nothing, 0, sizeof nothing);
@@ -19150,6 +19246,7 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     dynbi_job_prepare(job, job->index_folds[job->set - 1].drops_tombstones);
     job->drops_tombstones = drops_first;
     job->fold.written_bytes = written_bytes;
+    job->fold.unsynced = unsynced;
     rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
     if (rc == DYNB_OK)
         rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
@@ -19934,6 +20031,14 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
 
 /* --- stepping --- */
 
+/* Makes what the job wrote durable; for a checkpoint the log up to it as well. */
+static dynb_rc dynbi_job_sync(dynbi_job *job)
+{
+    return job->kind == DYNBI_JOB_CHECKPOINT
+               ? dynbi_disk_sync(&job->db->disk)
+               : dynbi_unsynced_sync(&job->fold.unsynced, &job->db->disk);
+}
+
 /* Folds on, outside the lock; *is_done: *root is durable. */
 static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root *root,
                               int *is_done, dynb_error *err)
@@ -19963,7 +20068,7 @@ static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root 
         if (rc != DYNB_OK || !*is_done)
             return rc;
     }
-    if (rc == DYNB_OK && dynbi_disk_sync(&job->db->disk) != DYNB_OK)
+    if (rc == DYNB_OK && dynbi_job_sync(job) != DYNB_OK)
         job->fold.write_failed = 1;
     if (rc == DYNB_OK && job->kind == DYNBI_JOB_CHECKPOINT && !job->fold.write_failed &&
         dynbi_checkpoint_write(job, root) != DYNB_OK)
@@ -20846,6 +20951,7 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root,
     fold.output.node_bytes = db->node_bytes;
     chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
     fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+    fold.output.is_fleeting = rebuild->is_for_reading;
     fold.output.allocate_fn = dynbi_rebuild_allocate;
     fold.output.ctx = db;
     fold.next_fn = dynbi_merge_feed;

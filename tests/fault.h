@@ -3,7 +3,8 @@
  *
  * THE DEVICE keeps two images: `current`, what reads see, and `durable`, what
  * surely survives a power cut. A write makes a new *version* of every 512-byte
- * sector that it touches; a sync makes the newest versions durable. At a power
+ * sector that it touches; a sync, of everything or of a range, makes the newest
+ * versions durable. At a power
  * cut each unsynced sector may hold its durable bytes or any of its versions,
  * independent of all others, a version may be torn at any byte, and the size
  * may be the old one or the new one, grown with zeros or with garbage.
@@ -151,6 +152,7 @@ typedef struct fault_device {
     int track;    /* nonzero: keep versions; zero: every write is durable at once (fast) */
     int fixed;    /* nonzero: no resize_fn */
     int mappable; /* nonzero: lends its memory; it then never moves */
+    int syncs_all; /* nonzero: no sync_range_fn */
     fault_dirty *dirty;
     uint32_t *dirty_of; /* of each sector: 1 + its index in dirty, 0: clean */
     fault_version *versions;
@@ -249,16 +251,14 @@ static inline void fault_push_version(fault_device *d, uint64_t sector)
     ++dirty->version_count;
 }
 
-/* Makes the newest versions of the first `count` dirty sectors durable. */
-static inline void fault_make_durable(fault_device *d, uint32_t count)
+/* Makes the newest version of a dirty sector durable. */
+static inline void fault_make_durable(fault_device *d, const fault_dirty *dirty)
 {
-    uint32_t i;
-    for (i = 0; i < count; ++i) {
-        const fault_dirty *dirty = &d->dirty[i];
-        memcpy(d->durable + dirty->sector * FAULT_SECTOR, d->versions[dirty->newest].bytes,
-               FAULT_SECTOR);
-        d->durable_hash += d->versions[dirty->newest].hash - dirty->durable_hash;
-    }
+    memcpy(d->durable + dirty->sector * FAULT_SECTOR, d->versions[dirty->newest].bytes,
+           FAULT_SECTOR);
+    d->durable_hash += d->versions[dirty->newest].hash - dirty->durable_hash;
+    if (dirty->sector * FAULT_SECTOR >= d->durable_bytes)
+        d->durable_bytes = d->current_bytes; /* it implies the growth */
 }
 
 static inline void fault_forget_dirty(fault_device *d)
@@ -375,6 +375,48 @@ static inline dynb_rc fault_write(void *ctx, uint64_t pos, const void *from, siz
     return trips ? fault_code(d) : DYNB_OK;
 }
 
+/* Makes the dirty sectors in [pos, end) durable, every second one if it is torn;
+ * the others stay dirty, with their versions. */
+static inline void fault_sync_sectors(fault_device *d, uint64_t pos, uint64_t end, int is_torn)
+{
+    uint64_t sector;
+    uint32_t i, kept = 0;
+    for (i = 0; i < d->dirty_count; ++i) {
+        const fault_dirty dirty = d->dirty[i];
+        const uint64_t at = dirty.sector * FAULT_SECTOR;
+        if (at < end && at + FAULT_SECTOR > pos && !(is_torn && i % 2)) {
+            fault_make_durable(d, &dirty);
+            d->dirty_of[dirty.sector] = 0;
+        } else {
+            d->dirty[kept++] = dirty;
+            d->dirty_of[dirty.sector] = kept;
+        }
+    }
+    d->dirty_count = kept;
+    if (kept == 0)
+        d->version_count = 0;
+    for (sector = d->last_sector; sector < d->last_sector + d->last_sector_count; ++sector)
+        if (!d->dirty_of[sector])
+            d->last_sector_count = 0; /* what was written last cannot be torn any more */
+}
+
+static inline dynb_rc fault_sync_range(void *ctx, uint64_t pos, uint64_t size_bytes)
+{
+    fault_device *d = (fault_device *)ctx;
+    int trips = fault_trips(d, FAULT_SYNC);
+    if (size_bytes > d->current_bytes || pos > d->current_bytes - size_bytes || !size_bytes)
+        ++d->broken_promise_count;
+    if (!d->track)
+        return trips ? fault_code(d) : DYNB_OK;
+    if (d->hook_fn)
+        d->hook_fn(d->hook_ctx, d, FAULT_SYNC);
+    if (!trips || d->plan_mode == FAULT_TORN)
+        fault_sync_sectors(d, pos, pos + size_bytes, trips);
+    if (trips && (d->plan_mode == FAULT_TORN || d->plan_mode == FAULT_LOST_SYNC))
+        fault_drop_unsynced(d);
+    return trips ? fault_code(d) : DYNB_OK;
+}
+
 static inline dynb_rc fault_sync(void *ctx)
 {
     fault_device *d = (fault_device *)ctx;
@@ -383,24 +425,13 @@ static inline dynb_rc fault_sync(void *ctx)
         return trips ? fault_code(d) : DYNB_OK;
     if (d->hook_fn)
         d->hook_fn(d->hook_ctx, d, FAULT_SYNC);
-    if (trips) {
-        if (d->plan_mode == FAULT_TORN) {
-            uint64_t old_bytes = d->durable_bytes;
-            uint32_t half = d->dirty_count / 2, i;
-            for (i = 0; i < half; ++i) /* a kept sector past the end implies the growth */
-                if (d->dirty[i].sector * FAULT_SECTOR >= old_bytes)
-                    d->durable_bytes = d->current_bytes;
-            fault_make_durable(d, half);
-            fault_drop_unsynced(d);
-        }
-        if (d->plan_mode == FAULT_LOST_SYNC)
-            fault_drop_unsynced(d);
-        return fault_code(d);
-    }
-    fault_make_durable(d, d->dirty_count);
-    fault_forget_dirty(d);
-    d->durable_bytes = d->current_bytes;
-    return DYNB_OK;
+    if (!trips || d->plan_mode == FAULT_TORN)
+        fault_sync_sectors(d, 0, ~(uint64_t)0, trips);
+    if (trips && (d->plan_mode == FAULT_TORN || d->plan_mode == FAULT_LOST_SYNC))
+        fault_drop_unsynced(d);
+    if (!trips)
+        d->durable_bytes = d->current_bytes;
+    return trips ? fault_code(d) : DYNB_OK;
 }
 
 static inline dynb_rc fault_size(void *ctx, uint64_t *size_bytes)
@@ -481,6 +512,7 @@ static inline dynb_device fault_device_of(fault_device *d)
     device.size_fn = fault_size;
     device.resize_fn = d->fixed ? NULL : fault_resize_device;
     device.map_fn = d->mappable ? fault_map : NULL;
+    device.sync_range_fn = d->syncs_all ? NULL : fault_sync_range;
     device.close_fn = fault_close;
     d->failed_write = 0;
     return device;

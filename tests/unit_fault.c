@@ -128,6 +128,38 @@ static void test_counts(void)
     toy_end(&t);
 }
 
+/* A sync of a range makes its sectors durable, and no others. */
+static void test_ranges(void)
+{
+    static toy t;
+    toy_begin(&t);
+    t.device.hook_fn = NULL;
+    put(&t, 0, 'b');
+    put(&t, 1, 'b');
+    put(&t, 2, 'b');
+    put(&t, 2, 'c');
+    CHECK(fault_sync_range(&t.device, FAULT_SECTOR + 7, 1) == DYNB_OK);
+    CHECK_INT(t.device.dirty_count, 2);
+    CHECK(t.device.durable[0] == 'a' && t.device.durable[FAULT_SECTOR] == 'b' &&
+          t.device.durable[2 * FAULT_SECTOR] == 'a');
+    fault_explore(&t.explorer, &t.device);
+    CHECK_INT(t.images, 2 * 3 + 2); /* of the last both versions, and two tears */
+    CHECK(fault_sync_range(&t.device, 0, FAULT_SECTOR) == DYNB_OK);
+    fault_drop_unsynced(&t.device);
+    CHECK(t.device.current[0] == 'b' && t.device.current[2 * FAULT_SECTOR] == 'a');
+    CHECK(fault_resize_device(&t.device, 6 * FAULT_SECTOR) == DYNB_OK);
+    put(&t, 1, 'd');
+    put(&t, 5, 'd');
+    CHECK(fault_sync_range(&t.device, 0, 2 * FAULT_SECTOR) == DYNB_OK);
+    CHECK_INT(t.device.durable_bytes, 3 * FAULT_SECTOR); /* the growth was no part of it */
+    CHECK(fault_sync_range(&t.device, 5 * FAULT_SECTOR, 1) == DYNB_OK);
+    CHECK_INT(t.device.durable_bytes, 6 * FAULT_SECTOR);
+    CHECK_INT(t.device.broken_promise_count, 0);
+    CHECK(fault_sync_range(&t.device, 6 * FAULT_SECTOR, 1) == DYNB_OK);
+    CHECK_INT(t.device.broken_promise_count, 1); /* outside the device */
+    toy_end(&t);
+}
+
 static void test_modes(void)
 {
     static toy t;
@@ -183,6 +215,7 @@ int main(void)
     test_orders();
     test_growth();
     test_counts();
+    test_ranges();
     test_modes();
     test_allocator();
     return check_report("unit_fault");
