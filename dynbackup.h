@@ -308,9 +308,9 @@ typedef struct dynb_allocator {
  * You promise: bytes written are read back by the next read; after sync_fn
  * returns DYNB_OK all bytes written before the call survive a power cut;
  * unsynced bytes may survive or not, in any order, in sectors of 512 bytes or
- * less. With DYNBACKUP_PTHREADS read_fn and write_fn run at the same time on
- * disjoint ranges, also while resize_fn, sync_fn or sync_range_fn runs; map_fn
- * does not. */
+ * less. With DYNBACKUP_PTHREADS all but write_map_fn, resize_fn and close_fn run
+ * at the same time as each other and as these, on disjoint ranges or only
+ * reading. */
 typedef struct dynb_device {
     void *ctx;
     dynb_rc (*read_fn)(void *ctx, uint64_t pos, void *to, size_t size_bytes);
@@ -5951,9 +5951,10 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
 
 #if defined(DYNBI_POSIX)
 
-/* The file is shown through windows of address space, each mapped once and
- * never moved, so lent memory stays valid while the file grows under it. Only
- * where addresses are plentiful; a range across two windows is copied. */
+/* The file is shown through windows of address space, each mapped once, when the
+ * file grows into it, and never moved, so lent memory stays valid while the file
+ * grows under it, and lending needs no lock. Only where addresses are plentiful;
+ * a range across two windows is copied. */
 #define DYNBI_WINDOW_BITS 30
 #define DYNBI_WINDOW_COUNT 1024u
 
@@ -6026,9 +6027,28 @@ static dynb_rc dynbi_file_size(void *ctx, uint64_t *size_bytes)
     return DYNB_OK;
 }
 
+/* Maps the windows that a file of this size reaches; what cannot be mapped is
+ * read. */
+static void dynbi_file_show(dynbi_file *file, uint64_t size_bytes)
+{
+    const uint64_t window_bytes = (uint64_t)1 << DYNBI_WINDOW_BITS;
+    uint64_t index;
+    for (index = 0; file->windows && index < DYNBI_WINDOW_COUNT && index * window_bytes < size_bytes;
+         ++index) {
+        void *window;
+        if (file->windows[index])
+            continue;
+        window = mmap(NULL, (size_t)window_bytes, PROT_READ, MAP_SHARED, file->fd,
+                      (off_t)(index * window_bytes));
+        if (window == MAP_FAILED)
+            return;
+        file->windows[index] = (const uint8_t *)window;
+    }
+}
+
 /* Takes the space now, so that a full disk is met here, before anything
  * depends on it, and not by a write in the middle. */
-static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
+static dynb_rc dynbi_file_take(void *ctx, uint64_t size_bytes)
 {
     const dynbi_file *file = (const dynbi_file *)ctx;
 #if !defined(__APPLE__)
@@ -6060,21 +6080,23 @@ static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
     return errno == ENOSPC || errno == EFBIG ? DYNB_NO_SPACE : DYNB_IO_FAILED;
 }
 
+static dynb_rc dynbi_file_resize(void *ctx, uint64_t size_bytes)
+{
+    dynb_rc rc = dynbi_file_take(ctx, size_bytes);
+    if (rc == DYNB_OK)
+        dynbi_file_show((dynbi_file *)ctx, size_bytes);
+    return rc;
+}
+
 static const void *dynbi_file_map(void *ctx, uint64_t pos, size_t size)
 {
-    dynbi_file *file = (dynbi_file *)ctx;
-    uint64_t index = pos >> DYNBI_WINDOW_BITS;
-    uint64_t window_bytes = (uint64_t)1 << DYNBI_WINDOW_BITS;
-    uint64_t offset = pos & (window_bytes - 1);
-    if (!file->windows || index >= DYNBI_WINDOW_COUNT || size > window_bytes - offset)
+    const dynbi_file *file = (const dynbi_file *)ctx;
+    const uint64_t index = pos >> DYNBI_WINDOW_BITS;
+    const uint64_t window_bytes = (uint64_t)1 << DYNBI_WINDOW_BITS;
+    const uint64_t offset = pos & (window_bytes - 1);
+    if (!file->windows || index >= DYNBI_WINDOW_COUNT || !file->windows[index] ||
+        size > window_bytes - offset)
         return NULL;
-    if (!file->windows[index]) {
-        void *window = mmap(NULL, (size_t)window_bytes, PROT_READ, MAP_SHARED, file->fd,
-                            (off_t)(index << DYNBI_WINDOW_BITS));
-        if (window == MAP_FAILED)
-            return NULL;
-        file->windows[index] = (const uint8_t *)window;
-    }
     return file->windows[index] + (size_t)offset;
 }
 
@@ -6186,6 +6208,7 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
 {
     dynb_allocator own;
     dynbi_file *file;
+    uint64_t size_bytes = 0;
     dynb_rc rc;
     if (!device)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "device is NULL");
@@ -6211,6 +6234,8 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
         file->windows = (const uint8_t **)dynbi_allocate(&own, size);
         if (file->windows)
             memset((void *)file->windows, 0, size);
+        if (file->windows && dynbi_file_size(file, &size_bytes) == DYNB_OK)
+            dynbi_file_show(file, size_bytes);
     }
     device->ctx = file;
     device->read_fn = dynbi_file_read;
@@ -6475,7 +6500,7 @@ typedef struct dynbi_reader {
     uint32_t set_count;
     uint32_t way_bytes;
     uint32_t clock;
-    int may_map; /* only where the lock is held: map_fn need not be reentrant */
+    int may_map; /* else every node is read, and a device that cannot tells so */
     int trusts_nothing; /* every range lent counts as fresh */
     uint32_t page_limit; /* pages that may be lent: the device's, when last told */
     uint64_t *checked;   /* a bit a page: the node there was verified as mapped */
@@ -6560,6 +6585,13 @@ static dynb_rc dynbi_reader_init(dynbi_reader *reader, const dynbi_disk *disk,
 static uint32_t dynbi_reader_set_of(const dynbi_reader *reader, uint32_t page)
 {
     return (uint32_t)(((uint64_t)(page * 2654435761u) * reader->set_count) >> 32) * DYNBI_WAYS;
+}
+
+/* Nodes may be replaced now: nothing is known of any. */
+static void dynbi_reader_forget_all(dynbi_reader *reader)
+{
+    if (reader->checked)
+        memset(reader->checked, 0, reader->checked_limit / 8);
 }
 
 /* Nothing is known of the page any more: it was given out anew, or what was
@@ -12320,6 +12352,8 @@ static void dynbi_store_end_deleting(dynb *db)
     memmove(first, first + 1, db->deleting_count * sizeof *first);
 }
 
+#define DYNBI_PAGE_MAPS 7u /* bits a page: five in PAGES, one for each of two readers */
+
 /* --- pages and space --- */
 
 #define DYNBI_POINTERS_ARE_SMALL (sizeof(void *) == 4)
@@ -12332,7 +12366,7 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 {
     uint64_t extent = db->node_bytes > db->disk.page_bytes ? db->node_bytes : db->disk.page_bytes;
     return (DYNBI_POINTERS_ARE_SMALL ? 8192 + 24 * extent : 12288 + 48 * extent) +
-           6 * (uint64_t)db->pages.capacity / 8;
+           DYNBI_PAGE_MAPS * (uint64_t)db->pages.capacity / 8;
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */
@@ -13700,7 +13734,7 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
      * is no reason to refuse what worked */
     for (i = 0; rc == DYNB_OK && i < db->live_count; ++i)
         rc = dynbi_store_index_memory(db, db->tables[i]->index_count,
-                                      6 * (uint64_t)db->pages.capacity / 8, err);
+                                      DYNBI_PAGE_MAPS * (uint64_t)db->pages.capacity / 8, err);
     return rc;
 }
 
@@ -18872,19 +18906,9 @@ static dynb_rc dynbi_sweep_step(dynb *db, dynbi_sweep *sweep, dynb_error *err)
 
 /* --- the lock --- */
 
+/* It is held for less than a microsecond as a rule, and putting a thread to sleep
+ * and waking it costs more than that, so it is tried for a while first. */
 static void dynbi_lock(dynb *db)
-{
-#if defined(DYNBACKUP_PTHREADS)
-    pthread_mutex_lock(&db->lock);
-#else
-    (void)db;
-#endif
-}
-
-/* The builder's way to take the lock: writers hold it for less than a
- * microsecond, and putting a thread to sleep and waking it costs both of them
- * more, so it tries for a while first. */
-static void dynbi_lock_soon(dynb *db)
 {
 #if defined(DYNBACKUP_PTHREADS)
     uint32_t tries;
@@ -18896,8 +18920,10 @@ static void dynbi_lock_soon(dynb *db)
             pause = pause + 1;
         }
     }
+    pthread_mutex_lock(&db->lock);
+#else
+    (void)db;
 #endif
-    dynbi_lock(db);
 }
 
 static void dynbi_unlock(dynb *db)
@@ -19020,7 +19046,7 @@ static void dynbi_worker_leave(dynbi_worker *worker)
 
 static void dynbi_worker_return(dynbi_worker *worker)
 {
-    dynbi_lock_soon(worker->db);
+    dynbi_lock(worker->db);
     worker->is_outside = 0;
 }
 
@@ -19030,7 +19056,7 @@ static void *dynbi_worker_resize(void *ctx, void *ptr, size_t old_size, size_t n
     dynbi_worker *worker = (dynbi_worker *)ctx;
     void *memory;
     if (worker->is_outside)
-        dynbi_lock_soon(worker->db);
+        dynbi_lock(worker->db);
     memory = dynbi_resize(&worker->db->allocator, ptr, old_size, new_size);
     if (worker->is_outside)
         dynbi_unlock(worker->db);
@@ -19052,7 +19078,7 @@ static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
     dynbi_worker *worker = job->db->worker;
     uint32_t page = DYNBI_PAGE_NONE;
     if (worker->is_outside)
-        dynbi_lock_soon(job->db);
+        dynbi_lock(job->db);
     /* tidying and filling leave room for what must go on, tidying for ending
      * early */
     if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
@@ -19939,9 +19965,10 @@ static void dynbi_mark_stop(dynbi_worker *worker, int is_complete)
     dynbi_merge_free(&worker->mark);
     dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
     dynbi_runs_free(&db->allocator, &worker->mark_pasts);
-    if (is_complete)
+    if (is_complete) {
         dynbi_pages_mark_end(&db->pages);
-    else
+        dynbi_reader_forget_all(&worker->reader); /* what it verified may be given out anew */
+    } else
         dynbi_pages_mark_abandon(&db->pages);
     worker->is_marking = 0;
 }
@@ -20795,6 +20822,7 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     dynbi_worker *worker = (dynbi_worker *)dynbi_allocate(&db->allocator, sizeof *worker);
     uint32_t i;
     uint64_t cache = db->memory.budget_bytes / 16;
+    dynb_rc rc;
     if (!worker)
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the worker");
     memset(worker, 0, sizeof *worker);
@@ -20809,8 +20837,10 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     }
     if (cache > (uint64_t)8 << 20)
         cache = (uint64_t)8 << 20;
-    return dynbi_reader_init(&worker->reader, &db->disk, &worker->allocator, cache,
-                             db->node_bytes, err);
+    rc = dynbi_reader_init(&worker->reader, &db->disk, &worker->allocator, cache, db->node_bytes,
+                           err);
+    worker->reader.may_map = 1;
+    return rc;
 }
 
 static void dynbi_worker_close(dynb *db)
