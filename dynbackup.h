@@ -10316,6 +10316,10 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
  * one too, each sync is followed by one of kind MARK: a bare head behind the
  * log's end, not synced, no part of the log, overwritten by what comes next.
  *
+ * Segments that recovery no longer needs are entered again (spares): the system
+ * has their pages, and the writer meets fewer page faults. As many are kept as
+ * the last time between two markings of free space needed.
+ *
  * Needs: UTIL, CODEC, DEVICE, GENERATION (marks)   Used by: STORE
  * Exports: dynbi_log_reserve, _append, _flush, _trim, dynbi_log_scan_*
  * On error: NO_SPACE and NO_MEMORY change nothing; IO_FAILED kills the disk.
@@ -10331,6 +10335,7 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
 #define DYNBI_FRAME_HAS_CATALOG 1u /* flag: changes table 0 */
 #define DYNBI_STORE_ID_BYTES 16u
 #define DYNBI_LOG_RESERVED 4u
+#define DYNBI_LOG_SPARES 32u
 
 typedef struct dynbi_segment {
     uint32_t page;
@@ -10351,7 +10356,11 @@ typedef struct dynbi_log {
     uint32_t segment_capacity;
     dynbi_segment reserved[DYNBI_LOG_RESERVED]; /* to come; the first is named already */
     uint32_t reserved_count;
-    dynbi_log_mark tail; /* after the last frame */
+    dynbi_segment spares[DYNBI_LOG_SPARES]; /* behind the mark, to be written again: the
+                                             * system has their pages in memory */
+    uint32_t spare_count;
+    uint32_t entered_count; /* segments, since spares were last given back */
+    dynbi_log_mark tail;    /* after the last frame */
     uint32_t seed;       /* of tail.epoch */
     uint64_t durable_lsn;
     uint64_t synced_pos; /* the stream was durable up to there when last synced */
@@ -10451,6 +10460,12 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
     if (size < log->segment_bytes)
         size = log->segment_bytes;
+    if (size == log->segment_bytes && log->spare_count) {
+        *segment = log->spares[--log->spare_count];
+        segment->first_pos = 0;
+        ++log->reserved_count;
+        return DYNB_OK;
+    }
     do { /* where no such extent is left a smaller one will do */
         segment->page_count = (uint32_t)((size + page_bytes - 1) / page_bytes);
         segment->page = log->allocate_fn(log->ctx, segment->page_count);
@@ -10528,6 +10543,7 @@ static dynb_rc dynbi_log_enter(dynbi_log *log, dynb_error *err)
                          sizeof head) != DYNB_OK)
         return dynbi_disk_fail(log->disk, err);
     ++log->segment_count;
+    ++log->entered_count;
     --log->reserved_count;
     log->has_asked = 0;
     for (i = 0; i < log->reserved_count; ++i)
@@ -10701,17 +10717,33 @@ static dynb_rc dynbi_log_sync(dynbi_log *log, dynb_error *err)
     return dynbi_log_mark_durable(log, err);
 }
 
-/* Forgets the segments before the one that starts at first_pos. */
-static void dynbi_log_trim(dynbi_log *log, uint64_t first_pos)
+/* Forgets the segments before the one that starts at first_pos. recycles:
+ * ordinary ones are kept to be written again, which spares the system new pages
+ * and the writer half of the page faults that come with them. */
+static void dynbi_log_trim(dynbi_log *log, uint64_t first_pos, int recycles)
 {
+    const uint64_t ordinary = (log->segment_bytes + log->disk->page_bytes - 1) /
+                              log->disk->page_bytes;
     uint32_t gone = 0;
-    while (gone + 1 < log->segment_count && log->segments[gone].first_pos < first_pos)
-        ++gone;
+    while (gone + 1 < log->segment_count && log->segments[gone].first_pos < first_pos) {
+        const dynbi_segment *segment = &log->segments[gone++];
+        if (recycles && segment->page_count == ordinary && log->spare_count < DYNBI_LOG_SPARES)
+            log->spares[log->spare_count++] = *segment;
+    }
     if (gone == 0)
         return;
     memmove(log->segments, log->segments + gone,
             (log->segment_count - gone) * sizeof(dynbi_segment));
     log->segment_count -= gone;
+}
+
+/* Keeps as many spares as were entered since the last time; a marking frees the
+ * others. */
+static void dynbi_log_give_back(dynbi_log *log)
+{
+    if (log->spare_count > log->entered_count)
+        log->spare_count = log->entered_count;
+    log->entered_count = 0;
 }
 
 /* --- scan: reading the log from a mark --- */
@@ -13302,6 +13334,9 @@ static dynb_rc dynbi_mark_record(dynbi_pages *pages, dynbi_reader *reader,
 static void dynbi_mark_log(dynb *db)
 {
     uint32_t i;
+    dynbi_log_give_back(&db->log);
+    for (i = 0; i < db->log.spare_count; ++i)
+        (void)dynbi_pages_mark(&db->pages, db->log.spares[i].page, db->log.spares[i].page_count);
     for (i = 0; i < db->log.segment_count; ++i)
         (void)dynbi_pages_mark(&db->pages, db->log.segments[i].page,
                                db->log.segments[i].page_count);
@@ -18310,15 +18345,22 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
                            : dynbi_history_change(db, key, sizeof key, &db->value, err);
 }
 
+/* Nonzero: some table can be restored to a time, so old log may be needed. */
+static int dynbi_history_is_on(const dynb *db)
+{
+    uint32_t i = 0;
+    while (i < db->live_count && !db->tables[i]->recovery_days)
+        ++i;
+    return i < db->live_count;
+}
+
 /* Puts the segments that a checkpoint leaves behind, those before first_pos,
  * into the catalog, if they are needed. */
 static dynb_rc dynbi_history_keep_log(dynb *db, uint64_t first_pos, dynb_error *err)
 {
-    uint32_t i, j = 0;
+    uint32_t i, j;
     dynb_rc rc;
-    while (j < db->live_count && !db->tables[j]->recovery_days)
-        ++j;
-    if (j == db->live_count)
+    if (!dynbi_history_is_on(db))
         return DYNB_OK;
     rc = dynbi_change_begin(db, err);
     for (i = 0; rc == DYNB_OK && db->log.segments[i].first_pos < first_pos; ++i) {
@@ -18990,6 +19032,7 @@ typedef struct dynbi_job {
     dynbi_fill *fill;      /* FILL: where entries are gathered */
     int drops_tombstones;
     dynbi_superblock super; /* checkpoint: what will be written */
+    int recycles_log;       /* checkpoint: what it leaves of the log nobody needs */
 } dynbi_job;
 
 /* Counting a run: each of its changes is looked for in the older runs. */
@@ -19935,6 +19978,7 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     /* both as they are before a frame of keep_log enters the next segment */
     const dynbi_log_mark mark = dynbi_checkpoint_mark(db);
     const dynbi_segment segment = *dynbi_log_segment_at(&db->log, mark.pos);
+    job->recycles_log = !dynbi_history_is_on(db) && db->disk.device.resize_fn;
     if (rc == DYNB_OK)
         rc = dynbi_history_keep_log(db, segment.first_pos, err);
     if (rc == DYNB_OK)
@@ -20049,7 +20093,7 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
     db->super = job->super;
     if (db->log.durable_lsn < job->super.durable_lsn)
         db->log.durable_lsn = job->super.durable_lsn;
-    dynbi_log_trim(&db->log, job->super.log_segment.first_pos);
+    dynbi_log_trim(&db->log, job->super.log_segment.first_pos, job->recycles_log);
     db->checkpoint_pos = db->log.tail.pos;
     db->wants_space = 0;
     ++db->checkpoints_count;
@@ -21143,7 +21187,7 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
             break;
         if (frame.kind == DYNBI_FRAME_CHANGES)
             rc = dynbi_rebuild_frame(rebuild, &frame, err);
-        dynbi_log_trim(log, dynbi_log_segment_at(log, scan->at.pos)->first_pos);
+        dynbi_log_trim(log, dynbi_log_segment_at(log, scan->at.pos)->first_pos, 0);
     }
     if (rc == DYNB_OK && is_end)
         rc = dynbi_fail(err, DYNB_CORRUPT,

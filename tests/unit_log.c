@@ -53,7 +53,7 @@ static int overlaps(const dynbi_segment *segment, uint32_t page, uint32_t count)
     return page < segment->page + segment->page_count && segment->page < page + count;
 }
 
-/* The first extent that holds no live segment. What is given out anew keeps its
+/* The first extent that holds no segment to be used. What is given out anew keeps its
  * old bytes: dead frames, dead heads. */
 static uint32_t give_pages(void *ctx, uint32_t count)
 {
@@ -64,6 +64,7 @@ static uint32_t give_pages(void *ctx, uint32_t count)
         return DYNBI_PAGE_NO_MEMORY;
     if (w->largest && count > w->largest)
         return DYNBI_PAGE_NONE;
+    dynbi_log_give_back(&w->log); /* as a marking does */
     while (!is_free) {
         is_free = 1;
         if (page + count > w->page_limit)
@@ -72,6 +73,8 @@ static uint32_t give_pages(void *ctx, uint32_t count)
             is_free = !overlaps(&w->log.segments[i], page, count);
         for (i = 0; is_free && i < w->log.reserved_count; ++i)
             is_free = !overlaps(&w->log.reserved[i], page, count);
+        for (i = 0; is_free && i < w->log.spare_count; ++i)
+            is_free = !overlaps(&w->log.spares[i], page, count);
         page += !is_free;
     }
     return page;
@@ -210,7 +213,7 @@ static void checkpoint(world *w)
     w->super.mark = w->log.tail;
     w->super.segment = *dynbi_log_segment_at(&w->log, w->super.mark.pos);
     w->super.durable_lsn = w->log.tail.lsn;
-    dynbi_log_trim(&w->log, w->super.segment.first_pos);
+    dynbi_log_trim(&w->log, w->super.segment.first_pos, 1);
     CHECK_INT(w->log.segments[0].first_pos, w->super.segment.first_pos);
 }
 
@@ -334,8 +337,8 @@ static void test_round_trips(check_random *random, uint32_t segment_bytes, uint3
     check_all_there(&w);
     checkpoint(&w);
     check_all_there(&w);
-    dynbi_log_trim(&w.log, 0);
-    dynbi_log_trim(&w.log, UINT64_MAX); /* the last one always stays */
+    dynbi_log_trim(&w.log, 0, 1);
+    dynbi_log_trim(&w.log, UINT64_MAX, 1); /* the last one always stays */
     CHECK_INT(w.log.segment_count, 1);
     world_close(&w);
 }
