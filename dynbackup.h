@@ -308,9 +308,9 @@ typedef struct dynb_allocator {
  * You promise: bytes written are read back by the next read; after sync_fn
  * returns DYNB_OK all bytes written before the call survive a power cut;
  * unsynced bytes may survive or not, in any order, in sectors of 512 bytes or
- * less. With DYNBACKUP_PTHREADS all but write_map_fn, resize_fn and close_fn run
- * at the same time as each other and as these, on disjoint ranges or only
- * reading. */
+ * less. With DYNBACKUP_PTHREADS read_fn, write_fn, map_fn and the syncs run at
+ * the same time as each other and as resize_fn and write_map_fn, on ranges that
+ * are disjoint or that nobody writes. */
 typedef struct dynb_device {
     void *ctx;
     dynb_rc (*read_fn)(void *ctx, uint64_t pos, void *to, size_t size_bytes);
