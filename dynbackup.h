@@ -1434,8 +1434,8 @@ dynb_restore_table_to_point_in_time(dynb *db, const dynb_restore_to_time_input *
 
 /* Gives a table a rule by which dynb_work (or writes, or the builder thread)
  * deletes its backups. rule: copied; NULL or all zero: none. The newest backup,
- * those being created and SYSTEM backups are never touched. The rule ends with
- * the table.
+ * those being created and SYSTEM backups are never touched, nor are those of a
+ * deleted table of the same name. The rule ends with the table.
  * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
  *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
@@ -18543,7 +18543,7 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     const uint64_t max_age_ms = sweep->rule.max_age_ms;
     dynb_backup_description details;
     dynbi_record record;
-    dynbi_coder coder;
+    uint64_t id;
     int is_wanted;
     dynb_rc rc;
     *ends = !table || table->is_dropped ||
@@ -18552,15 +18552,14 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     if (*ends)
         return DYNB_OK;
     rc = dynbi_record_split(change->value, change->value_size, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_record_table(&record, &id, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&coder, 0, sizeof coder);
-    memset(&details, 0, sizeof details);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
+    if (id != table->id) /* of a deleted table that had the same name */
+        return DYNB_OK;
     if (details.type == DYNB_BACKUP_SYSTEM || details.status != DYNB_BACKUP_AVAILABLE)
         return DYNB_OK;
     is_wanted = dynbi_sweep_wants(sweep, details.created_at_ms);
