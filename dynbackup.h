@@ -55,8 +55,9 @@
  *   keeps them, in the log record of the item; for that it reads the item that
  *   it replaces, so a put into a table with indexes costs a get, and a put for
  *   each index whose entry changes. A backup holds the indexes that are ACTIVE
- *   at its marker; a restore brings them back, or those that
- *   dynb_restore_overrides names.
+ *   at its marker, and those that a restore to a time is still filling, as
+ *   empty ones; a restore brings them back, or those that
+ *   dynb_restore_overrides names, and fills the empty ones.
  *
  * MEMORY AND LIFETIMES
  *
@@ -11423,6 +11424,15 @@ static void dynbi_snapshot_remove(const dynb_allocator *allocator, dynbi_snapsho
         (snapshot->owns_definitions & low) | (snapshot->owns_definitions >> 1 & ~low);
 }
 
+/* Nothing has been put in; what it had is not its own. */
+static void dynbi_index_empty(dynbi_index *index)
+{
+    memset(&index->runs, 0, sizeof index->runs);
+    index->item_count = index->size_bytes = 0;
+    index->fill_key = NULL;
+    index->fill_key_size = 0;
+}
+
 /* What an index is; the names it includes follow one another in a part. */
 static void dynbi_code_index(dynbi_coder *coder, dynbi_index *index)
 {
@@ -16913,15 +16923,26 @@ static int dynbi_table_is_folded(const dynbi_table *table)
 }
 
 /* Leaves only indexes that are complete: what is being built or removed is not
- * in a backup. */
-static dynb_rc dynbi_snapshot_complete(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+ * in a backup. Those that the table got when it was restored to a time are the
+ * exception: it has had them from its first day, so they are in it, empty, and a
+ * restore fills them. */
+static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
+                                       dynbi_snapshot *snapshot, dynb_error *err)
 {
     uint32_t set;
     if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
     for (set = snapshot->index_count; set > 0; --set) {
-        if (snapshot->indexes[set - 1].status != DYNB_INDEX_ACTIVE)
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status == DYNB_INDEX_ACTIVE)
+            continue;
+        if (index->status == DYNB_INDEX_CREATING && index->since_lsn == dynbi_table_lsn(table)) {
+            dynbi_index_empty(index); /* its runs are the table's */
+            if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+                return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+        } else {
             dynbi_snapshot_remove(&db->allocator, snapshot, set);
+        }
     }
     return DYNB_OK;
 }
@@ -16983,7 +17004,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     record.settings = table->settings;
     record.settings_size = table->settings_size;
     dynbi_table_snapshot(table, &snapshot);
-    rc = dynbi_snapshot_complete(db, &snapshot, err);
+    rc = dynbi_snapshot_complete(db, table, &snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_record_make(&db->record, &record, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
@@ -17709,6 +17730,22 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
 
 /* --- restoring --- */
 
+/* Indexes that are not complete are to be filled; the frame that makes the
+ * table is the log's next. */
+static dynb_rc dynbi_restore_date_indexes(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t set;
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status != DYNB_INDEX_CREATING)
+            continue;
+        index->since_lsn = db->log.tail.lsn + 1;
+        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    }
+    return DYNB_OK;
+}
+
 /* What a restore takes over of the source's settings, and what not. */
 static void dynbi_restore_settings(dynb_table_description *table, const char *name,
                                    const char *backup_arn)
@@ -17799,6 +17836,8 @@ static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint
                  2 * dynbi_length(input->backup_arn) + 64;
     if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
         rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_date_indexes(db, &snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_restore_add_table(db, name, index, &backup, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
@@ -19140,7 +19179,7 @@ static dynb_rc dynbi_backup_snapshot(dynb *db, const dynbi_record *record,
         dynbi_index *index = &out->indexes[i];
         for (j = 0; j < from->index_count && from->indexes[j].id != index->id; ++j)
             ;
-        if (j == from->index_count)
+        if (j == from->index_count || index->status != DYNB_INDEX_ACTIVE)
             continue;
         dynbi_runs_free(&db->allocator, &index->runs);
         out->owns_runs &= ~((uint32_t)1 << (i + 1));
@@ -21005,12 +21044,11 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
     }
     dynbi_snapshot_set_runs(&db->allocator, snapshot, 0, &past->sets[0]);
     past->owns_runs = 0;
-    for (set = 1; set <= snapshot->index_count; ++set) {
+    for (set = 1; set <= snapshot->index_count; ++set)
         snapshot->indexes[set - 1].status = DYNB_INDEX_CREATING;
-        snapshot->indexes[set - 1].since_lsn = db->log.tail.lsn + 1;
-        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
-    }
+    rc = dynbi_restore_date_indexes(db, snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
     dynbi_restore_settings(table, name, rebuild->source_arn);
     table->table_id = rebuild->table_id;
     table->created_at_ms = rebuild->created_at_ms;
@@ -21065,10 +21103,7 @@ static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
         if (source->indexes[i].status == DYNB_INDEX_DELETING)
             continue;
         *index = source->indexes[i];
-        memset(&index->runs, 0, sizeof index->runs);
-        index->item_count = index->size_bytes = 0;
-        index->fill_key = NULL;
-        index->fill_key_size = 0;
+        dynbi_index_empty(index);
         ++snapshot->index_count;
     }
     return dynbi_restore_indexes(db, with, table->settings.billing_mode, snapshot, err);
