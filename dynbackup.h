@@ -12226,6 +12226,22 @@ static void dynbi_store_drop_kept(dynb *db)
     dynbi_store_trim_pasts(db, 0);
 }
 
+/* Gives back what one call has used as scratch and the next may use again: big
+ * items and batches leave much of it. */
+static void dynbi_store_drop_scratch(dynb *db)
+{
+    uint32_t i;
+    dynbi_buffer_free(&db->frame);
+    dynbi_buffer_free(&db->key);
+    dynbi_buffer_free(&db->value);
+    dynbi_buffer_free(&db->record);
+    dynbi_buffer_free(&db->image);
+    for (i = 0; i < 2; ++i) {
+        dynbi_buffer_free(&db->entry_key[i]);
+        dynbi_buffer_free(&db->entry_value[i]);
+    }
+}
+
 /* The oldest one is gone by now. */
 static void dynbi_store_end_deleting(dynb *db)
 {
@@ -13660,15 +13676,7 @@ static void dynbi_store_free(dynb *db)
     dynbi_free(&db->allocator, db->pending, db->pending_capacity * sizeof(dynbi_pending));
     dynbi_free(&db->allocator, db->tables, db->table_capacity * sizeof(dynbi_table *));
     dynbi_free(&db->allocator, db->ops, db->op_capacity * sizeof(dynbi_op));
-    dynbi_buffer_free(&db->frame);
-    dynbi_buffer_free(&db->key);
-    dynbi_buffer_free(&db->value);
-    dynbi_buffer_free(&db->record);
-    dynbi_buffer_free(&db->image);
-    for (i = 0; i < 2; ++i) {
-        dynbi_buffer_free(&db->entry_key[i]);
-        dynbi_buffer_free(&db->entry_value[i]);
-    }
+    dynbi_store_drop_scratch(db);
     dynbi_buffer_free(&db->start);
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
@@ -20618,6 +20626,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     }
     if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
         dynbi_store_drop_kept(db); /* caches are worth less than going on */
+        dynbi_store_drop_scratch(db);
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
@@ -27859,6 +27868,7 @@ static void dynbi_api_help(dynb *db, uint64_t written_bytes)
 static void dynbi_api_drop_caches(dynb *db)
 {
     dynbi_store_drop_kept(db);
+    dynbi_store_drop_scratch(db);
     dynbi_pool_trim(&db->pool);
     dynbi_reader_trim(&db->reader);
 }
