@@ -513,6 +513,12 @@ static dynb_rc do_check(fixture *f, uint32_t step)
     return DYNB_OK;
 }
 
+static dynb_rc do_check_past(fixture *f, uint32_t step)
+{
+    (void)step;
+    return dynb_check(f->db, NULL, NULL, NULL, &kit_err);
+}
+
 static dynb_rc do_scrub(fixture *f, uint32_t step)
 {
     (void)step;
@@ -1020,6 +1026,7 @@ static const scenario scenarios[] = {
     {"restore indexes to a time", BASE_PAST, 0, 9, do_restore_indexed, NULL},
     {"read a time and a backup", BASE_PAST, 0, 4, do_read_at, NULL},
     {"compare", BASE_PAST, 0, 3, do_compare, NULL},
+    {"check a past", BASE_PAST, 0, 1, do_check_past, NULL},
     {"SYSTEM backups", BASE_PAST, 0, 9, do_system_backup, NULL},
     {"a SYSTEM backup expires", BASE_PAST, TIDIES, 2, do_expire, prepare_expiry},
     {"the window slides", BASE_PAST, 0, 6, do_slide, NULL},

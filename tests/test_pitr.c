@@ -693,6 +693,8 @@ static void test_damage(uint64_t seed)
         }
         reported += rc != DYNB_OK;
         right += rc == DYNB_OK;
+        if (rc != DYNB_OK) /* which dynb_check has to find, too */
+            CHECK(dynb_check(w.db, NULL, NULL, NULL, &kit_err) == DYNB_CORRUPT);
         (void)dynb_close(w.db, NULL);
     }
     printf("    %llu bits flipped: %llu reported, %llu harmless\n", (unsigned long long)n,
@@ -700,6 +702,8 @@ static void test_damage(uint64_t seed)
     fault_start(&w.device, bytes, size, 0);
     free(bytes);
     world_open(&w);
+    MUST(switch_recovery(&w, "Past", 0, 0)); /* bases wait to be taken away */
+    MUST(dynb_check(w.db, NULL, NULL, NULL, &kit_err));
     world_end(&w);
 }
 
