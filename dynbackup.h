@@ -487,8 +487,8 @@ typedef struct dynb_check_report {
 typedef void (*dynb_problem_fn)(void *ctx, const char *where, const dynb_error *problem);
 
 /* Walks everything a root reaches: sums, order of keys, totals, gapless runs,
- * pages used twice or not accounted for, every item's encoding, and the log kept
- * for point-in-time recovery.
+ * pages used twice or not accounted for, every item's encoding, and the log
+ * kept for point-in-time recovery.
  * report: NULL or filled. problem_fn: NULL or called for each problem.
  * After: nothing has changed. Returns: CORRUPT (something was found),
  *   NO_MEMORY, IO_FAILED. Cost: reads the whole store. Threads: any; holds the
@@ -16933,8 +16933,8 @@ static int dynbi_table_is_folded(const dynbi_table *table)
 
 /* Leaves only indexes that are complete: what is being built or removed is not
  * in a backup. Those that the table got when it was restored to a time are the
- * exception: it has had them from its first day, so they are in it, empty, and a
- * restore fills them. */
+ * exception: it has had them from its first day, so they are in it, empty, and
+ * a restore fills them. */
 static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
                                        dynbi_snapshot *snapshot, dynb_error *err)
 {
@@ -18591,7 +18591,7 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     const uint64_t max_age_ms = sweep->rule.max_age_ms;
     dynb_backup_description details;
     dynbi_record record;
-    uint64_t id;
+    uint64_t id = 0;
     int is_wanted;
     dynb_rc rc;
     *ends = !table || table->is_dropped ||
