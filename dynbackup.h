@@ -55,8 +55,9 @@
  *   keeps them, in the log record of the item; for that it reads the item that
  *   it replaces, so a put into a table with indexes costs a get, and a put for
  *   each index whose entry changes. A backup holds the indexes that are ACTIVE
- *   at its marker; a restore brings them back, or those that
- *   dynb_restore_overrides names.
+ *   at its marker, and those that a restore to a time is still filling, as
+ *   empty ones; a restore brings them back, or those that
+ *   dynb_restore_overrides names, and fills the empty ones.
  *
  * MEMORY AND LIFETIMES
  *
@@ -491,7 +492,8 @@ typedef struct dynb_check_report {
 typedef void (*dynb_problem_fn)(void *ctx, const char *where, const dynb_error *problem);
 
 /* Walks everything a root reaches: sums, order of keys, totals, gapless runs,
- * pages used twice or not accounted for, and every item's encoding.
+ * pages used twice or not accounted for, every item's encoding, and the log
+ * kept for point-in-time recovery.
  * report: NULL or filled. problem_fn: NULL or called for each problem.
  * After: nothing has changed. Returns: CORRUPT (something was found),
  *   NO_MEMORY, IO_FAILED. Cost: reads the whole store. Threads: any; holds the
@@ -1439,8 +1441,8 @@ dynb_restore_table_to_point_in_time(dynb *db, const dynb_restore_to_time_input *
 
 /* Gives a table a rule by which dynb_work (or writes, or the builder thread)
  * deletes its backups. rule: copied; NULL or all zero: none. The newest backup,
- * those being created and SYSTEM backups are never touched. The rule ends with
- * the table.
+ * those being created and SYSTEM backups are never touched, nor are those of a
+ * deleted table of the same name. The rule ends with the table.
  * Returns: TABLE_NOT_FOUND, VALIDATION, INVALID_ARGUMENT, NO_MEMORY, NO_SPACE,
  *   IO_FAILED, READ_ONLY. Cost: one log record. Threads: any. Source: ours. */
 DYNB_API DYNB_MUST_CHECK dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
@@ -11581,6 +11583,15 @@ static void dynbi_snapshot_remove(const dynb_allocator *allocator, dynbi_snapsho
         (snapshot->owns_definitions & low) | (snapshot->owns_definitions >> 1 & ~low);
 }
 
+/* Nothing has been put in; what it had is not its own. */
+static void dynbi_index_empty(dynbi_index *index)
+{
+    memset(&index->runs, 0, sizeof index->runs);
+    index->item_count = index->size_bytes = 0;
+    index->fill_key = NULL;
+    index->fill_key_size = 0;
+}
+
 /* What an index is; the names it includes follow one another in a part. */
 static void dynbi_code_index(dynbi_coder *coder, dynbi_index *index)
 {
@@ -12372,6 +12383,22 @@ static void dynbi_store_drop_kept(dynb *db)
 {
     dynbi_store_drop_opened(db);
     dynbi_store_trim_pasts(db, 0);
+}
+
+/* Gives back what one call has used as scratch and the next may use again: big
+ * items and batches leave much of it. */
+static void dynbi_store_drop_scratch(dynb *db)
+{
+    uint32_t i;
+    dynbi_buffer_free(&db->frame);
+    dynbi_buffer_free(&db->key);
+    dynbi_buffer_free(&db->value);
+    dynbi_buffer_free(&db->record);
+    dynbi_buffer_free(&db->image);
+    for (i = 0; i < 2; ++i) {
+        dynbi_buffer_free(&db->entry_key[i]);
+        dynbi_buffer_free(&db->entry_value[i]);
+    }
 }
 
 /* The oldest one is gone by now. */
@@ -13815,15 +13842,7 @@ static void dynbi_store_free(dynb *db)
     dynbi_free(&db->allocator, db->pending, db->pending_capacity * sizeof(dynbi_pending));
     dynbi_free(&db->allocator, db->tables, db->table_capacity * sizeof(dynbi_table *));
     dynbi_free(&db->allocator, db->ops, db->op_capacity * sizeof(dynbi_op));
-    dynbi_buffer_free(&db->frame);
-    dynbi_buffer_free(&db->key);
-    dynbi_buffer_free(&db->value);
-    dynbi_buffer_free(&db->record);
-    dynbi_buffer_free(&db->image);
-    for (i = 0; i < 2; ++i) {
-        dynbi_buffer_free(&db->entry_key[i]);
-        dynbi_buffer_free(&db->entry_value[i]);
-    }
+    dynbi_store_drop_scratch(db);
     dynbi_buffer_free(&db->start);
     dynbi_log_free(&db->log);
     dynbi_reader_free(&db->reader);
@@ -17120,15 +17139,26 @@ static int dynbi_table_is_folded(const dynbi_table *table)
 }
 
 /* Leaves only indexes that are complete: what is being built or removed is not
- * in a backup. */
-static dynb_rc dynbi_snapshot_complete(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+ * in a backup. Those that the table got when it was restored to a time are the
+ * exception: it has had them from its first day, so they are in it, empty, and
+ * a restore fills them. */
+static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
+                                       dynbi_snapshot *snapshot, dynb_error *err)
 {
     uint32_t set;
     if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
         return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
     for (set = snapshot->index_count; set > 0; --set) {
-        if (snapshot->indexes[set - 1].status != DYNB_INDEX_ACTIVE)
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status == DYNB_INDEX_ACTIVE)
+            continue;
+        if (index->status == DYNB_INDEX_CREATING && index->since_lsn == dynbi_table_lsn(table)) {
+            dynbi_index_empty(index); /* its runs are the table's */
+            if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+                return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+        } else {
             dynbi_snapshot_remove(&db->allocator, snapshot, set);
+        }
     }
     return DYNB_OK;
 }
@@ -17190,7 +17220,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     record.settings = table->settings;
     record.settings_size = table->settings_size;
     dynbi_table_snapshot(table, &snapshot);
-    rc = dynbi_snapshot_complete(db, &snapshot, err);
+    rc = dynbi_snapshot_complete(db, table, &snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_record_make(&db->record, &record, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
@@ -17916,6 +17946,22 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
 
 /* --- restoring --- */
 
+/* Indexes that are not complete are to be filled; the frame that makes the
+ * table is the log's next. */
+static dynb_rc dynbi_restore_date_indexes(dynb *db, dynbi_snapshot *snapshot, dynb_error *err)
+{
+    uint32_t set;
+    for (set = 1; set <= snapshot->index_count; ++set) {
+        dynbi_index *index = &snapshot->indexes[set - 1];
+        if (index->status != DYNB_INDEX_CREATING)
+            continue;
+        index->since_lsn = db->log.tail.lsn + 1;
+        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
+            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    }
+    return DYNB_OK;
+}
+
 /* What a restore takes over of the source's settings, and what not. */
 static void dynbi_restore_settings(dynb_table_description *table, const char *name,
                                    const char *backup_arn)
@@ -18006,6 +18052,8 @@ static dynb_rc dynbi_restore_add(dynb *db, const dynb_restore_input *input, uint
                  2 * dynbi_length(input->backup_arn) + 64;
     if (rc == DYNB_OK) /* from here on the next LSN is that of this frame */
         rc = dynbi_store_begin_writing(db, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_restore_date_indexes(db, &snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_restore_add_table(db, name, index, &backup, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
@@ -18757,7 +18805,7 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     const uint64_t max_age_ms = sweep->rule.max_age_ms;
     dynb_backup_description details;
     dynbi_record record;
-    dynbi_coder coder;
+    uint64_t id = 0;
     int is_wanted;
     dynb_rc rc;
     *ends = !table || table->is_dropped ||
@@ -18766,15 +18814,14 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     if (*ends)
         return DYNB_OK;
     rc = dynbi_record_split(change->value, change->value_size, 1, &record, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_record_table(&record, &id, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_details_read(&record, &details, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&coder, 0, sizeof coder);
-    memset(&details, 0, sizeof details);
-    coder.at = record.details;
-    coder.end = record.details + record.details_size;
-    dynbi_code_details(&coder, &details);
-    if (coder.is_broken)
-        return dynbi_record_broken(err);
+    if (id != table->id) /* of a deleted table that had the same name */
+        return DYNB_OK;
     if (details.type == DYNB_BACKUP_SYSTEM || details.status != DYNB_BACKUP_AVAILABLE)
         return DYNB_OK;
     is_wanted = dynbi_sweep_wants(sweep, details.created_at_ms);
@@ -19350,7 +19397,7 @@ static dynb_rc dynbi_backup_snapshot(dynb *db, const dynbi_record *record,
         dynbi_index *index = &out->indexes[i];
         for (j = 0; j < from->index_count && from->indexes[j].id != index->id; ++j)
             ;
-        if (j == from->index_count)
+        if (j == from->index_count || index->status != DYNB_INDEX_ACTIVE)
             continue;
         dynbi_runs_free(&db->allocator, &index->runs);
         out->owns_runs &= ~((uint32_t)1 << (i + 1));
@@ -20799,6 +20846,7 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     }
     if (rc == DYNB_NO_MEMORY && worker->memory_tries < 3) {
         dynbi_store_drop_kept(db); /* caches are worth less than going on */
+        dynbi_store_drop_scratch(db);
         dynbi_pool_trim(&db->pool);
         dynbi_reader_trim(&db->reader);
         dynbi_reader_trim(&worker->reader);
@@ -21229,12 +21277,11 @@ static dynb_rc dynbi_rebuild_log(dynbi_rebuild *rebuild, const char *name,
     }
     dynbi_snapshot_set_runs(&db->allocator, snapshot, 0, &past->sets[0]);
     past->owns_runs = 0;
-    for (set = 1; set <= snapshot->index_count; ++set) {
+    for (set = 1; set <= snapshot->index_count; ++set)
         snapshot->indexes[set - 1].status = DYNB_INDEX_CREATING;
-        snapshot->indexes[set - 1].since_lsn = db->log.tail.lsn + 1;
-        if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
-    }
+    rc = dynbi_restore_date_indexes(db, snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
     dynbi_restore_settings(table, name, rebuild->source_arn);
     table->table_id = rebuild->table_id;
     table->created_at_ms = rebuild->created_at_ms;
@@ -21289,10 +21336,7 @@ static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
         if (source->indexes[i].status == DYNB_INDEX_DELETING)
             continue;
         *index = source->indexes[i];
-        memset(&index->runs, 0, sizeof index->runs);
-        index->item_count = index->size_bytes = 0;
-        index->fill_key = NULL;
-        index->fill_key_size = 0;
+        dynbi_index_empty(index);
         ++snapshot->index_count;
     }
     return dynbi_restore_indexes(db, with, table->settings.billing_mode, snapshot, err);
@@ -21910,6 +21954,32 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb
 }
 
 /* A base's trees, or a kept segment's pages. */
+/* Reads the log that is kept for a base as a restore would, but takes nothing
+ * in. What the sweep has yet to take away may have lost its log already. */
+static dynb_rc dynbi_audit_past(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
+{
+    dynb *db = check->db;
+    const dynbi_table *table = dynbi_store_find_id(db, dynbi_load64_be(entry->key + 1));
+    dynbi_rebuild rebuild;
+    dynb_rc rc;
+    if (db->disk.has_failed || !table || table->is_dropped || !table->recovery_days ||
+        table->recovery_lsn != dynbi_load64_be(entry->key + 9))
+        return DYNB_OK;
+    dynbi_rebuild_init(&rebuild, db);
+    rebuild.source_id = rebuild.time_ms = ~(uint64_t)0; /* no table, no end */
+    rc = dynbi_base_read(&db->allocator, entry, &rebuild.base, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_open_log(&rebuild, err);
+    if (rc == DYNB_OK)
+        rc = dynbi_rebuild_replay(&rebuild, err);
+    if (rc == DYNB_CORRUPT) {
+        dynbi_audit_problem(check, rc, "the log kept for recovery is damaged", NULL);
+        rc = DYNB_OK;
+    }
+    dynbi_rebuild_free(&rebuild);
+    return rc;
+}
+
 static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
 {
     dynb *db = check->db;
@@ -21944,6 +22014,8 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
     for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
         rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
+    if (rc == DYNB_OK && entry->key_size == DYNBI_BASE_KEY_BYTES)
+        rc = dynbi_audit_past(check, entry, err);
     return rc;
 }
 
@@ -28044,6 +28116,15 @@ static void dynbi_api_help(dynb *db, uint64_t written_bytes)
     }
 }
 
+/* Memory that only makes the next read faster: worth less than going on. */
+static void dynbi_api_drop_caches(dynb *db)
+{
+    dynbi_store_drop_kept(db);
+    dynbi_store_drop_scratch(db);
+    dynbi_pool_trim(&db->pool);
+    dynbi_reader_trim(&db->reader);
+}
+
 /* Nonzero: a call that failed for want of room should be made again. */
 static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
 {
@@ -28051,11 +28132,8 @@ static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
     if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
         return 0;
     dynbi_store_trim_pasts(db, 0); /* they may hold pages */
-    if (rc == DYNB_NO_MEMORY) { /* caches go first */
-        dynbi_store_drop_kept(db);
-        dynbi_pool_trim(&db->pool);
-        dynbi_reader_trim(&db->reader);
-    }
+    if (rc == DYNB_NO_MEMORY)
+        dynbi_api_drop_caches(db);
     if ((db->tries_count > 1 || db->memory.used_bytes == used_bytes) &&
         !dynbi_worker_relieve(db, rc))
         return 0;
@@ -28413,14 +28491,21 @@ DYNB_API dynb_rc dynb_get_stat(dynb *db, dynb_stat *out, dynb_error *err)
 DYNB_API dynb_rc dynb_check(dynb *db, dynb_check_report *report, dynb_problem_fn problem_fn,
                             void *ctx, dynb_error *err)
 {
+    dynb_check_report own;
     dynb_rc rc;
-    if (report)
-        memset(report, 0, sizeof *report);
+    report = report ? report : &own;
+    memset(report, 0, sizeof *report);
     rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
     dynbi_worker_still(db);
-    return dynbi_api_leave(db, dynbi_audit_run(db, report, problem_fn, ctx, err));
+    rc = dynbi_audit_run(db, report, problem_fn, ctx, err);
+    if (rc == DYNB_NO_MEMORY && !report->problems_count) { /* which are told once */
+        dynbi_api_drop_caches(db);
+        dynbi_error_clear(err);
+        rc = dynbi_audit_run(db, report, problem_fn, ctx, err);
+    }
+    return dynbi_api_leave(db, rc);
 }
 
 DYNB_API dynb_rc dynb_scrub(dynb *db, dynb_error *err)
@@ -28429,7 +28514,13 @@ DYNB_API dynb_rc dynb_scrub(dynb *db, dynb_error *err)
     if (rc != DYNB_OK)
         return rc;
     dynbi_worker_still(db);
-    return dynbi_api_leave(db, dynbi_scrub_run(db, err));
+    rc = dynbi_scrub_run(db, err);
+    if (rc == DYNB_NO_MEMORY) {
+        dynbi_api_drop_caches(db);
+        dynbi_error_clear(err);
+        rc = dynbi_scrub_run(db, err);
+    }
+    return dynbi_api_leave(db, rc);
 }
 
 /* --- tables --- */

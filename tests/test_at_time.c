@@ -601,6 +601,32 @@ static void test_mark_memory(void)
     world_end(&w);
 }
 
+/* States that are kept for the next read leave dynb_check and dynb_scrub the
+ * memory they need. */
+static void test_check_memory(void)
+{
+    uint32_t attempt;
+    for (attempt = 0; attempt < 2; ++attempt) {
+        uint64_t budget_bytes;
+        world w;
+        begin_plain(&w, 1 << 20);
+        fill(&w.s, "Past", 'a', 20, 1, 3000);
+        ++w.s.clock.now_ms;
+        fill(&w.s, "Past", 'a', 1, 2, 3000);
+        CHECK_INT(count_at(&w, "Past", w.s.clock.now_ms - 1), 20);
+        CHECK(w.s.db->past != NULL);
+        forget_reads(&w.s);
+        budget_bytes = w.s.db->memory.budget_bytes;
+        w.s.db->memory.budget_bytes = w.s.db->memory.used_bytes + 256;
+        if (attempt)
+            EXPECT(dynb_scrub(w.s.db, &kit_err), DYNB_OK);
+        else
+            EXPECT(dynb_check(w.s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+        w.s.db->memory.budget_bytes = budget_bytes;
+        world_end(&w);
+    }
+}
+
 /* A state made between any two steps of the builder, kept through all of the
  * others. */
 static void test_between_steps(void)
@@ -871,6 +897,7 @@ int main(void)
     test_folded();
     test_space();
     test_mark_memory();
+    test_check_memory();
     test_between_steps();
     test_errors();
     test_read_only();

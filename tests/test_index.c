@@ -514,6 +514,71 @@ static void test_online(void)
     store_end(&s);
 }
 
+/* A table just restored to a time, whose indexes are still being filled, is
+ * backed up with all of them: a client that waits until it is ACTIVE cannot
+ * know better, and a local index could never be added again. */
+static void test_unfilled(void)
+{
+    dynb_index global = make_index("by-v", "v", DYNB_N, NULL, DYNB_TYPE_NONE);
+    dynb_index local = make_index("by-pad", "Id", DYNB_S, "pad", DYNB_B);
+    dynb_update_continuous_backups_input recovery;
+    dynb_restore_to_time_input then;
+    dynb_create_table_input input;
+    dynb_table_description about;
+    char at_once[DYNB_ARN_MAX + 1], pending[DYNB_ARN_MAX + 1];
+    store s;
+    store_begin(&s);
+    store_open(&s);
+    begin_input(&input, "Things");
+    input.global_indexes = &global;
+    input.global_index_count = 1;
+    input.local_indexes = &local;
+    input.local_index_count = 1;
+    set_key(&input.sort_key, "v", DYNB_N);
+    MUST(dynb_create_table(s.db, &input, NULL, NULL, &kit_err));
+    memset(&recovery, 0, sizeof recovery);
+    recovery.table = "Things";
+    recovery.point_in_time_recovery = 1;
+    MUST(dynb_update_continuous_backups(s.db, &recovery, NULL, &kit_err));
+    fill(&s, "Things", 'a', 200, 3, 30);
+    memset(&then, 0, sizeof then);
+    then.source_table_name = "Things";
+    then.target_table_name = "Then";
+    then.use_latest_time = 1;
+    MUST(dynb_restore_table_to_point_in_time(s.db, &then, NULL, NULL, &kit_err));
+    CHECK_INT(about_table(&s, "Then").status, DYNB_TABLE_ACTIVE);
+    CHECK_INT(about_table(&s, "Then").local_indexes[0].status, DYNB_INDEX_CREATING);
+    back_up(&s, "Then", at_once);
+    CHECK_INT(look_up(&s, at_once).status, DYNB_BACKUP_AVAILABLE);
+    fill(&s, "Then", 'b', 20, 4, 30);
+    back_up(&s, "Then", pending);
+    CHECK_INT(look_up(&s, pending).status, DYNB_BACKUP_CREATING);
+    store_crash(&s);
+    MUST(kit_restore(s.db, at_once, "Back")); /* before anything is filled */
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    MUST(kit_restore(s.db, at_once, "Again"));
+    MUST(kit_restore(s.db, pending, "More"));
+    MUST(dynb_delete_table(s.db, "Then", NULL, NULL, &kit_err));
+    fill(&s, "More", 'c', 10, 5, 30);
+    store_reopen(&s);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    about = about_table(&s, "Again");
+    CHECK_INT(about.global_index_count, 1);
+    CHECK_INT(about.local_index_count, 1);
+    CHECK_INT(about.local_indexes[0].status, DYNB_INDEX_ACTIVE);
+    CHECK_INT(about_table(&s, "Back").local_index_count, 1);
+    CHECK_INT(about_table(&s, "More").local_index_count, 1);
+    CHECK_INT(count_in(&s, "Back", "by-pad"), 200);
+    CHECK_INT(count_in(&s, "Again", "by-v"), 200);
+    CHECK_INT(count_in(&s, "More", "by-pad"), 230);
+    COMPARE(&s, "Back", 1);
+    COMPARE(&s, "Again", 1);
+    COMPARE(&s, "More", 1);
+    EXPECT(dynb_check(s.db, NULL, NULL, NULL, &kit_err), DYNB_OK);
+    MUST(dynb_scrub(s.db, &kit_err));
+    store_end(&s);
+}
+
 /* An index being filled may be given up. */
 static void test_give_up(void)
 {
@@ -1217,6 +1282,7 @@ int main(void)
     test_put_messages();
     test_read_messages();
     test_online();
+    test_unfilled();
     test_give_up();
     test_online_restored();
     test_gone();

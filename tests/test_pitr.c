@@ -693,6 +693,8 @@ static void test_damage(uint64_t seed)
         }
         reported += rc != DYNB_OK;
         right += rc == DYNB_OK;
+        if (rc != DYNB_OK) /* which dynb_check has to find, too */
+            CHECK(dynb_check(w.db, NULL, NULL, NULL, &kit_err) == DYNB_CORRUPT);
         (void)dynb_close(w.db, NULL);
     }
     printf("    %llu bits flipped: %llu reported, %llu harmless\n", (unsigned long long)n,
@@ -700,6 +702,8 @@ static void test_damage(uint64_t seed)
     fault_start(&w.device, bytes, size, 0);
     free(bytes);
     world_open(&w);
+    MUST(switch_recovery(&w, "Past", 0, 0)); /* bases wait to be taken away */
+    MUST(dynb_check(w.db, NULL, NULL, NULL, &kit_err));
     world_end(&w);
 }
 
@@ -1430,6 +1434,30 @@ static void test_retention(void)
     world_end(&w);
 }
 
+/* Backups of a deleted table stay, whatever rule a later table of its name has. */
+static void test_retention_of_namesake(void)
+{
+    dynb_backup_retention rule;
+    world w;
+    world_begin(&w, 1 << 20, 512, 1);
+    w.clock.step_ms = 1;
+    world_open(&w);
+    make_tables(&w, 0);
+    make_backup(&w, "old-0");
+    make_backup(&w, "old-1");
+    MUST(dynb_wait_idle(w.db, &kit_err));
+    MUST(dynb_delete_table(w.db, "Past", NULL, NULL, &kit_err));
+    MUST(kit_create_table(w.db, "Past", NULL));
+    make_backup(&w, "new-0");
+    make_backup(&w, "new-1");
+    memset(&rule, 0, sizeof rule);
+    rule.keep_last = 1;
+    MUST(dynb_update_backup_retention(w.db, "Past", &rule, &kit_err));
+    MUST(dynb_wait_idle(w.db, &kit_err));
+    CHECK_TEXT(names_of(&w), "old-0 old-1 new-1 ");
+    world_end(&w);
+}
+
 int main(void)
 {
     uint64_t seed = check_seed("test_pitr");
@@ -1441,6 +1469,7 @@ int main(void)
     test_restored_settings();
     test_system_backups();
     test_retention();
+    test_retention_of_namesake();
     test_off_and_on();
     test_space();
     test_sliding_window();

@@ -989,6 +989,51 @@ static void test_counts(void)
     MUST(dynb_delete_table(db, "Counted", NULL, NULL, &kit_err));
 }
 
+/* With the least memory: a big item or batch is taken or refused, and leaves
+ * room for what comes after it. */
+static void test_least_memory(int manual_work)
+{
+    static dynb_builder builders[12];
+    static fault_allocator small_memory;
+    dynb_write writes[12];
+    dynb_config config;
+    uint32_t round, i, count, taken = 0;
+    dynb *small;
+    dynb_rc rc;
+    memset(&config, 0, sizeof config);
+    config.allocator = fault_allocator_of(&small_memory);
+    config.memory_bytes = CHECK_MEMORY_MIN;
+    config.page_size_bytes = 512;
+    config.manual_work = manual_work;
+    MUST(dynb_open(&small, NULL, &config, &kit_err));
+    MUST(kit_create_table(small, "Small", NULL));
+    memset(writes, 0, sizeof writes);
+    for (round = 0; round < 300 && !check_failed_count; ++round) {
+        count = round % 10 == 9 ? 12 : 1;
+        for (i = 0; i < count; ++i) {
+            char id[16];
+            snprintf(id, sizeof id, "k%u", (unsigned)((round * 7 + i * 31) % 97));
+            writes[i].table = "Small";
+            writes[i].item = kit_padded_item(&builders[i], id, (int)round,
+                                             round % 20 == 9    ? 600 + round * 3
+                                             : round % 20 == 14 ? round * 60
+                                             : count > 1        ? 1300
+                                                                : 500);
+        }
+        rc = dynb_batch_write(small, writes, count, NULL, &kit_err);
+        taken += rc == DYNB_OK;
+        if (round % 10 != 9 && round % 20 != 14)
+            CHECK_INT(rc, DYNB_OK);
+        CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
+    }
+    CHECK(taken > 270);
+    EXPECT(dynb_wait_idle(small, &kit_err), DYNB_OK);
+    EXPECT(dynb_check(small, NULL, NULL, NULL, &kit_err), DYNB_OK);
+    EXPECT(dynb_close(small, &kit_err), DYNB_OK);
+    for (i = 0; i < 12; ++i)
+        dynb_builder_free(&builders[i]);
+}
+
 int main(void)
 {
     (void)check_seed("test_table");
@@ -1013,5 +1058,7 @@ int main(void)
     test_texts();
     test_counts();
     close_store();
+    test_least_memory(0);
+    test_least_memory(1);
     return check_report("test_table");
 }

@@ -106,7 +106,8 @@ static void note_problem(void *ctx, const char *where, const dynb_error *problem
     snprintf(seen, sizeof seen, "%.200s: %.200s", where, problem->message);
 }
 
-/* A check with each of its allocations failing says so, or needs none of it. */
+/* A check that from one of its allocations on gets none says so, or needs none
+ * of them; where one fails, it is made again without caches. */
 static void check_without_memory(store *s)
 {
     uint32_t n, failed_count = 0;
@@ -118,7 +119,11 @@ static void check_without_memory(store *s)
         seen_count = 0;
         s->memory.call_count = s->memory.failed_count = 0;
         s->memory.fail_at = n;
+        EXPECT(dynb_check(s->db, NULL, note_problem, NULL, &kit_err), DYNB_OK);
+        s->memory.call_count = s->memory.failed_count = 0;
+        s->memory.fail_from = 1;
         rc = dynb_check(s->db, NULL, note_problem, NULL, &kit_err);
+        s->memory.fail_from = 0;
         s->memory.fail_at = 0;
         CHECK(rc == DYNB_OK || rc == DYNB_NO_MEMORY);
         CHECK_INT(seen_count, 0);

@@ -1,8 +1,9 @@
 /* fuzz_store.c - damages a store, opens it, and uses it.
  *
  * Input: one byte chooses the store (bit 0: page size 512 or 4096, bit 1: closed
- * or killed), how it is opened (bit 2: read-only), and how many changes (bits
- * 4..7) are made to its bytes; then the changes, kind byte and place each (see
+ * or killed, bit 3: one with indexes, a past and a SYSTEM backup), how it is
+ * opened (bit 2: read-only), and how many changes (bits 4..7) are made to its
+ * bytes; then the changes, kind byte and place each (see
  * damage); then operations, one byte each with operands (see operate).
  *
  * Always: no crash, no hang, no access outside the device. As long as nothing
@@ -67,11 +68,78 @@ static void fill(session *s)
     }
 }
 
-static const fuzz_device *sound_store(uint32_t choice)
+static dynb_rc change_index(session *s, const char *table, int is_create)
 {
-    static fuzz_device *stores[4];
-    fuzz_device **store = &stores[choice & 3];
+    dynb_update_table_input input;
+    dynb_index_update update;
+    memset(&input, 0, sizeof input);
+    memset(&update, 0, sizeof update);
+    input.table = table;
+    input.change = DYNB_CHANGE_INDEXES;
+    input.index_updates = &update;
+    input.index_update_count = 1;
+    update.action = is_create ? DYNB_CREATE_INDEX : DYNB_DELETE_INDEX;
+    update.index.index_name = "by-at";
+    if (is_create) {
+        update.index.partition_key.name = "At";
+        update.index.partition_key.type = DYNB_N;
+    }
+    return dynb_update_table(s->db, &input, NULL, NULL, NULL);
+}
+
+/* days 0: off. */
+static dynb_rc switch_recovery(session *s, const char *table, uint32_t days)
+{
+    dynb_update_continuous_backups_input input;
+    memset(&input, 0, sizeof input);
+    input.table = table;
+    input.point_in_time_recovery = days != 0;
+    input.choose_period = days != 0;
+    input.recovery_period_days = (int32_t)days;
+    return dynb_update_continuous_backups(s->db, &input, NULL, NULL);
+}
+
+static dynb_rc restore_to(session *s, const char *source, const char *target, uint64_t time_ms)
+{
+    dynb_restore_to_time_input input;
+    memset(&input, 0, sizeof input);
+    input.source_table_name = source;
+    input.target_table_name = target;
+    input.use_latest_time = time_ms == 0;
+    input.use_restore_time = time_ms != 0;
+    input.restore_time_ms = time_ms;
+    return dynb_restore_table_to_point_in_time(s->db, &input, NULL, NULL, NULL);
+}
+
+/* On top of the tables: "tab" has an index and a past in several parts, "two"
+ * leaves a SYSTEM backup, "new-1" is of the past, its index not yet filled. */
+static void fill_history(session *s)
+{
+    uint32_t i;
+    fuzz_must(change_index(s, "tab", 1), "create index");
+    fuzz_must(switch_recovery(s, "tab", 35), "recovery");
+    fuzz_must(switch_recovery(s, "two", 1), "recovery");
+    for (i = 0; i < 400; ++i) {
+        dynb_item item = fuzz_item(&s->builder, i % 37, i % 3, 20 + i * 7 % 90);
+        fuzz_must(dynb_put_item(s->db, i % 5 ? "tab" : "two", item, NULL, NULL, NULL, NULL),
+                  "put");
+        if (i % 100 == 50)
+            fuzz_must(dynb_wait_idle(s->db, NULL), "work");
+    }
+    fuzz_must(dynb_delete_table(s->db, "two", NULL, NULL, NULL), "delete table");
+    fuzz_must(dynb_wait_idle(s->db, NULL), "work");
+    fuzz_must(restore_to(s, "tab", "new-1", s->state[0] - 300), "restore to a time");
+}
+
+/* *end_ms: the time when it was closed. */
+static const fuzz_device *sound_store(uint32_t choice, uint64_t *end_ms)
+{
+    static fuzz_device *stores[8];
+    static uint64_t ends_ms[8];
+    const uint32_t number = (choice & 3) | (choice >> 1 & 4);
+    fuzz_device **store = &stores[number];
     session s;
+    *end_ms = ends_ms[number];
     if (*store)
         return *store;
     memset(&s, 0, sizeof s);
@@ -80,9 +148,12 @@ static const fuzz_device *sound_store(uint32_t choice)
     s.page_size_bytes = choice & 1 ? 4096 : 512;
     fuzz_must(fuzz_open(&s.db, s.device, s.page_size_bytes, 0, s.state), "open");
     fill(&s);
+    if (choice & 8)
+        fill_history(&s);
     *store = fuzz_device_new();
     fuzz_device_copy(*store, s.device);
     fuzz_must(dynb_close(s.db, NULL), "close");
+    *end_ms = ends_ms[number] = s.state[0];
     if (!(choice & 2))
         fuzz_device_copy(*store, s.device);
     dynb_builder_free(&s.builder);
@@ -233,6 +304,7 @@ static void do_backup(session *s, uint32_t byte, int restores)
     char arn[DYNB_ARN_MAX + 1];
     memset(&input, 0, sizeof input);
     input.limit = 1 + byte % 8;
+    input.type = byte & 128 ? DYNB_LIST_ALL : DYNB_LIST_USER;
     if (!judge(s, dynb_list_backups(s->db, &input, &list, &s->result, NULL), "list backups") ||
         list.count == 0)
         return;
@@ -246,7 +318,89 @@ static void do_backup(session *s, uint32_t byte, int restores)
         judge(s, dynb_delete_backup(s->db, arn, NULL, NULL, NULL), "delete backup");
 }
 
-static void do_tables(session *s, uint32_t byte)
+/* A live table, one at a time of its past, or a backup. */
+static void pick_source(session *s, uint32_t byte, char arn[DYNB_ARN_MAX + 1],
+                        dynb_source *source)
+{
+    dynb_list_backups_input input;
+    dynb_backup_list list;
+    memset(source, 0, sizeof *source);
+    source->table = table_of(byte >> 2);
+    source->use_time = byte & 1;
+    source->time_ms = s->state[0] - (uint64_t)(byte >> 5) * 150;
+    if ((byte & 3) != 2)
+        return;
+    memset(&input, 0, sizeof input);
+    input.limit = 1 + byte % 5;
+    input.type = DYNB_LIST_ALL;
+    if (!judge(s, dynb_list_backups(s->db, &input, &list, &s->result, NULL), "list backups") ||
+        list.count == 0)
+        return;
+    snprintf(arn, DYNB_ARN_MAX + 1, "%s", list.backups[list.count - 1].backup_arn);
+    source->table = NULL;
+    source->backup_arn = arn;
+}
+
+static void do_look_at(session *s, uint32_t byte, uint32_t other)
+{
+    char arn[2][DYNB_ARN_MAX + 1];
+    dynb_compare_input compare;
+    dynb_difference_page differences;
+    dynb_scan_input scan;
+    dynb_page page;
+    dynb_item found, key = fuzz_item(&s->builder, other % 60, other % 3, 0);
+    memset(&compare, 0, sizeof compare);
+    memset(&scan, 0, sizeof scan);
+    pick_source(s, byte, arn[0], &compare.from);
+    pick_source(s, other, arn[1], &compare.to);
+    judge(s, dynb_get_item_at(s->db, &compare.from, key, &found, &s->result, NULL), "get at");
+    scan.table = compare.from.table;
+    scan.backup_arn = compare.from.backup_arn;
+    scan.use_time = compare.from.use_time;
+    scan.time_ms = compare.from.time_ms;
+    scan.index_name = other & 64 ? "by-at" : NULL;
+    judge(s, dynb_scan(s->db, &scan, &page, &s->result, NULL), "scan at");
+    compare.limit = other % 9;
+    judge(s, dynb_compare(s->db, &compare, &differences, &s->result, NULL), "compare");
+}
+
+static void do_history(session *s, fuzz_input *in)
+{
+    uint32_t kind = fuzz_byte(in), byte = fuzz_byte(in);
+    const char *table = table_of(byte);
+    dynb_backup_retention rule;
+    switch (kind & 7) {
+    case 0:
+        judge(s, switch_recovery(s, table, (byte >> 3) % 36), "recovery");
+        break;
+    case 1:
+        judge(s, restore_to(s, table, table_of(byte >> 3),
+                            byte & 128 ? 0 : s->state[0] - (uint64_t)(kind >> 3) * 40),
+              "restore to a time");
+        break;
+    case 2: case 3:
+        do_look_at(s, byte, fuzz_byte(in));
+        break;
+    case 4:
+        memset(&rule, 0, sizeof rule);
+        rule.keep_last = byte >> 4;
+        rule.max_age_ms = (uint64_t)(kind >> 3) * 200;
+        judge(s, dynb_update_backup_retention(s->db, table, &rule, NULL), "retention");
+        break;
+    case 5:
+        judge(s, change_index(s, table, byte >> 7 == 0), "change an index");
+        break;
+    case 6: /* the clock: on by days, or back */
+        s->state[0] += (uint64_t)(kind >> 3) * 86400000;
+        s->state[0] -= byte;
+        break;
+    default:
+        judge(s, dynb_wait_idle(s->db, NULL), "work");
+        break;
+    }
+}
+
+static void do_tables(session *s, uint32_t byte, fuzz_input *in)
 {
     static const dynb_tag tag = {"key", "value"};
     const char *table = table_of(byte), *key = "key";
@@ -270,6 +424,9 @@ static void do_tables(session *s, uint32_t byte)
         break;
     case 5:
         judge(s, dynb_list_tables(s->db, NULL, byte >> 7, &list, &s->result, NULL), "list tables");
+        break;
+    case 7:
+        do_history(s, in);
         break;
     default:
         judge(s, dynb_describe_table(s->db, table, &description, &s->result, NULL), "describe");
@@ -364,7 +521,7 @@ static int operate(session *s, fuzz_input *in)
     case 16:
         return do_reopen(s, kind & 32 ? 1 : 0, 0);
     case 17:
-        do_tables(s, fuzz_byte(in));
+        do_tables(s, fuzz_byte(in), in);
         break;
     case 18:
         s->device->calls_to_failure = fuzz_byte(in);
@@ -389,9 +546,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     choice = fuzz_byte(&in);
     device = device ? device : fuzz_device_new();
     s.device = device;
-    s.state[0] = 1800000000000u;
     s.page_size_bytes = choice & 1 ? 4096 : 512;
-    fuzz_device_copy(device, sound_store(choice));
+    fuzz_device_copy(device, sound_store(choice, &s.state[0]));
+    s.state[0] += choice & 8 ? 10 : 0x174876e800u; /* three years, where there is no past */
     s.sound = choice >> 4 == 0 && (FUZZ_SUMS_COUNT || !(choice & 2));
     for (i = 0; i < choice >> 4; ++i)
         damage(&s, &in);

@@ -33,6 +33,14 @@ seed store/fail         3  18 3  0 0 1 2 0 50  0 0 2 2 0 50  16  15  18 9  13 25
 seed store/look         0  9 0  13 255  19 0  19 1  19 2  19 3
 seed store/foreign      1  4 0  4 3 1 2 3  4 12 1 2 73 100 2 3 97 98 99 1 2 3
 seed store/read_only    6  6 0 1 2  0 0 1 2 0 50  8 0 0 0  15
+# ... with history: 8 more; 17 112 KIND BYTE is what fuzz_store.c's do_history does.
+seed store/past         8  17 112 129 35  17 112 2 81 66  17 112 3 101 1  0 0 1 2 0 50  17 112 2 161 0  17 112 65 35  15
+seed store/system       9  17 112 2 2 98  11 179  12 128  17 0 17 112 0 88  17 112 1 163  17 16  13 255  17 112 7 0  15
+seed store/past_kill    10 0 0 1 2 0 50  36  17 112 81 35  36  17 112 7 0  17 112 3 81 65  15
+seed store/fill_index   11 17 112 5 2  9 2  13 20  16  13 20  36  17 112 5 130  13 255  11 16  15
+seed store/expire       8  17 112 68 16  17 112 6 0  17 112 246 0  0 0 1 2 0 50  17 112 7 0  17 112 2 81 2  15
+seed store/past_fail    11 18 9  17 112 81 35  16  18 30  17 112 7 0  16  18 5  17 112 2 81 65  16  17 112 2 101 66
+seed store/past_reader  12 17 112 2 81 66  17 112 3 101 2  17 112 2 2 98  15
 # ... and damaged: one change in bit 4 and up, kind and place first.
 seed store/one_bit      16  0 0 2 10  6 0 1 2  8 0 0 0  15
 seed store/superblock   33  1 0 0 8 255  0 0 16 3  8 0 0 0  15
@@ -40,6 +48,11 @@ seed store/zero_sector  18  3 0 20 0  8 0 0 0  15  13 255
 seed store/old_sector   19  4 0 32 0 0 48 0  8 0 0 0  15
 seed store/cut          16  6 0 64 0  8 0 0 0  15
 seed store/limits       48  2 0 4 0  66 0 24 0  50 0 40 8  8 0 0 0  9 0  13 255  15
+
+seed store/past_bit     24 0 0 40 10  17 112 2 81 65  17 112 81 35  17 112 3 2 97  17 112 7 0  15
+seed store/past_sector  25 3 1 20 0  17 112 2 81 65  17 112 81 35  17 112 3 2 97  17 112 7 0  15
+seed store/past_old     26 4 0 90 0 1 48 0  17 112 2 81 65  17 112 81 35  13 255  36  17 112 7 0  15
+seed store/past_limits  59 2 0 60 0  66 1 24 0  50 0 140 8  17 112 2 81 65  17 112 81 35  17 112 7 0
 
 seed log/nothing
 seed log/byte           3 0 20 255
