@@ -5742,9 +5742,13 @@ DYNB_API dynb_rc dynb_item_to_json(dynb_item item, dynb_result *result, const ch
  * (a spill). So nothing can be evicted under a reader, however small the cache.
  * The handle's reader is used under the lock, the builder's own without it.
  *
+ * A reader also keeps filters of trees that were made lately: bits that tell of
+ * most keys that a tree does not hold them. They are in memory only; a tree
+ * without one is searched.
+ *
  * Needs: UTIL, CODEC   Used by: PAGES, TREE, LOG, STORE
  * Exports: dynb_ram_device_open, dynb_file_device_open, dynbi_disk_*,
- *          dynbi_reader_*
+ *          dynbi_filter_*, dynbi_reader_*
  * On error: IO_FAILED or NO_SPACE with the byte position; the disk sticks.
  * ======================================================================== */
 
@@ -6386,6 +6390,88 @@ static dynb_rc dynbi_disk_sync(const dynbi_disk *disk)
     return disk->device.sync_fn(disk->device.ctx);
 }
 
+#if !defined(DYNBI_PREFETCH)
+#if defined(__GNUC__)
+#define DYNBI_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define DYNBI_PREFETCH(address) ((void)(address))
+#endif
+#endif
+
+/* --- filters --- */
+
+#define DYNBI_FILTER_WORDS 8u     /* of a block: all bits of a key are in one */
+#define DYNBI_FILTER_KEY_BITS 10u /* 1.5 % of the keys that are not there pass */
+#define DYNBI_FILTER_PROBES 6u
+#define DYNBI_FILTERS 24u
+
+typedef struct dynbi_filter {
+    uint64_t *words; /* block_count * DYNBI_FILTER_WORDS; NULL: no filter */
+    uint32_t block_count;
+    uint32_t page;    /* of the tree's root */
+    uint32_t used_at; /* the reader's clock at the last use */
+} dynbi_filter;
+
+static size_t dynbi_filter_bytes(const dynbi_filter *filter)
+{
+    return (size_t)filter->block_count * DYNBI_FILTER_WORDS * sizeof(uint64_t);
+}
+
+static void dynbi_filter_free(const dynb_allocator *allocator, dynbi_filter *filter)
+{
+    dynbi_free(allocator, filter->words, dynbi_filter_bytes(filter));
+    memset(filter, 0, sizeof *filter);
+}
+
+/* An empty filter for so many keys; none where it would be larger than it may
+ * be, or without memory. */
+static void dynbi_filter_start(const dynb_allocator *allocator, uint64_t key_count,
+                               uint64_t limit_bytes, dynbi_filter *out)
+{
+    const uint64_t block_bytes = DYNBI_FILTER_WORDS * sizeof(uint64_t);
+    memset(out, 0, sizeof *out);
+    if (key_count > limit_bytes || /* lest the product overflows */
+        key_count * DYNBI_FILTER_KEY_BITS / 8 + block_bytes > limit_bytes)
+        return;
+    out->block_count = (uint32_t)(key_count * DYNBI_FILTER_KEY_BITS / (8 * block_bytes)) + 1;
+    out->words = (uint64_t *)dynbi_allocate(allocator, dynbi_filter_bytes(out));
+    if (out->words)
+        memset(out->words, 0, dynbi_filter_bytes(out));
+    else
+        out->block_count = 0;
+}
+
+static uint64_t dynbi_filter_hash(const uint8_t *key, size_t key_size)
+{
+    return (uint64_t)dynbi_crc32c(0, key, key_size) * 0x9e3779b97f4a7c15u;
+}
+
+/* The block a key's bits are in; *bits: where, 10 bits each, the highest not
+ * used. */
+static uint64_t *dynbi_filter_block(const dynbi_filter *filter, uint64_t hash, uint64_t *bits)
+{
+    *bits = hash * 0xbf58476d1ce4e5b9u;
+    return filter->words + ((hash >> 32) * filter->block_count >> 32) * DYNBI_FILTER_WORDS;
+}
+
+static void dynbi_filter_add(dynbi_filter *filter, uint64_t hash)
+{
+    uint64_t bits, *block = dynbi_filter_block(filter, hash, &bits);
+    uint32_t i;
+    for (i = 0; i < DYNBI_FILTER_PROBES; ++i, bits >>= 10)
+        block[bits >> 6 & (DYNBI_FILTER_WORDS - 1)] |= (uint64_t)1 << (bits & 63);
+}
+
+static int dynbi_filter_has(const dynbi_filter *filter, uint64_t hash)
+{
+    uint64_t bits, found = 1;
+    const uint64_t *block = dynbi_filter_block(filter, hash, &bits);
+    uint32_t i;
+    for (i = 0; i < DYNBI_FILTER_PROBES; ++i, bits >>= 10)
+        found &= block[bits >> 6 & (DYNBI_FILTER_WORDS - 1)] >> (bits & 63);
+    return (int)found;
+}
+
 /* --- reader --- */
 
 #define DYNBI_WAYS 4u
@@ -6410,6 +6496,9 @@ typedef struct dynbi_reader {
     uint32_t page_limit; /* pages that may be lent: the device's, when last told */
     uint64_t *checked;   /* a bit a page: the node there was verified as mapped */
     uint32_t checked_limit;
+    uint32_t filter_count;
+    dynbi_filter filters[DYNBI_FILTERS];
+    uint64_t filters_limit; /* bytes that filters may take; 0: none are kept */
 } dynbi_reader;
 
 /* What a reader lends. */
@@ -6421,9 +6510,59 @@ typedef struct dynbi_range {
     size_t spill_bytes;
 } dynbi_range;
 
+static void dynbi_reader_drop_filter(dynbi_reader *reader, uint32_t index)
+{
+    dynbi_filter_free(reader->allocator, &reader->filters[index]);
+    reader->filters[index] = reader->filters[--reader->filter_count];
+}
+
+/* Takes over the filter of the tree whose root is at that page. Those unused
+ * longest make way. */
+static void dynbi_reader_keep_filter(dynbi_reader *reader, uint32_t page, dynbi_filter *filter)
+{
+    for (;;) {
+        uint64_t bytes = dynbi_filter_bytes(filter);
+        uint32_t i, oldest = 0;
+        for (i = 0; i < reader->filter_count; ++i) {
+            bytes += dynbi_filter_bytes(&reader->filters[i]);
+            if (reader->clock - reader->filters[i].used_at >
+                reader->clock - reader->filters[oldest].used_at)
+                oldest = i;
+        }
+        if (!reader->filter_count ||
+            (bytes <= reader->filters_limit && reader->filter_count < DYNBI_FILTERS))
+            break;
+        dynbi_reader_drop_filter(reader, oldest);
+    }
+    filter->page = page;
+    filter->used_at = ++reader->clock;
+    reader->filters[reader->filter_count++] = *filter;
+    memset(filter, 0, sizeof *filter);
+}
+
+/* Nonzero: the tree whose root is at that page does not hold the key. *hash is
+ * the key's, 0 until it was needed. */
+static int dynbi_reader_excludes(dynbi_reader *reader, uint32_t page, const uint8_t *key,
+                                 size_t key_size, uint64_t *hash)
+{
+    uint32_t i;
+    for (i = 0; i < reader->filter_count; ++i) {
+        dynbi_filter *filter = &reader->filters[i];
+        if (filter->page != page)
+            continue;
+        filter->used_at = ++reader->clock;
+        if (!*hash)
+            *hash = dynbi_filter_hash(key, key_size);
+        return !dynbi_filter_has(filter, *hash);
+    }
+    return 0;
+}
+
 static void dynbi_reader_free(dynbi_reader *reader)
 {
     uint32_t i, count = reader->set_count * DYNBI_WAYS;
+    while (reader->filter_count)
+        dynbi_reader_drop_filter(reader, 0);
     for (i = 0; reader->ways && i < count; ++i)
         dynbi_free(reader->allocator, reader->ways[i].bytes, reader->way_bytes);
     dynbi_free(reader->allocator, reader->ways, count * sizeof(dynbi_way));
@@ -6435,6 +6574,8 @@ static void dynbi_reader_free(dynbi_reader *reader)
 static void dynbi_reader_trim(dynbi_reader *reader)
 {
     uint32_t i, count = reader->set_count * DYNBI_WAYS;
+    while (reader->filter_count)
+        dynbi_reader_drop_filter(reader, 0);
     for (i = 0; i < count; ++i) {
         dynbi_way *way = &reader->ways[i];
         if (way->pin_count)
@@ -6499,6 +6640,10 @@ static void dynbi_reader_forget(dynbi_reader *reader, uint32_t page)
     uint32_t i, first;
     if (page < reader->checked_limit)
         reader->checked[page / 64] &= ~((uint64_t)1 << (page % 64));
+    for (i = 0; i < reader->filter_count; ++i) {
+        if (reader->filters[i].page == page)
+            dynbi_reader_drop_filter(reader, i);
+    }
     if (!reader->set_count)
         return;
     first = dynbi_reader_set_of(reader, page);
@@ -6553,13 +6698,17 @@ static dynb_rc dynbi_reader_spill(dynbi_reader *reader, uint64_t pos, size_t siz
     return rc;
 }
 
+/* The front of a node, which a search goes through: fetched side by side it
+ * takes a tenth off a get from a large tree. */
+#define DYNBI_LEND_PREFETCH 384u
+
 /* Lends pages [page, page + page_count), already known to lie on the device, of
  * the node that has this sum. */
 static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t page_count,
                                  uint32_t sum, dynbi_range *out, dynb_error *err)
 {
     uint64_t pos = (uint64_t)page * reader->disk->page_bytes;
-    size_t size = (size_t)page_count * reader->disk->page_bytes;
+    size_t size = (size_t)page_count * reader->disk->page_bytes, i;
     dynbi_way *way;
     dynb_rc rc;
     memset(out, 0, sizeof *out);
@@ -6567,6 +6716,8 @@ static dynb_rc dynbi_reader_lend(dynbi_reader *reader, uint32_t page, uint32_t p
         out->bytes = (const uint8_t *)reader->disk->device.map_fn(reader->disk->device.ctx, pos,
                                                                   size);
         if (out->bytes) {
+            for (i = 0; i < DYNBI_LEND_PREFETCH; i += 64)
+                DYNBI_PREFETCH(out->bytes + i);
             out->is_fresh = reader->trusts_nothing || page >= reader->checked_limit ||
                             !(reader->checked[page / 64] >> (page % 64) & 1);
             return DYNB_OK;
@@ -7455,6 +7606,7 @@ typedef struct dynbi_fold {
     dynbi_reader *reader;
     dynbi_fold_output output;
     int drop_tombstones; /* nothing older is left for them to hide */
+    dynbi_filter filter; /* of the tree to be; given up where nodes are reused unread */
 
     /* newer changes: has_change tells whether `change` is one */
     dynb_rc (*next_fn)(void *ctx, dynbi_change *change, int *has_change, dynb_error *err);
@@ -7496,6 +7648,7 @@ static void dynbi_fold_free(dynbi_fold *fold)
     dynbi_buffer_free(&fold->chunk);
     dynbi_buffer_free(&fold->bound);
     dynbi_buffer_free(&fold->old_key);
+    dynbi_filter_free(fold->allocator, &fold->filter);
     memset(fold, 0, sizeof *fold);
 }
 
@@ -7867,6 +8020,8 @@ static dynb_rc dynbi_fold_add(dynbi_fold *fold, const dynbi_change *change, dynb
     if (change->is_tombstone && fold->drop_tombstones)
         return DYNB_OK;
     DYNBI_ASSERT(change->value_size <= DYNBI_VALUE_MAX);
+    if (fold->filter.words)
+        dynbi_filter_add(&fold->filter, dynbi_filter_hash(change->key, change->key_size));
     return dynbi_fold_insert(fold, 0, change, err);
 }
 
@@ -7936,6 +8091,7 @@ static dynb_rc dynbi_fold_reuse(dynbi_fold *fold, dynb_error *err)
         rc = dynbi_fold_close_level(fold, i, err);
     if (rc != DYNB_OK)
         return rc;
+    dynbi_filter_free(fold->allocator, &fold->filter);
     dynbi_root_store(pointer, &fold->subtree);
     memset(&entry, 0, sizeof entry);
     if (fold->open_count > 0) { /* else it is the whole tree, and stays so */
@@ -8155,14 +8311,6 @@ static dynb_rc dynbi_fold_finish(dynbi_fold *fold, dynbi_root *root, dynb_error 
  * On error: only _new and _reserve can fail (no memory: NULL, 0), and then no
  *   change is visible; after _reserve a put cannot fail
  * ======================================================================== */
-
-#if !defined(DYNBI_PREFETCH)
-#if defined(__GNUC__)
-#define DYNBI_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define DYNBI_PREFETCH(address) ((void)(address))
-#endif
-#endif
 
 /* Both even. A leaf has 952 bytes, a fork 968: four nodes to a 4 KiB chunk. */
 #define DYNBI_LEAF_FANOUT 58u
@@ -9395,6 +9543,7 @@ static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, cons
                               uint32_t key_size, dynbi_found *found, dynb_error *err)
 {
     const dynbi_generation *generation;
+    uint64_t hash = 0;
     uint32_t i;
     memset(&found->leaf.range, 0, sizeof found->leaf.range);
     for (generation = dynbi_view_generation(view, view->newest); generation;
@@ -9410,7 +9559,10 @@ static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, cons
     }
     found->is_there = 0;
     for (i = 0; i < view->runs.count && !found->is_there; ++i) {
-        dynb_rc rc = dynbi_tree_get(reader, &view->runs.run[i].root, key, key_size, found, err);
+        const dynbi_root *root = &view->runs.run[i].root;
+        dynb_rc rc = DYNB_OK;
+        if (!dynbi_reader_excludes(reader, root->page, key, key_size, &hash))
+            rc = dynbi_tree_get(reader, root, key, key_size, found, err);
         if (rc != DYNB_OK)
             return rc;
     }
@@ -13245,6 +13397,8 @@ static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
         return rc;
     db->reader.may_map = 1;
     db->reader.trusts_nothing = db->config.verify_always;
+    if (db->memory.budget_bytes >= (uint64_t)1 << 20)
+        db->reader.filters_limit = db->memory.budget_bytes / 16;
     if (page_count > 0xfffffe00u)
         page_count = 0xfffffe00u;
     if (!dynbi_pages_resize(&db->pages, (uint32_t)page_count))
@@ -15776,22 +15930,19 @@ static dynb_rc dynbi_index_refuse(const dynbi_index *index, uint32_t part_index,
                                    "has exceeded the maximum size limit of2048 bytes");
 }
 
-/* Finds an item's entry in an index: *is_there, with its key and value in the
- * buffers. is_put: values that cannot be keys are refused, else left out. */
-static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int is_put,
-                                 dynbi_buffer *key, dynbi_buffer *value, int *is_there,
-                                 dynb_error *err)
+/* Finds the key of an item's entry in an index, if *is_there. is_put: values
+ * that cannot be keys are refused, else left out. */
+static dynb_rc dynbi_index_key(const dynbi_index *index, dynb_item item, int is_put,
+                               dynbi_buffer *key, int *is_there, dynb_error *err)
 {
     const dynbi_schema *schema = &index->schema;
     dynb_value values[DYNBI_KEY_PARTS_MAX], found;
     uint32_t i, found_count = 0;
     size_t length = 0;
     const char *name;
-    dynb_rc rc = DYNB_OK;
     dynb_iterator it = dynb_item_iterate(item);
     memset(values, 0, sizeof values);
     key->used_bytes = 0;
-    value->used_bytes = 0;
     while (found_count < schema->part_count && dynb_next(&it, &name, &length, &found)) {
         i = dynbi_schema_find(schema, name, length);
         if (i < schema->part_count) {
@@ -15814,13 +15965,30 @@ static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int i
         if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
             return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
     }
-    if (*is_there)
-        rc = dynbi_index_project(index, item, value);
+    return DYNB_OK;
+}
+
+/* Makes what the index holds of an item that is in it. */
+static dynb_rc dynbi_index_value(const dynbi_index *index, dynb_item item, dynbi_buffer *value,
+                                 dynb_error *err)
+{
+    dynb_rc rc;
+    value->used_bytes = 0;
+    rc = dynbi_index_project(index, item, value);
     if (rc == DYNB_CORRUPT)
         return dynbi_fail(err, rc, "an item is damaged");
     if (rc != DYNB_OK)
         return dynbi_fail(err, rc, "no memory for an entry of index %s", index->about.index_name);
     return DYNB_OK;
+}
+
+/* Both. */
+static dynb_rc dynbi_index_entry(const dynbi_index *index, dynb_item item, int is_put,
+                                 dynbi_buffer *key, dynbi_buffer *value, int *is_there,
+                                 dynb_error *err)
+{
+    dynb_rc rc = dynbi_index_key(index, item, is_put, key, is_there, err);
+    return rc == DYNB_OK && *is_there ? dynbi_index_value(index, item, value, err) : rc;
 }
 
 /* Reads the item that a write replaces into db->image; without bytes: there is
@@ -15856,10 +16024,11 @@ static dynb_rc dynbi_index_image(dynb *db, const dynbi_table *table, dynb_item *
     return rc;
 }
 
-/* Adds what a write changes in one index: [0] is the entry that was, [1] the
- * one that is. */
+/* Adds what a write changes in one index: [0] is the entry that was, of the
+ * item `old`, [1] the one that is. What the old one held is of interest only
+ * where its key stays. */
 static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi_index *index,
-                                       const int is_there[2], dynb_error *err)
+                                       dynb_item old, const int is_there[2], dynb_error *err)
 {
     const dynbi_buffer *key = db->entry_key, *value = db->entry_value;
     const int stays = is_there[0] && is_there[1] &&
@@ -15874,6 +16043,8 @@ static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi
         change.is_tombstone = 1;
         rc = dynbi_change_add(db, table, index->slot, &change, err);
     }
+    if (stays)
+        rc = dynbi_index_value(index, old, &db->entry_value[0], err);
     if (rc != DYNB_OK || !is_there[1] ||
         (stays && dynbi_key_compare(value[0].bytes, value[0].used_bytes, value[1].bytes,
                                     value[1].used_bytes) == 0))
@@ -15902,10 +16073,9 @@ static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dyn
             rc = dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1],
                                    &is_there[1], err);
         if (rc == DYNB_OK && old.bytes)
-            rc = dynbi_index_entry(index, old, 0, &db->entry_key[0], &db->entry_value[0],
-                                   &is_there[0], err);
+            rc = dynbi_index_key(index, old, 0, &db->entry_key[0], &is_there[0], err);
         if (rc == DYNB_OK)
-            rc = dynbi_index_add_entries(db, table, index, is_there, err);
+            rc = dynbi_index_add_entries(db, table, index, old, is_there, err);
     }
     return rc;
 }
@@ -19006,6 +19176,35 @@ static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
     fold->next_ctx = &job->merge;
 }
 
+/* A filter for a tree of items; entries of indexes are not looked up one by
+ * one. A put into a table with an index reads the item that was: with the runs
+ * there are at 200,000 items that takes 0.6 of the time for a new item, 0.8 for
+ * an old one. */
+static void dynbi_job_start_filter(dynbi_job *job)
+{
+    const dynbi_generation *generation = job->view.newest;
+    uint64_t keys = job->older.root.entry_count;
+    uint32_t i;
+    if (!job->table || job->set_id)
+        return;
+    if (generation)
+        keys += generation->entry_count / generation->set_count;
+    for (i = 0; i < job->view.runs.count; ++i)
+        keys += job->view.runs.run[i].root.entry_count;
+    dynbi_filter_start(job->fold.allocator, keys, job->db->reader.filters_limit,
+                       &job->fold.filter);
+}
+
+/* The tree is made: those who hold the lock may use its filter. */
+static void dynbi_job_give_filter(dynbi_job *job, const dynbi_root *root)
+{
+    if (!job->fold.filter.words || !root->page)
+        return;
+    dynbi_lock_soon(job->db);
+    dynbi_reader_keep_filter(&job->db->reader, root->page, &job->fold.filter);
+    dynbi_unlock(job->db);
+}
+
 /* Starts folding job->view onto `older`. */
 static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
                                const dynbi_root *older, int drop_tombstones, dynb_error *err)
@@ -19020,6 +19219,7 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
         ++table->job_count;
     dynbi_reader_limit(&worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
+    dynbi_job_start_filter(job);
     if (kind == DYNBI_JOB_TIDY &&
         dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn)) {
         from = table->fold_key.bytes;
@@ -19914,6 +20114,8 @@ static dynb_rc dynbi_job_fold(dynbi_job *job, uint64_t budget_bytes, dynbi_root 
     if (rc != DYNB_OK || !*is_done)
         return rc;
     rc = dynbi_fold_finish(&job->fold, root, err);
+    if (rc == DYNB_OK)
+        dynbi_job_give_filter(job, root);
     if (rc == DYNB_OK && job->kind == DYNBI_JOB_RUN && job->index_fold_count) {
         dynbi_root made = *root;
         rc = dynbi_run_next_set(job, &made, root, is_done, err);
