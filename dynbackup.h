@@ -11951,6 +11951,22 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
     return DYNB_OK;
 }
 
+/* Nonzero: all indexes of `some` that can be read are among the others, and can
+ * be read there. */
+static int dynbi_indexes_hold(const dynbi_index *indexes, uint32_t count, const dynbi_index *some,
+                              uint32_t some_count)
+{
+    uint32_t i, j;
+    for (i = 0; i < some_count; ++i) {
+        for (j = 0; j < count && indexes[j].id != some[i].id;)
+            ++j;
+        if (some[i].status == DYNB_INDEX_ACTIVE &&
+            (j == count || indexes[j].status != DYNB_INDEX_ACTIVE))
+            return 0;
+    }
+    return 1;
+}
+
 /* --- tables in memory --- */
 
 /* A table's snapshot as it is: nothing in it is its own. */
@@ -15787,7 +15803,6 @@ typedef struct dynbi_place {
     const dynbi_table *table;
     uint32_t set;   /* what the view is of: 0: the items, else an index */
     int is_pending; /* a backup that is still to be built */
-    int is_past;    /* a table as it was at a time */
     dynbi_view view;
 } dynbi_place;
 
@@ -16439,12 +16454,7 @@ static dynb_rc dynbi_index_find(const dynbi_table *table, const char *name, int 
 static dynb_rc dynbi_place_choose(dynbi_place *place, const char *index_name, int consistent_read,
                                   dynb_error *err)
 {
-    dynb_rc rc;
-    if (place->is_past && index_name) /* history is kept of the items only */
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "a table's indexes cannot be read as they were at a time, only its "
-                          "items; restore it to that time to have them");
-    rc = dynbi_index_find(place->table, index_name, consistent_read, &place->set, err);
+    dynb_rc rc = dynbi_index_find(place->table, index_name, consistent_read, &place->set, err);
     if (rc != DYNB_OK || !place->set)
         return rc;
     if (place->is_pending) /* the table may have got or lost indexes since its marker */
@@ -17527,7 +17537,6 @@ static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dyn
         return dynbi_backup_place(db, source->backup_arn, out, err);
     if (past) {
         *out = dynbi_place_of(past->table);
-        out->is_past = 1;
         return DYNB_OK;
     }
     rc = dynbi_table_find(db, source->table, code, &table, err);
@@ -18152,7 +18161,6 @@ static dynb_rc dynbi_base_log(dynb *db, const uint8_t key[DYNBI_BASE_KEY_BYTES],
 {
     dynbi_base base = *from; /* run lists are shared, and not changed */
     dynbi_coder coder;
-    base.snapshot.index_count = 0; /* indexes are made anew of the items */
     dynbi_history_record(db, &coder);
     dynbi_code_place(&coder, &base);
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
@@ -18210,7 +18218,9 @@ static dynb_rc dynbi_history_note(dynb *db, dynbi_table *table, dynb_error *err)
         return DYNB_OK;
     rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
     if (rc == DYNB_OK && is_there)
-        is_near = oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db);
+        is_near = oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db) &&
+                  dynbi_indexes_hold(last.snapshot.indexes, last.snapshot.index_count,
+                                     table->indexes, table->index_count);
     if (rc == DYNB_OK && is_near)
         rc = dynbi_history_joins(db, last.end_pos, oldest->first_mark.pos, &is_near, err);
     if (rc == DYNB_OK && is_near) {
@@ -18385,9 +18395,9 @@ static dynb_rc dynbi_history_describe(dynb *db, const char *name, dynb_continuou
 }
 
 /* Nonzero: the state is still what the table was at its time, and may be read:
- * the table is there, its recovery was not switched off meanwhile, and the time
- * is in its window. A clock may step back, so that only a later time in the log
- * makes a state final. */
+ * the table is there with the indexes, its recovery was not switched off
+ * meanwhile, and the time is in its window. A clock may step back, so that only
+ * a later time in the log makes a state final. */
 static int dynbi_past_is_good(const dynb *db, const dynbi_past *past)
 {
     const dynbi_table *was = past->table;
@@ -18395,6 +18405,8 @@ static int dynbi_past_is_good(const dynb *db, const dynbi_past *past)
     dynb_table_description settings;
     return table && table->id == was->id && table->recovery_days &&
            table->recovery_lsn == was->recovery_lsn &&
+           dynbi_indexes_hold(table->indexes, table->index_count, was->indexes,
+                              was->index_count) &&
            (past->log_lsn == DYNBI_PAST_FINAL || past->log_lsn == db->log.tail.lsn) &&
            dynbi_history_settings(table, &settings, NULL) == DYNB_OK &&
            past->time_ms >= dynbi_history_earliest(&settings, dynbi_store_time(db));
@@ -18608,28 +18620,35 @@ static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_cha
 
 /* Does without a base, if the log is whole from the one before: that one's end
  * moves on. */
-static dynb_rc dynbi_sweep_join(dynb *db, dynbi_sweep *sweep, const dynbi_base *base, int *goes,
-                                dynb_error *err)
+static dynb_rc dynbi_sweep_join(dynb *db, dynbi_sweep *sweep, const dynbi_change *record,
+                                int *goes, dynb_error *err)
 {
-    dynbi_base older;
-    dynb_rc rc = dynbi_history_joins(db, sweep->older_end_pos, base->mark.pos, goes, err);
+    dynbi_base older, base;
+    dynbi_change older_record;
     int is_there;
-    if (rc != DYNB_OK || !*goes)
-        return rc;
-    rc = dynbi_catalog_get(db, sweep->older_key, sizeof sweep->older_key, &db->record, &is_there,
-                           err);
-    if (rc == DYNB_OK) {
-        dynbi_change record;
-        memset(&record, 0, sizeof record);
-        record.value = db->record.bytes;
-        record.value_size = is_there ? (uint32_t)db->record.used_bytes : 0;
-        rc = dynbi_base_read(&db->allocator, &record, &older, err);
-    }
+    dynb_rc rc = dynbi_base_read(&db->allocator, record, &base, err);
     if (rc != DYNB_OK)
         return rc;
-    older.end_pos = sweep->older_end_pos = base->end_pos;
-    rc = dynbi_base_log(db, sweep->older_key, &older, err);
+    memset(&older, 0, sizeof older);
+    rc = dynbi_history_joins(db, sweep->older_end_pos, base.mark.pos, goes, err);
+    if (rc == DYNB_OK && *goes)
+        rc = dynbi_catalog_get(db, sweep->older_key, sizeof sweep->older_key, &db->record,
+                               &is_there, err);
+    if (rc == DYNB_OK && *goes) {
+        memset(&older_record, 0, sizeof older_record);
+        older_record.value = db->record.bytes;
+        older_record.value_size = is_there ? (uint32_t)db->record.used_bytes : 0;
+        rc = dynbi_base_read(&db->allocator, &older_record, &older, err);
+    }
+    *goes = *goes && rc == DYNB_OK &&
+            dynbi_indexes_hold(older.snapshot.indexes, older.snapshot.index_count,
+                               base.snapshot.indexes, base.snapshot.index_count);
+    if (*goes) {
+        older.end_pos = sweep->older_end_pos = base.end_pos;
+        rc = dynbi_base_log(db, sweep->older_key, &older, err);
+    }
     dynbi_snapshot_free(&db->allocator, &older.snapshot);
+    dynbi_snapshot_free(&db->allocator, &base.snapshot);
     return rc;
 }
 
@@ -18662,7 +18681,7 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
     if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
         rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
     else if (sweep->has_older && base.mark.pos - sweep->older_pos <= gap)
-        rc = dynbi_sweep_join(db, sweep, &base, &goes, err);
+        rc = dynbi_sweep_join(db, sweep, record, &goes, err);
     if (table->folded_time_ms <= earliest)
         goes = 1; /* the live snapshot will do */
     if (rc == DYNB_OK && goes)
@@ -20012,17 +20031,22 @@ static int dynbi_mark_list_pasts(dynbi_worker *worker)
 {
     const dynb *db = worker->db;
     const dynbi_past *past;
-    uint32_t count = 0;
-    for (past = db->past; past; past = past->next)
-        count += past->table->sets[0].count;
+    uint32_t set, count = 0;
+    for (past = db->past; past; past = past->next) {
+        for (set = 0; set <= past->table->index_count; ++set)
+            count += dynbi_table_runs(past->table, set)->count;
+    }
     worker->mark_past = 0;
     if (!dynbi_runs_make(&db->allocator, count, &worker->mark_pasts))
         return 0;
     for (past = db->past, count = 0; past; past = past->next) {
-        const dynbi_runs *runs = &past->table->sets[0];
-        if (runs->count)
-            memcpy(worker->mark_pasts.run + count, runs->run, runs->count * sizeof *runs->run);
-        count += runs->count;
+        for (set = 0; set <= past->table->index_count; ++set) {
+            const dynbi_runs *runs = dynbi_table_runs(past->table, set);
+            if (runs->count)
+                memcpy(worker->mark_pasts.run + count, runs->run,
+                       runs->count * sizeof *runs->run);
+            count += runs->count;
+        }
     }
     return 1;
 }
@@ -20950,6 +20974,41 @@ static uint32_t dynbi_rebuild_allocate(void *ctx, uint32_t page_count)
     return page;
 }
 
+/* A snapshot with all that is in it its own: as a record would give it back. */
+static dynb_rc dynbi_snapshot_copy(dynb *db, dynbi_snapshot *from, dynbi_snapshot *out,
+                                   dynb_error *err)
+{
+    dynbi_record record;
+    dynbi_coder coder;
+    memset(&record, 0, sizeof record);
+    memset(&coder, 0, sizeof coder);
+    db->value.used_bytes = 0;
+    coder.out = &db->value;
+    dynbi_code_snapshot(&coder, NULL, from);
+    if (coder.is_broken)
+        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's snapshot");
+    record.snapshot = db->value.bytes;
+    record.snapshot_size = db->value.used_bytes;
+    return dynbi_snapshot_read(&db->allocator, &record, out, err);
+}
+
+/* Says which of the base's indexes are rebuilt: those that the table still has;
+ * none where a new table is made, which fills its own. */
+static void dynbi_rebuild_choose_indexes(dynbi_rebuild *rebuild)
+{
+    const dynbi_table *table = rebuild->source;
+    dynbi_snapshot *base = &rebuild->base.snapshot;
+    uint32_t set = base->index_count;
+    for (; set > 0; --set) {
+        const uint32_t live = dynbi_table_find_set(table, base->indexes[set - 1].id);
+        if (!rebuild->is_for_reading)
+            dynbi_snapshot_remove(&rebuild->db->allocator, base, set);
+        else if (live > table->index_count ||
+                 table->indexes[live - 1].status == DYNB_INDEX_DELETING)
+            base->indexes[set - 1].status = DYNB_INDEX_DELETING;
+    }
+}
+
 /* Takes over the live snapshot if it is not after the time; else finds a base
  * in the catalog. */
 static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
@@ -20958,30 +21017,32 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
     const dynbi_generation *oldest = dynbi_table_oldest(table);
     dynb *db = rebuild->db;
     dynbi_base *base = &rebuild->base;
-    dynbi_runs runs;
+    dynbi_snapshot live;
     int is_there;
     dynb_rc rc;
     if (table->folded_time_ms > rebuild->time_ms) {
         rc = dynbi_base_find(db, table, rebuild->time_ms, 0, base, &is_there, err);
         if (rc == DYNB_OK && (!is_there || base->end_pos <= base->mark.pos))
             rc = dynbi_fail(err, DYNB_CORRUPT, "the history of table %s is damaged", table->name);
+        if (rc == DYNB_OK)
+            dynbi_rebuild_choose_indexes(rebuild);
         return rc;
     }
-    if (!dynbi_runs_copy(&db->allocator, &table->sets[0], &runs))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    dynbi_table_snapshot(table, &base->snapshot);
-    base->snapshot.index_count = 0;
-    dynbi_snapshot_set_runs(&db->allocator, &base->snapshot, 0, &runs);
+    dynbi_table_snapshot(table, &live);
+    rc = dynbi_snapshot_copy(db, &live, &base->snapshot, err);
+    if (rc == DYNB_OK)
+        dynbi_rebuild_choose_indexes(rebuild);
     base->mark = oldest ? oldest->first_mark : db->log.tail;
     base->end_pos = db->log.tail.pos;
     base->segment = *dynbi_log_segment_at(&db->log, base->mark.pos);
-    return DYNB_OK;
+    return rc;
 }
 
-/* Folds the generation to a tree. */
-static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root, dynb_error *err)
+/* Folds a set of the generation to a tree. */
+static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, uint32_t set, dynbi_root *root,
+                                       dynb_error *err)
 {
-    const dynbi_runs *runs = &rebuild->base.snapshot.sets[0];
+    const dynbi_runs *runs = dynbi_snapshot_runs(&rebuild->base.snapshot, set);
     dynbi_worker *worker = rebuild->worker;
     dynb *db = rebuild->db;
     uint64_t chunk = db->memory.budget_bytes / 64;
@@ -20996,6 +21057,7 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root,
     memset(&fold, 0, sizeof fold);
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
+    view.set = set;
     fold.allocator = &worker->allocator;
     fold.reader = &worker->reader;
     fold.drop_tombstones = 1;
@@ -21033,6 +21095,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
     const dynb_allocator *allocator = &rebuild->worker->allocator;
     dynbi_runs runs;
     dynbi_run run;
+    uint32_t set;
     dynb_rc rc;
     if (!generation || !generation->entry_count)
         return DYNB_OK;
@@ -21040,21 +21103,23 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
         return dynbi_fail(err, DYNB_NO_MEMORY,
                           "memory does not hold the changes up to this time, and the store was "
                           "opened read-only: they cannot be folded");
-    memset(&run, 0, sizeof run);
-    run.from_lsn = snapshot->folded_lsn;
-    run.to_lsn = generation->last_lsn;
-    rc = dynbi_rebuild_fold_tree(rebuild, &run.root, err);
-    if (rc == DYNB_OK &&
-        !dynbi_runs_replace(allocator, &snapshot->sets[0], 0, 0, &run, &runs))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    if (rc != DYNB_OK)
-        return rc;
-    if (runs.count == 1) {
-        runs.run[0].is_counted = 1;
-        runs.run[0].item_delta = run.root.entry_count;
-        runs.run[0].byte_delta = run.root.byte_count;
+    for (set = 0; set <= snapshot->index_count; ++set) {
+        const dynbi_runs *older = dynbi_snapshot_runs(snapshot, set);
+        memset(&run, 0, sizeof run);
+        run.from_lsn = snapshot->folded_lsn;
+        run.to_lsn = generation->last_lsn;
+        rc = dynbi_rebuild_fold_tree(rebuild, set, &run.root, err);
+        if (rc == DYNB_OK && !dynbi_runs_replace(allocator, older, 0, 0, &run, &runs))
+            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        if (rc != DYNB_OK)
+            return rc;
+        if (runs.count == 1) {
+            runs.run[0].is_counted = 1;
+            runs.run[0].item_delta = run.root.entry_count;
+            runs.run[0].byte_delta = run.root.byte_count;
+        }
+        dynbi_snapshot_set_runs(allocator, snapshot, set, &runs);
     }
-    dynbi_snapshot_set_runs(allocator, snapshot, 0, &runs);
     snapshot->folded_lsn = generation->last_lsn;
     snapshot->folded_time_ms = generation->last_time_ms;
     dynbi_generation_free(generation);
@@ -21074,7 +21139,8 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
         rc = dynbi_rebuild_fold(rebuild, err);
     for (attempt = 0; rc == DYNB_OK && attempt < 2; ++attempt) {
         if (!rebuild->generation)
-            rebuild->generation = dynbi_generation_new(&rebuild->pool, 1);
+            rebuild->generation = dynbi_generation_new(&rebuild->pool,
+                                                       rebuild->base.snapshot.index_count + 1);
         if (rebuild->generation && dynbi_generation_reserve(rebuild->generation, count, bytes))
             return DYNB_OK;
         rc = dynbi_rebuild_fold(rebuild, err);
@@ -21082,6 +21148,23 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
     return rc == DYNB_OK ? dynbi_fail(err, DYNB_NO_MEMORY,
                                       "no memory to replay %u bytes of changes", bytes)
                          : rc;
+}
+
+/* Nonzero: a change is one of the table's, in a set that is being rebuilt. Its
+ * table and set are given by their numbers; *set becomes the set's place. */
+static int dynbi_rebuild_wants(const dynbi_rebuild *rebuild, uint64_t id, uint64_t *set)
+{
+    const dynbi_snapshot *base = &rebuild->base.snapshot;
+    uint32_t i;
+    if (id != rebuild->source_id)
+        return 0;
+    for (i = 0; *set && i < base->index_count; ++i) {
+        if (base->indexes[i].id == *set) {
+            *set = i + 1;
+            return base->indexes[i].status != DYNB_INDEX_DELETING;
+        }
+    }
+    return *set == 0;
 }
 
 /* Takes in a frame: once through it to count, once to apply. */
@@ -21097,7 +21180,7 @@ static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *fr
     for (at = frame->payload; at < end;) {
         if (!dynbi_op_read(frame->payload, &at, end, &op, &id, &set))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
-        if (id == rebuild->source_id && !set) {
+        if (dynbi_rebuild_wants(rebuild, id, &set)) {
             bytes += (uint64_t)op.key_size + op.value_size;
             ++count;
         }
@@ -21109,14 +21192,14 @@ static dynb_rc dynbi_rebuild_frame(dynbi_rebuild *rebuild, const dynbi_frame *fr
         return rc;
     for (at = frame->payload; at < end;) {
         (void)dynbi_op_read(frame->payload, &at, end, &op, &id, &set);
-        if (id != rebuild->source_id || set)
+        if (!dynbi_rebuild_wants(rebuild, id, &set))
             continue;
         change.key = frame->payload + op.key_pos;
         change.key_size = op.key_size;
         change.value = change.key + op.key_size;
         change.value_size = op.value_size;
         change.is_tombstone = op.is_tombstone;
-        dynbi_generation_put(rebuild->generation, 0, &change);
+        dynbi_generation_put(rebuild->generation, (uint32_t)set, &change);
     }
     rebuild->generation->last_lsn = frame->lsn;
     rebuild->generation->last_time_ms = frame->time_ms;
@@ -21564,13 +21647,15 @@ static dynb_rc dynbi_past_keep(dynbi_rebuild *rebuild, uint64_t log_lsn, dynbi_p
     past->log_lsn = log_lsn;
     /* the worker's allocator is for its own thread */
     dynbi_pool_init(&past->pool, &db->allocator, db->pool.chunk_bytes, 0);
+    table->sets[0] = snapshot->sets[0];
+    table->indexes = snapshot->indexes;
+    table->index_count = snapshot->index_count;
+    memset(snapshot, 0, sizeof *snapshot);
     rc = dynbi_table_dress(db, table, source->settings, source->settings_size, err);
     if (rc != DYNB_OK) {
         dynbi_past_free(db, past);
         return rc;
     }
-    table->sets[0] = snapshot->sets[0];
-    snapshot->owns_runs = 0;
     table->newest = rebuild->generation;
     rebuild->generation = NULL;
     if (table->newest)
@@ -21895,7 +21980,7 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
     dynbi_segment segment;
     dynbi_snapshot snapshot;
     dynbi_root pages;
-    uint32_t i;
+    uint32_t set, i;
     dynb_rc rc = DYNB_OK;
     memset(&snapshot, 0, sizeof snapshot);
     memset(&pages, 0, sizeof pages);
@@ -21920,8 +22005,11 @@ static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry
         dynbi_audit_problem(check, rc, "its record is damaged", NULL);
         return DYNB_OK;
     }
-    for (i = 0; rc == DYNB_OK && i < snapshot.sets[0].count; ++i)
-        rc = dynbi_audit_tree(check, &snapshot.sets[0].run[i].root, err);
+    for (set = 0; rc == DYNB_OK && set <= snapshot.index_count; ++set) {
+        const dynbi_runs *runs = dynbi_snapshot_runs(&snapshot, set);
+        for (i = 0; rc == DYNB_OK && i < runs->count; ++i)
+            rc = dynbi_audit_tree(check, &runs->run[i].root, err);
+    }
     dynbi_snapshot_free(&db->allocator, &snapshot);
     return rc;
 }
