@@ -333,6 +333,7 @@ static void test_removed(void)
     then_ms = ++w.s.clock.now_ms;
     write_one(&w, 10);
     ++w.s.clock.now_ms;
+    write_one(&w, 10); /* from now on nothing changes at the times before */
     MUST(count_at(&w, "by-tag", then_ms, &count)); /* also at what was read before */
     CHECK(count > 10);
     MUST(count_at(&w, "by-tag", later_ms, &count));
@@ -357,7 +358,9 @@ static uint64_t begin_large(world *w)
 {
     uint64_t then_ms;
     uint32_t i, round;
-    world_begin(w, 200 << 10, 2);
+    char pad[250];
+    memset(pad, 'x', sizeof pad);
+    world_begin(w, 256 << 10, 2);
     ++w->s.clock.now_ms;
     for (round = 0; round < 2; ++round) {
         for (i = 0; i < 300; ++i) {
@@ -368,7 +371,7 @@ static uint64_t begin_large(world *w)
             dynb_add_int(&w->builder, "At", 1);
             dynb_add_int(&w->builder, "v", (int64_t)(i + 1000 * round));
             dynb_add_int(&w->builder, "rank", (int64_t)(i * 7 % 300));
-            dynb_add_string(&w->builder, "pad", "many of these fill some pages ... ", (size_t)-1);
+            dynb_add_string(&w->builder, "pad", pad, sizeof pad);
             MUST(dynb_put_item(w->s.db, "Past", kit_finish(&w->builder), NULL, NULL, NULL,
                                &kit_err));
         }
@@ -392,18 +395,30 @@ static void test_pages(void)
 {
     world w;
     uint64_t then_ms = begin_large(&w);
+    const dynbi_past *past;
     uint32_t i, set, run_count = 0, count;
+    uint64_t checkpoints;
     MUST(count_at(&w, "by-v", then_ms, &count));
     CHECK_INT(count, 300);
     for (set = 0; set <= 2; ++set)
         run_count += dynbi_table_runs(w.s.db->past->table, set)->count;
     CHECK(run_count > 3);
-    for (i = 0; i < 300; ++i)
+    past = w.s.db->past;
+    checkpoints = w.s.db->checkpoints_count;
+    for (i = 1; i <= 600; ++i) {
         write_one(&w, 900);
-    MUST(dynb_wait_idle(w.s.db, &kit_err));
-    for (i = 0; i < 300; ++i)
-        write_one(&w, 900);
-    CHECK(w.s.db->past != NULL);
+        w.s.db->wants_space = i % 200 == 0; /* what nothing refers to is found */
+        if (i % 200 == 0)
+            MUST(dynb_wait_idle(w.s.db, &kit_err));
+    }
+    CHECK(w.s.db->checkpoints_count > checkpoints + 1);
+    CHECK(w.s.db->past == past && !past->next);
+    for (set = 0; set <= 2; ++set) {
+        const dynbi_runs *runs = dynbi_table_runs(past->table, set);
+        for (i = 0; i < runs->count; ++i)
+            CHECK(!runs->run[i].root.page ||
+                  dynbi_bit_get(w.s.db->pages.used, runs->run[i].root.page));
+    }
     forget_reads(&w.s);
     check_large(&w, then_ms);
     world_end(&w);
