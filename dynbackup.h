@@ -1282,10 +1282,10 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation o
  *
  * A time is a millisecond of the table's window of recovery, as for
  * dynb_restore_table_to_point_in_time: every change whose time is not after it,
- * none of those after it. The table's items can be read there, its indexes
- * cannot. The first look at a time reads the log from the nearest older
- * snapshot; a few such states are then kept, in memory, or, where their changes
- * do not fit in there, in pages that nothing else refers to. */
+ * none of those after it. An index that the table has now can be read there as
+ * far back as it was ACTIVE. The first look at a time reads the log from the
+ * nearest older snapshot; a few such states are then kept, in memory, or, where
+ * their changes do not fit in there, in pages that nothing else refers to. */
 typedef struct dynb_source {
     const char *table;      /* name or ARN; NULL: see backup_arn */
     const char *backup_arn; /* with table NULL: a backup, also while CREATING */
@@ -18067,7 +18067,15 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, 
  * it and the one before (else that one's end moves on), or where log in between
  * may not have been kept; after a day only where four gaps do. So rebuilding
  * reads at most about so much, and the nodes that bases alone hold are what
- * tidying rewrote: a constant times the changes. A checkpoint leaves segments
+ * tidying rewrote: a constant times the changes.
+ *
+ * A base holds the runs of the indexes, too, and the log their changes, so that
+ * reads at a time take them in as they do the items. An index that got ACTIVE is
+ * not in the base before: then a new one is noted, and the sweep does not join
+ * the two. Of an index that is removed nothing is read any more, whatever bases
+ * still hold: no change in the log says when it was.
+ *
+ * A checkpoint leaves segments
  * behind; those still needed it puts into the catalog, so that memory need not
  * know them and a marking finds them. The sweep takes bases and segments out of
  * the catalog again.
