@@ -6401,8 +6401,8 @@ static dynb_rc dynbi_disk_sync(const dynbi_disk *disk)
 /* --- filters --- */
 
 #define DYNBI_FILTER_WORDS 8u     /* of a block: all bits of a key are in one */
-#define DYNBI_FILTER_KEY_BITS 10u /* 1.5 % of the keys that are not there pass */
-#define DYNBI_FILTER_PROBES 6u
+#define DYNBI_FILTER_KEY_BITS 10u /* 1.3 % of the keys that are not there pass */
+#define DYNBI_FILTER_PROBES 4u
 #define DYNBI_FILTERS 24u
 
 typedef struct dynbi_filter {
@@ -9561,7 +9561,9 @@ static dynb_rc dynbi_view_get(dynbi_reader *reader, const dynbi_view *view, cons
     for (i = 0; i < view->runs.count && !found->is_there; ++i) {
         const dynbi_root *root = &view->runs.run[i].root;
         dynb_rc rc = DYNB_OK;
-        if (!dynbi_reader_excludes(reader, root->page, key, key_size, &hash))
+        /* where there is only one run, nearly every key looked for is in it */
+        if (view->runs.count == 1 ||
+            !dynbi_reader_excludes(reader, root->page, key, key_size, &hash))
             rc = dynbi_tree_get(reader, root, key, key_size, found, err);
         if (rc != DYNB_OK)
             return rc;
@@ -18070,10 +18072,10 @@ static dynb_rc dynbi_backup_restore(dynb *db, const dynb_restore_input *inputs, 
  * tidying rewrote: a constant times the changes.
  *
  * A base holds the runs of the indexes, too, and the log their changes, so that
- * reads at a time take them in as they do the items. An index that got ACTIVE is
- * not in the base before: then a new one is noted, and the sweep does not join
- * the two. Of an index that is removed nothing is read any more, whatever bases
- * still hold: no change in the log says when it was.
+ * reads at a time take them in as they do the items. An index that got ACTIVE
+ * is not in the base before: then a new one is noted, and the sweep does not
+ * join the two. Of an index that is removed nothing is read any more, whatever
+ * bases still hold: no change in the log says when it was.
  *
  * A checkpoint leaves segments
  * behind; those still needed it puts into the catalog, so that memory need not
@@ -18633,7 +18635,7 @@ static dynb_rc dynbi_sweep_join(dynb *db, dynbi_sweep *sweep, const dynbi_change
 {
     dynbi_base older, base;
     dynbi_change older_record;
-    int is_there;
+    int is_there = 0;
     dynb_rc rc = dynbi_base_read(&db->allocator, record, &base, err);
     if (rc != DYNB_OK)
         return rc;
@@ -29422,6 +29424,10 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_EXPRESSION_DEPTH
 #undef DYNBI_EXPRESSION_MAX_BYTES
 #undef DYNBI_FANOUT_MIN
+#undef DYNBI_FILTERS
+#undef DYNBI_FILTER_KEY_BITS
+#undef DYNBI_FILTER_PROBES
+#undef DYNBI_FILTER_WORDS
 #undef DYNBI_FOLD_SLOTS
 #undef DYNBI_FORK_FANOUT
 #undef DYNBI_FRAME_CHANGES
@@ -29438,6 +29444,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_KEY_MAX_BYTES
 #undef DYNBI_KEY_PARTS_MAX
 #undef DYNBI_LEAF_FANOUT
+#undef DYNBI_LEND_PREFETCH
 #undef DYNBI_LEVELS
 #undef DYNBI_LIST_MAX
 #undef DYNBI_LOG_RESERVED
