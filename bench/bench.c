@@ -458,8 +458,62 @@ static void case_past_restore(struct run *r)
 
 /* -------------------------------------------------- very many backups -- */
 
-/* Of an unchanged table: described, listed and deleted. That backups of a
- * changing one stay as fast is measured by versus.c. */
+/* What it takes to have one more backup, over the nine next to one of them. */
+static double time_near(const uint32_t *ns, unsigned count, unsigned which)
+{
+    double us[9];
+    unsigned first = which < 4 ? 0 : which - 4;
+    first = first + 9 > count ? count - 9 : first;
+    for (unsigned i = 0; i < 9; ++i)
+        us[i] = (double)ns[first + i] / 1e3;
+    return median_of(us, 9);
+}
+
+/* One after the other, all kept, 100 changes before each; then all are deleted,
+ * the oldest first. */
+static void case_row_of_backups(struct run *r)
+{
+    const unsigned count = r->quick ? 500 : 10000;
+    const unsigned told[3] = {0, 99, count - 1};
+    struct latencies l = {0};
+    char(*arns)[ARN_SIZE] = get_memory(count * sizeof *arns), name[96];
+    double sums[2] = {0, 0}, bytes[3] = {0, 0, 0};
+    kit.case_name = "a row of backups";
+    quiesce(r);
+    double before = (double)stat_of(r).used_bytes;
+    for (unsigned i = 0, next = 0; i < count; ++i) {
+        change_items(r, 100);
+        uint64_t start = now_ns();
+        ours_create_backup(r->o, TABLE, arns[i]);
+        ours_wait_backup(r->o, arns[i]);
+        latency_add(&l, now_ns() - start);
+        if (i == told[next])
+            bytes[next++] = ((double)stat_of(r).used_bytes - before) / (i + 1);
+    }
+    for (unsigned i = 0; i < 3; ++i) {
+        snprintf(name, sizeof name, "row of backups: number %u", told[i] + 1);
+        record(name, "us", time_near(l.ns, count, told[i]));
+        snprintf(name, sizeof name, "row of backups: bytes each, up to %u", told[i] + 1);
+        record(name, "B", bytes[i]);
+    }
+    for (unsigned i = 0; i < 100; ++i) {
+        sums[0] += (double)l.ns[i];
+        sums[1] += (double)l.ns[count - 1 - i];
+    }
+    record("row of backups: last 100 / first 100", "ratio", sums[1] / sums[0]);
+    uint64_t start = now_ns();
+    for (unsigned i = 0; i < count; ++i)
+        ours_delete_backup(r->o, arns[i]);
+    record("row of backups: delete", "us", seconds_since(start) * 1e6 / count);
+    ours_settle(r->o);
+    ours_settle(r->o);
+    record("row of backups: space after deleting all", "x before",
+           (double)stat_of(r).used_bytes / before);
+    latency_free(&l);
+    free(arns);
+}
+
+/* Of an unchanged table: described, listed and deleted. */
 static void case_very_many(struct run *r)
 {
     const unsigned count = r->quick ? 10000 : 100000;
@@ -656,8 +710,10 @@ static void run_cases(struct run *r)
     case_compare(r);
     case_past_writes(r);
     case_past_restore(r);
-    if (r->items == 100000)
+    if (r->items == 100000) {
+        case_row_of_backups(r);
         case_very_many(r);
+    }
     case_index(r);
     record("memory peak of the handle", "MiB", (double)stat_of(r).memory_peak_bytes / (1 << 20));
     case_marker_synced(r);

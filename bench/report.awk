@@ -79,7 +79,7 @@ function is_judged(shape,    part)
 # What the case must reach there, or "".
 function bar_of(name, shape)
 {
-    if (!is_judged(shape) || bar[name] == "-")
+    if ((!is_judged(shape) && name !~ /^(row of|very many|many) backups/) || bar[name] == "-")
         return ""
     return shape + 0 >= 4e6 && (name in bar_of_4m) ? bar_of_4m[name] : bar[name] ""
 }

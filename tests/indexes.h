@@ -6,13 +6,19 @@
  * shows the keys of both and what is projected), and compares that with a scan
  * and with queries of the index, page by page. It shares no code with the
  * header beyond the public functions, and needs no model: so it can judge a
- * store after a crash or a restore as well.
+ * store after a crash or a restore as well. With index_at it reads items and
+ * indexes as they were at a time.
  *
  * Returns 1 when all is as it must be; else 0, and model_difference tells. */
 #ifndef INDEXES_H
 #define INDEXES_H
 
 #include "model.h"
+
+static struct {
+    int use_time;
+    uint64_t time_ms;
+} index_at;
 
 typedef struct index_entry {
     model_key keys[4]; /* the index's, then the table's */
@@ -177,6 +183,8 @@ static inline dynb_rc index_read_all(dynb *db, const char *table, const char *in
     scan.table = table;
     scan.index_name = index;
     scan.limit = limit;
+    scan.use_time = index_at.use_time;
+    scan.time_ms = index_at.time_ms;
     *items = NULL;
     *count = 0;
     do {
@@ -278,6 +286,8 @@ static inline int index_compare_query(dynb *db, const char *table, const dynb_in
     memset(&query, 0, sizeof query);
     ask.table = table;
     ask.index_name = index->index_name;
+    ask.use_time = index_at.use_time;
+    ask.time_ms = index_at.time_ms;
     ask.partition_key = dynb_item_get(one->item, index->partition_key.name);
     ask.descending = (int)check_below(random, 2);
     ask.limit = check_below(random, 2) ? 0 : 1 + (uint32_t)check_below(random, 7);

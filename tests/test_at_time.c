@@ -709,8 +709,8 @@ static void test_errors(void)
     scan.use_time = 1;
     scan.time_ms = start_ms;
     scan.index_name = "ByV";
-    EXPECT_ABOUT(dynb_scan(w.s.db, &scan, &page, &w.s.result, &kit_err), DYNB_VALIDATION,
-                 "a table's indexes cannot be read as they were at a time");
+    EXPECT_MESSAGE(dynb_scan(w.s.db, &scan, &page, &w.s.result, &kit_err), DYNB_VALIDATION,
+                   "The table does not have the specified index: ByV");
     scan.table = "None";
     EXPECT(dynb_scan(w.s.db, &scan, &page, &w.s.result, &kit_err), DYNB_TABLE_NOT_FOUND);
     memset(&query, 0, sizeof query);

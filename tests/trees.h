@@ -421,11 +421,15 @@ static inline dynb_rc world_fold_feed(world *w, const dynbi_root *older, feed *f
     dynb_rc rc;
     memset(root, 0, sizeof *root);
     world_prepare(w, &fold, f);
+    if (w->reader.filters_limit)
+        dynbi_filter_start(&w->allocator, 100, w->reader.filters_limit, &fold.filter);
     rc = dynbi_fold_start(&fold, older, &w->err);
     if (rc == DYNB_OK)
         rc = world_steps(w, &fold);
     if (rc == DYNB_OK)
         rc = dynbi_fold_finish(&fold, root, &w->err);
+    if (rc == DYNB_OK && fold.filter.words)
+        dynbi_reader_keep_filter(&w->reader, root->page, &fold.filter);
     world_dismiss(w, &fold);
     return rc;
 }

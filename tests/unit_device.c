@@ -505,6 +505,107 @@ static void test_reader_eviction(uint32_t clock)
     bench_close(&b);
 }
 
+static uint64_t hash_of(uint32_t number)
+{
+    uint8_t key[4];
+    dynbi_store32(key, number);
+    return dynbi_filter_hash(key, sizeof key);
+}
+
+/* What was added is always there, of the rest nearly nothing. */
+static void test_filter(uint32_t count, uint32_t most_wrong)
+{
+    static bench b;
+    dynbi_filter filter;
+    uint32_t i, wrong = 0, lacking = 0;
+    bench_open(&b, 0, 0, 0, PAGE);
+    dynbi_filter_start(&b.allocator, count, UINT64_MAX, &filter);
+    CHECK_INT(filter.block_count, count * 10 / 512 + 1);
+    for (i = 0; i < count; ++i)
+        wrong += (uint32_t)dynbi_filter_has(&filter, hash_of(i));
+    CHECK_INT(wrong, 0);
+    for (i = 0; i < count; ++i)
+        dynbi_filter_add(&filter, hash_of(i));
+    for (i = 0; i < count; ++i)
+        lacking += !dynbi_filter_has(&filter, hash_of(i));
+    for (i = 0; i < 10000; ++i)
+        wrong += (uint32_t)dynbi_filter_has(&filter, hash_of(count + i));
+    CHECK_INT(lacking, 0);
+    CHECK(wrong <= most_wrong);
+    dynbi_filter_free(&b.allocator, &filter);
+    CHECK(!filter.words && !dynbi_filter_bytes(&filter));
+
+    dynbi_filter_start(&b.allocator, 1000, 1000 * 10 / 8 + 63, &filter); /* too large */
+    CHECK(!filter.words && !dynbi_filter_bytes(&filter));
+    dynbi_filter_start(&b.allocator, UINT64_MAX / 4, UINT64_MAX / 8, &filter);
+    CHECK(!filter.words);
+    b.memory.fail_at = b.memory.call_count + 1;
+    dynbi_filter_start(&b.allocator, 1000, 1000 * 10 / 8 + 64, &filter);
+    CHECK(!filter.words && !dynbi_filter_bytes(&filter));
+    dynbi_filter_start(&b.allocator, 1000, 1000 * 10 / 8 + 64, &filter);
+    CHECK(filter.words && dynbi_filter_bytes(&filter) <= 1000 * 10 / 8 + 64);
+    dynbi_filter_free(&b.allocator, &filter);
+    bench_close(&b);
+}
+
+/* Gives the reader a filter of a tree that holds one key, its page's number. */
+static void keep(bench *b, uint32_t page, uint64_t key_count)
+{
+    dynbi_filter filter;
+    dynbi_filter_start(&b->allocator, key_count, UINT64_MAX, &filter);
+    dynbi_filter_add(&filter, hash_of(page));
+    dynbi_reader_keep_filter(&b->reader, page, &filter);
+    CHECK(!filter.words);
+}
+
+static int excludes(bench *b, uint32_t page, uint32_t number)
+{
+    uint64_t hash = 0;
+    uint8_t key[4];
+    dynbi_store32(key, number);
+    return dynbi_reader_excludes(&b->reader, page, key, sizeof key, &hash);
+}
+
+/* Of the filters kept those unused longest go, also when the clock wraps. */
+static void test_reader_filters(uint32_t clock)
+{
+    static bench b;
+    uint32_t i;
+    bench_open(&b, 0, 0, 0, PAGE);
+    b.reader.clock = clock;
+    b.reader.filters_limit = 1000 * 64;
+    CHECK_INT(excludes(&b, 5, 6), 0); /* nothing is known */
+    for (i = 0; i < DYNBI_FILTERS; ++i)
+        keep(&b, i, 1);
+    for (i = 0; i < DYNBI_FILTERS; ++i) {
+        CHECK_INT(excludes(&b, i, i), 0);
+        CHECK_INT(excludes(&b, i, i + 1000), 1);
+    }
+    CHECK_INT(excludes(&b, 0, 1000), 1);
+    keep(&b, 100, 1); /* in the place of 1 */
+    CHECK_INT(b.reader.filter_count, DYNBI_FILTERS);
+    CHECK_INT(excludes(&b, 1, 1000), 0);
+    CHECK_INT(excludes(&b, 0, 1000), 1);
+    CHECK_INT(excludes(&b, 100, 1000), 1);
+    dynbi_reader_forget(&b.reader, 100);
+    CHECK_INT(b.reader.filter_count, DYNBI_FILTERS - 1);
+    CHECK_INT(excludes(&b, 100, 1000), 0);
+
+    keep(&b, 101, 50000); /* 977 blocks: one of the others too many ... */
+    CHECK_INT(b.reader.filter_count, DYNBI_FILTERS);
+    keep(&b, 102, 512); /* ... with these eleven */
+    CHECK_INT(b.reader.filter_count, 1000 - 977 - 11 + 2);
+    CHECK_INT(excludes(&b, 2, 1000), 0);
+    CHECK_INT(excludes(&b, 0, 1000), 1);
+    keep(&b, 103, 100000); /* however large it is */
+    CHECK_INT(b.reader.filter_count, 1);
+    CHECK_INT(excludes(&b, 103, 1000), 1);
+    dynbi_reader_trim(&b.reader);
+    CHECK_INT(b.memory.live_count, 0);
+    keep(&b, 104, 1);
+    bench_close(&b); /* gives it back */
+}
+
 /* Memory and reading fail at each place; what is known stays true. */
 static void test_reader_failures(void)
 {
@@ -1061,6 +1162,11 @@ int main(void)
     test_disk();
     test_reader_eviction(0);
     test_reader_eviction(0xfffffffau);
+    test_filter(1, 20);
+    test_filter(1000, 300);
+    test_filter(100000, 300);
+    test_reader_filters(0);
+    test_reader_filters(0xffffffe0u);
     test_reader_failures();
     test_reader_mapped();
     test_reader_random(&random, 0, PAGE, 0);

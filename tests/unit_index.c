@@ -576,6 +576,59 @@ static void test_delete_again(void)
     store_end(&s);
 }
 
+/* ------------------------------------------------------------- filters -- */
+
+static void put_owned(store *s, const char *id, const char *owner, int64_t n)
+{
+    static dynb_builder builder;
+    dynb_builder_begin(&builder);
+    dynb_add_string(&builder, "Id", id, (size_t)-1);
+    dynb_add_string(&builder, "owner", owner, (size_t)-1);
+    dynb_add_int(&builder, "n", n);
+    MUST(dynb_put_item(s->db, "Things", kit_finish(&builder), NULL, NULL, NULL, &kit_err));
+    dynb_builder_free(&builder);
+}
+
+/* A put reads the item that was: a run that does not hold it need not be
+ * searched. */
+static void test_filters(void)
+{
+    dynb_index index = make_index("by-owner", "owner", DYNB_S);
+    const dynbi_runs *runs;
+    uint64_t hash = 0;
+    char id[16];
+    uint32_t i;
+    store s;
+    open_with(&s, &index, 1);
+    CHECK_INT(s.db->reader.filters_limit, (8 << 20) / 16);
+    for (i = 0; i < 300; ++i) {
+        snprintf(id, sizeof id, "%u", (unsigned)(i % 200));
+        put_owned(&s, id, i % 3 ? "a" : "b", i);
+        if (i % 50 == 49)
+            MUST(dynb_wait_idle(s.db, &kit_err));
+    }
+    check_indexes(&s);
+    forget_reads(&s);
+    CHECK_INT(s.db->reader.filter_count, 0); /* none is needed */
+    check_indexes(&s);
+
+    put_owned(&s, "x", "a", 0);
+    fold_run(&s, "Things");
+    CHECK_INT(s.db->reader.filter_count, 1); /* the index has none */
+    runs = dynbi_table_runs(table_of(&s, "Things"), 0);
+    CHECK(runs->count > 1);
+    CHECK_INT(dynbi_reader_excludes(&s.db->reader, runs->run[0].root.page, (const uint8_t *)"x",
+                                    1, &hash), 0);
+    hash = 0;
+    CHECK_INT(dynbi_reader_excludes(&s.db->reader, runs->run[0].root.page, (const uint8_t *)"y",
+                                    1, &hash), 1);
+    put_owned(&s, "1", "c", 1);
+    put_owned(&s, "x", "c", 1);
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    check_indexes(&s);
+    store_end(&s);
+}
+
 int main(void)
 {
     test_shape_messages();
@@ -589,5 +642,6 @@ int main(void)
     test_older_generations();
     test_damaged_definition();
     test_delete_again();
+    test_filters();
     return check_report("unit_index");
 }
