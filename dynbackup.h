@@ -1928,48 +1928,43 @@ DYNB_API void dynb_result_free(dynb_result *result)
 
 /* ---- the list of errors ---- */
 
-/* Switches, not tables: a table of pointers is writable data in a shared
- * library until it has been relocated. */
-DYNB_API const char *dynb_rc_exception(dynb_rc code)
+/* The texts of a list stand one behind the other, which is neither a table of
+ * pointers, writable data in a shared library until it has been relocated, nor
+ * texts that the linker keeps or drops together with those of other lists. */
+static const char *dynbi_rc_pick(const char *texts, dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return exception;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
+    unsigned left = (unsigned)code;
+    if (left >= DYNB_ERROR_COUNT) {
         return "";
     }
+    while (left--) {
+        texts += dynbi_length(texts) + 1;
+    }
+    return texts;
+}
+
+DYNB_API const char *dynb_rc_exception(dynb_rc code)
+{
+#define DYNBI_EXCEPTION(name, exception, status, text) exception "\0"
+    static const char exceptions[] = DYNB_ERRORS(DYNBI_EXCEPTION);
+#undef DYNBI_EXCEPTION
+    return dynbi_rc_pick(exceptions, code);
 }
 
 DYNB_API int dynb_rc_http_status(dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return status;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
-        return 0;
-    }
+#define DYNBI_STATUS(name, exception, status, text) status,
+    static const uint16_t statuses[] = {DYNB_ERRORS(DYNBI_STATUS) 0};
+#undef DYNBI_STATUS
+    return (unsigned)code < DYNB_ERROR_COUNT ? statuses[code] : 0;
 }
 
 DYNB_API const char *dynb_rc_text(dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return text;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
-        return "";
-    }
+#define DYNBI_TEXT(name, exception, status, text) text "\0"
+    static const char texts[] = DYNB_ERRORS(DYNBI_TEXT);
+#undef DYNBI_TEXT
+    return dynbi_rc_pick(texts, code);
 }
 
 /* ===========================================================================
@@ -11166,6 +11161,7 @@ struct dynb {
     dynbi_bucket bucket[DYNB_OPERATION_COUNT];
     dynb_rc fail_code[DYNB_OPERATION_COUNT]; /* see dynb_fail_next_calls */
     uint32_t fail_count[DYNB_OPERATION_COUNT];
+    const char *(*fail_text_fn)(dynb_rc code); /* a program that asks for none needs no texts */
     dynbi_restoring *restoring;
     dynbi_deleting *deleting; /* oldest first */
     uint32_t deleting_count;
@@ -17340,19 +17336,29 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out,
     return DYNB_OK;
 }
 
+/* A table as it is; code as for dynbi_table_find. */
+static dynb_rc dynbi_live_place(const dynb *db, const char *name, dynb_rc code, dynbi_place *out,
+                                dynb_error *err)
+{
+    dynbi_table *table;
+    dynb_rc rc = name ? dynbi_table_find(db, name, code, &table, err)
+                      : dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                                   "table is NULL; give a name or an ARN, or backup_arn where "
+                                   "there is one");
+    if (rc == DYNB_OK)
+        *out = dynbi_place_of(table);
+    return rc;
+}
+
 /* Finds what a source names: the one way from a name to what is read. past:
  * what dynbi_past_open gave for it. A place is good until the lock is given up;
  * set 0: the items; code as for dynbi_table_find. */
 static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dynbi_past *past,
                                   dynb_rc code, dynbi_place *out, dynb_error *err)
 {
-    dynbi_table *table;
-    dynb_rc rc;
-    if (!source->table == !source->backup_arn)
+    if (source->table && source->backup_arn)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
-                          source->table ? "table and backup_arn are both given; leave one NULL"
-                                        : "table is NULL; give a name or an ARN, or backup_arn "
-                                          "where there is one");
+                          "table and backup_arn are both given; leave one NULL");
     if (source->backup_arn)
         return dynbi_backup_place(db, source->backup_arn, out, err);
     if (past) {
@@ -17360,10 +17366,7 @@ static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dyn
         out->is_past = 1;
         return DYNB_OK;
     }
-    rc = dynbi_table_find(db, source->table, code, &table, err);
-    if (rc == DYNB_OK)
-        *out = dynbi_place_of(table);
-    return rc;
+    return dynbi_live_place(db, source->table, code, out, err);
 }
 
 /* What a query or a scan reads. */
@@ -27412,7 +27415,7 @@ static dynb_rc dynbi_fail_asked(dynb *db, dynb_operation operation, dynb_error *
     if (!db->fail_count[operation])
         return DYNB_OK;
     --db->fail_count[operation];
-    return dynbi_fail(err, code, "%s", dynb_rc_text(code));
+    return dynbi_fail(err, code, "%s", db->fail_text_fn(code));
 }
 
 /* Operations that have no C function, which would look itself. */
@@ -28575,16 +28578,23 @@ DYNB_API dynb_rc dynb_delete_item(dynb *db, const char *table, dynb_item key,
     return dynbi_api_write(db, &write, options, old, result, err);
 }
 
-DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
-                                  dynb_item *out, dynb_result *result, dynb_error *err)
+/* missing: the first argument but these that must not be NULL and is; or
+ * NULL. */
+static dynb_rc dynbi_api_begin_get(dynb *db, const char *missing, dynb_item key, dynb_item *out,
+                                   const dynb_result *result, dynb_error *err)
 {
-    dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!source || !result || !key.bytes)
-        return dynbi_api_null(err, !source ? "source" : !result ? "result" : "key.bytes");
-    rc = dynbi_api_begin(db, DYNB_OP_GET_ITEM, err);
+    if (missing || !result || !key.bytes)
+        return dynbi_api_null(err, missing ? missing : !result ? "result" : "key.bytes");
+    return dynbi_api_begin(db, DYNB_OP_GET_ITEM, err);
+}
+
+DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
+                                  dynb_item *out, dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_begin_get(db, source ? NULL : "source", key, out, result, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -28596,10 +28606,16 @@ DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item
 DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
                                dynb_result *result, dynb_error *err)
 {
-    dynb_source source;
-    memset(&source, 0, sizeof source);
-    source.table = table;
-    return dynb_get_item_at(db, &source, key, out, result, err);
+    dynbi_place place;
+    dynb_rc rc = dynbi_api_begin_get(db, NULL, key, out, result, err);
+    if (rc != DYNB_OK)
+        return rc;
+    do {
+        rc = dynbi_live_place(db, table, DYNB_OK, &place, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_item_get(db, &place, key, out, result, err);
+    } while (dynbi_api_again(db, rc, err));
+    return dynbi_api_leave(db, rc);
 }
 
 DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t write_count,
@@ -29056,6 +29072,7 @@ DYNB_API dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation operation, dynb_r
     if (rc == DYNB_OK) {
         db->fail_code[operation] = code;
         db->fail_count[operation] = call_count;
+        db->fail_text_fn = dynb_rc_text;
     }
     return dynbi_api_leave(db, rc);
 }
