@@ -22761,7 +22761,8 @@ typedef enum dynbi_kind {
     DYNBI_BACKUP_STRUCTS(S, M, D, R)
 
 /* From here on the lists above become two tables, whose rows hold no pointers:
- * those would have to be relocated, and so be written, before use. */
+ * those would have to be relocated, and so be written, before use. Names and texts
+ * stand in a struct each, as long as they are, and a row tells where. */
 
 #define DYNBI_NO_MIN (-2147483647 - 1)
 #define DYNBI_NOWHERE 0xffffu
@@ -22811,27 +22812,49 @@ typedef enum dynbi_member_check {
     DYNBI_MEMBER_REFUSED
 } dynbi_member_check;
 
+/* The text of a struct of texts that begins at a byte of it. */
+#define DYNBI_TEXT_AT(texts, pos) ((const char *)(const void *)&(texts) + (pos))
+
+typedef struct dynbi_member_names {
+    char none[1];
+#define DYNBI_M(shape, name, of, checked, member) char shape##_##name[sizeof #name];
+#define DYNBI_R(shape, name, of) char shape##_##name[sizeof #name];
+    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
+#undef DYNBI_M
+#undef DYNBI_R
+} dynbi_member_names;
+
+static const dynbi_member_names dynbi_names = {
+    "",
+#define DYNBI_M(shape, name, of, checked, member) #name,
+#define DYNBI_R(shape, name, of) #name,
+    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
+#undef DYNBI_M
+#undef DYNBI_R
+};
+
 typedef struct dynbi_member {
-    char name[38];
+    uint16_t name_pos;
+    uint16_t offset; /* in the owner's type, or NOWHERE */
     uint8_t name_length;
     uint8_t owner; /* the structure */
     uint8_t shape;
     uint8_t check;
-    uint16_t offset; /* in the owner's type, or NOWHERE */
 } dynbi_member;
 
 static const dynbi_member dynbi_members[] = {
-#define DYNBI_S(id, type, class_name) {"", 0, DYNBI_SHAPE_##id, 0, 0, DYNBI_NOWHERE},
+#define DYNBI_S(id, type, class_name) {0, DYNBI_NOWHERE, 0, DYNBI_SHAPE_##id, 0, 0},
 #define DYNBI_M(shape, name, of, checked, member) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked, \
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), \
      (uint16_t)(offsetof(dynbi_structs, of_##shape.member) - \
-                offsetof(dynbi_structs, of_##shape))},
+                offsetof(dynbi_structs, of_##shape)), \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked},
 #define DYNBI_D(shape, name, of) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL, \
-     DYNBI_NOWHERE},
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL},
 #define DYNBI_R(shape, name, of) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED, \
-     DYNBI_NOWHERE},
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_D, DYNBI_R)
 #undef DYNBI_S
 #undef DYNBI_M
@@ -22839,26 +22862,54 @@ static const dynbi_member dynbi_members[] = {
 #undef DYNBI_R
 };
 
+static const char *dynbi_member_name(const dynbi_member *member)
+{
+    return DYNBI_TEXT_AT(dynbi_names, member->name_pos);
+}
+
+/* Of a structure its class, of an enumeration the values. */
+typedef struct dynbi_shape_texts {
+    char none[1];
+#define DYNBI_S(id, type, class_name) char text_##id[sizeof class_name];
+#define DYNBI_E(id, text, a, b, c, d, e) char text_##id[sizeof text];
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+#undef DYNBI_S
+#undef DYNBI_E
+} dynbi_shape_texts;
+
+static const dynbi_shape_texts dynbi_texts = {
+    "",
+#define DYNBI_S(id, type, class_name) class_name,
+#define DYNBI_E(id, text, a, b, c, d, e) text,
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+#undef DYNBI_S
+#undef DYNBI_E
+};
+
 typedef struct dynbi_shape {
     uint8_t kind;
-    uint8_t of;         /* LIST, ENTRIES: the elements' shape */
-    uint16_t first_row; /* STRUCT */
-    uint16_t size;      /* STRUCT: bytes of its type */
+    uint8_t of;          /* LIST, ENTRIES: the elements' shape */
     uint8_t ordinals[5]; /* ENUM: of the values in the text's order */
+    uint16_t first_row;  /* STRUCT */
+    uint16_t size;       /* STRUCT: bytes of its type */
+    uint16_t text_pos;
     int32_t min;
     int32_t max;
-    char text[72]; /* STRUCT: its class; ENUM: the values */
 } dynbi_shape;
 
 static const dynbi_shape dynbi_shapes[] = {
 #define DYNBI_S(id, type, class_name) \
-    {DYNBI_KIND_STRUCT, 0, DYNBI_HEAD_##id + 1, sizeof(type), {0, 0, 0, 0, 0}, 0, 0, class_name},
+    {DYNBI_KIND_STRUCT, 0, {0, 0, 0, 0, 0}, DYNBI_HEAD_##id + 1, sizeof(type), \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
 #define DYNBI_E(id, text, a, b, c, d, e) \
-    {DYNBI_KIND_ENUM, 0, 0, 0, {a, b, c, d, e}, 0, 0, text},
+    {DYNBI_KIND_ENUM, 0, {a, b, c, d, e}, 0, 0, \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
 #define DYNBI_T(id, kind, min, max) \
-    {DYNBI_KIND_##kind, 0, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+    {DYNBI_KIND_##kind, 0, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
 #define DYNBI_L(id, kind, of, min, max) \
-    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
     DYNBI_ENUMERATIONS(DYNBI_E)
     DYNBI_SIMPLE_SHAPES(DYNBI_T, DYNBI_L)
@@ -22867,6 +22918,11 @@ static const dynbi_shape dynbi_shapes[] = {
 #undef DYNBI_T
 #undef DYNBI_L
 };
+
+static const char *dynbi_shape_text(const dynbi_shape *shape)
+{
+    return DYNBI_TEXT_AT(dynbi_texts, shape->text_pos);
+}
 
 /* --- memory --- */
 
@@ -23024,12 +23080,13 @@ static dynb_rc dynbi_request_array(dynb_error *err, const dynbi_shape *shape, si
     switch (shape->kind) {
     case DYNBI_KIND_STRUCT:
         return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
-                             "Unrecognized collection type class %s%s", model, shape->text);
+                             "Unrecognized collection type class %s%s", model,
+                             dynbi_shape_text(shape));
     case DYNBI_KIND_ANY_STRUCT:
         return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
                              "Unrecognized collection type class %sWarmThroughput", model);
     case DYNBI_KIND_ENTRIES:
-        value = dynbi_shapes[shape->of].text;
+        value = dynbi_shape_text(&dynbi_shapes[shape->of]);
         break;
     case DYNBI_KIND_NAMES:
         value = "java.lang.String";
@@ -23215,11 +23272,12 @@ static void dynbi_request_path(const dynbi_reading *reading, uint32_t depth, int
             dynbi_format_put(sink, ".", 1);
         if (level->shape->kind == DYNBI_KIND_STRUCT) {
             const dynbi_member *member = &dynbi_members[level->row];
-            char first = member->name[0];
+            const char *name = dynbi_member_name(member);
+            char first = name[0];
             if (!is_newer && first >= 'A' && first <= 'Z')
                 first = (char)(first - 'A' + 'a');
             dynbi_format_put(sink, &first, 1);
-            dynbi_format_put(sink, member->name + 1, member->name_length - 1u);
+            dynbi_format_put(sink, name + 1, member->name_length - 1u);
         } else if (level->shape->kind == DYNBI_KIND_LIST) {
             dynbi_format_put(sink, text,
                              dynbi_format(text, sizeof text, "%u.member", (uint64_t)level->count));
@@ -23421,7 +23479,7 @@ static dynb_rc dynbi_request_string(dynbi_reading *reading, const dynbi_shape *s
 static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *shape, int is_newer,
                                   const dynbi_json_token *token, void *to)
 {
-    const char *at = shape->text;
+    const char *at = dynbi_shape_text(shape);
     char message[128];
     size_t length, i;
     char *text;
@@ -23441,7 +23499,7 @@ static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *sha
         at += at[size] ? size + 2 : size;
     }
     (void)dynbi_format(message, sizeof message, "Member must satisfy enum value set: [%s]",
-                       shape->text);
+                       dynbi_shape_text(shape));
     return dynbi_request_complain(reading, token->pos, is_newer, message);
 }
 
@@ -23640,7 +23698,7 @@ static uint32_t dynbi_request_member(const dynbi_shape *shape, const dynbi_json_
         const dynbi_member *member = &dynbi_members[row];
         if (&dynbi_shapes[member->owner] != shape)
             break;
-        if (member->name_length == length && !memcmp(member->name, text, length))
+        if (member->name_length == length && !memcmp(dynbi_member_name(member), text, length))
             return row;
     }
     return DYNBI_ROW_COUNT;
@@ -23933,6 +23991,7 @@ static dynb_rc dynbi_request_judge(dynbi_reading *reading)
     const dynbi_request_level *root = &reading->level[0];
     const uint32_t first_row = root->shape->first_row;
     const dynbi_member *member;
+    const char *name;
     if (reading->violation_count) {
         const size_t length = reading->said.used_bytes - 2, room = length + 64;
         const char *text = (const char *)reading->said.bytes + 2;
@@ -23954,17 +24013,18 @@ static dynb_rc dynbi_request_judge(dynbi_reading *reading)
         dynbi_members[first_row].check == DYNBI_MEMBER_REQUIRED_LATER)
         return dynbi_fail(call->err, DYNB_VALIDATION,
                           "The parameter '%s' is required but was not present in the request",
-                          dynbi_members[first_row].name);
+                          dynbi_member_name(&dynbi_members[first_row]));
     if (!reading->has_refused)
         return DYNB_OK;
     member = &dynbi_members[reading->refused_place.rows[reading->refused_place.depth - 1]];
-    if (dynbi_text_starts(member->name, "ExpressionAttribute"))
+    name = dynbi_member_name(member);
+    if (dynbi_text_starts(name, "ExpressionAttribute"))
         return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "%s can only be specified when using expressions%s", member->name,
+                          "%s can only be specified when using expressions%s", name,
                           member->shape == DYNBI_SHAPE_ITEM ? ": ConditionExpression is null" : "");
     return dynbi_fail(call->err, DYNB_VALIDATION,
                       "The parameter '%s' is not supported by this version of dynbackup",
-                      member->name);
+                      name);
 }
 
 static dynb_rc dynbi_request_run(dynbi_reading *reading, const dynbi_shape *shape)
@@ -29212,6 +29272,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_TABLES_MAX
 #undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TABLE_STRUCTS
+#undef DYNBI_TEXT_AT
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_USAGE_INDEXES
