@@ -12496,6 +12496,22 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
     return DYNB_OK;
 }
 
+/* Adds a put (value not NULL) or a delete of a catalog record. */
+static dynb_rc dynbi_catalog_change(dynb *db, const uint8_t *key, size_t key_size,
+                                    const dynbi_buffer *value, dynb_error *err)
+{
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.is_tombstone = value == NULL;
+    if (value) {
+        change.value = value->bytes;
+        change.value_size = (uint32_t)value->used_bytes;
+    }
+    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+}
+
 /* Reads the op of a frame's payload that starts at *from, but for its table,
  * whose number is *id, and its set, whose number is *set; *from moves on. Zero:
  * it is malformed. */
@@ -14129,17 +14145,20 @@ static size_t dynbi_table_arn(const dynb *db, const char *name, char *to, size_t
 /* 2015-05-11T21:21:33.291, by the civil calendar. */
 static void dynbi_time_text(uint64_t time_ms, char text[32])
 {
-    uint64_t days = time_ms / 86400000u + 719468u, rest = time_ms % 86400000u;
-    uint64_t era = days / 146097u, day = days % 146097u; /* of an era of 400 years */
-    uint64_t year = (day - day / 1460u + day / 36524u - day / 146096u) / 365u;
-    uint64_t month, month_day;
+    const uint64_t days = time_ms / 86400000u + 719468u;
+    const uint32_t rest = (uint32_t)(time_ms % 86400000u);
+    uint32_t day = (uint32_t)(days % 146097u); /* of an era of 400 years */
+    uint32_t year = (day - day / 1460u + day / 36524u - day / 146096u) / 365u;
+    uint32_t month, month_day;
     day -= 365u * year + year / 4u - year / 100u;
     month = (5u * day + 2u) / 153u; /* from March */
     month_day = day - (153u * month + 2u) / 5u + 1u;
-    year += era * 400u + (month >= 10u ? 1u : 0u);
+    year += month >= 10u ? 1u : 0u;
     month = month < 10u ? month + 3u : month - 9u;
-    (void)dynbi_format(text, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03u", year, month, month_day,
-                       rest / 3600000u, rest / 60000u % 60u, rest / 1000u % 60u, rest % 1000u);
+    (void)dynbi_format(text, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03u", year + days / 146097u * 400u,
+                       (uint64_t)month, (uint64_t)month_day, (uint64_t)(rest / 3600000u),
+                       (uint64_t)(rest / 60000u % 60u), (uint64_t)(rest / 1000u % 60u),
+                       (uint64_t)(rest % 1000u));
 }
 
 static void dynbi_uuid_text(dynb *db, char text[DYNBI_UUID_SIZE])
@@ -14902,28 +14921,28 @@ static dynb_rc dynbi_snapshot_add(dynb *db, dynbi_snapshot *snapshot, const dynb
 
 /* --- control plane --- */
 
-/* Adds a table's record, made of settings in db->value and a snapshot, to the
- * transaction. */
+/* Adds a table's record, made of settings and a snapshot, to the transaction. */
 static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
-                               const dynbi_snapshot *snapshot, dynb_error *err)
+                               const dynbi_record *settings, const dynbi_snapshot *snapshot,
+                               dynb_error *err)
 {
-    dynbi_record record;
-    dynbi_change change;
-    dynb_rc rc;
-    memset(&record, 0, sizeof record);
-    memset(&change, 0, sizeof change);
-    record.settings = db->value.bytes;
-    record.settings_size = db->value.used_bytes;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
+    dynb_rc rc = dynbi_record_make(&db->record, settings, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, name, name_length, err);
-    if (rc != DYNB_OK)
-        return rc;
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return rc == DYNB_OK
+               ? dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, &db->record, err)
+               : rc;
+}
+
+/* Adds a new one, whose settings stand in db->value. */
+static dynb_rc dynbi_table_add_new(dynb *db, const char *name, size_t name_length,
+                                   const dynbi_snapshot *snapshot, dynb_error *err)
+{
+    dynbi_record settings;
+    memset(&settings, 0, sizeof settings);
+    settings.settings = db->value.bytes;
+    settings.settings_size = db->value.used_bytes;
+    return dynbi_table_add(db, name, name_length, &settings, snapshot, err);
 }
 
 /* Logs one table's record. */
@@ -14931,7 +14950,7 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
                                const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynb_rc rc = dynbi_change_begin(db, err);
-    return rc == DYNB_OK ? dynbi_table_add(db, name, name_length, snapshot, err) : rc;
+    return rc == DYNB_OK ? dynbi_table_add_new(db, name, name_length, snapshot, err) : rc;
 }
 
 /* Gives a new table its identity. */
@@ -15422,19 +15441,14 @@ static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_d
                                       dynb_result *result, dynb_error *err)
 {
     dynbi_deleting deleting;
-    dynbi_change change;
     dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, table->name, table->name_length, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.is_tombstone = 1;
     rc = dynbi_deleting_prepare(db, table, &deleting, err);
     if (rc == DYNB_OK)
-        rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+        rc = dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc == DYNB_OK && deleting.settings)
@@ -16908,7 +16922,6 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     dynbi_snapshot snapshot;
     dynbi_record record;
     dynbi_coder coder;
-    dynbi_change change;
     char id[DYNBI_BACKUP_ID_SIZE + 1];
     /* looks random, yet no two of 2^32 changes in a row share it */
     uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
@@ -16933,7 +16946,6 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     if (rc != DYNB_OK)
         return rc;
     memset(&record, 0, sizeof record);
-    memset(&change, 0, sizeof change);
     memset(&coder, 0, sizeof coder);
     details->status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
     details->lsn = db->log.tail.lsn + 1;
@@ -16953,13 +16965,9 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc != DYNB_OK)
         return rc;
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
     if (details->status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
-        dynbi_store_note_uncounted(db, change.key, change.key_size);
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+        dynbi_store_note_uncounted(db, db->key.bytes, (uint32_t)db->key.used_bytes);
+    return dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, &db->record, err);
 }
 
 /* The tables of a request, each once. */
@@ -17378,7 +17386,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
     dynb_backup_description own;
     dynb_result own_result;
     dynbi_record record;
-    dynbi_change change;
     char expiry[32];
     dynb_rc rc;
     memset(&own_result, 0, sizeof own_result);
@@ -17403,12 +17410,8 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
                         arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.is_tombstone = 1;
     if (rc == DYNB_OK)
-        rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+        rc = dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc == DYNB_OK)
@@ -17693,7 +17696,7 @@ static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t inde
     dynbi_table_baptize(db, &table, uuid, label);
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
                              NULL, 0, err);
-    return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
+    return rc == DYNB_OK ? dynbi_table_add_new(db, name, dynbi_length(name), snapshot, err) : rc;
 }
 
 /* The target must not be there, not even as one that is coming or going. */
@@ -17909,22 +17912,6 @@ static dynb_rc dynbi_base_find(dynb *db, const dynbi_table *table, uint64_t time
     return rc;
 }
 
-/* Adds a put (value not NULL) or a delete of a record to the transaction. */
-static dynb_rc dynbi_history_change(dynb *db, const uint8_t *key, size_t key_size,
-                                    const dynbi_buffer *value, dynb_error *err)
-{
-    dynbi_change change;
-    memset(&change, 0, sizeof change);
-    change.key = key;
-    change.key_size = (uint32_t)key_size;
-    change.is_tombstone = value == NULL;
-    if (value) {
-        change.value = value->bytes;
-        change.value_size = (uint32_t)value->used_bytes;
-    }
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
-}
-
 /* Starts a record in db->value. */
 static void dynbi_history_record(dynb *db, dynbi_coder *coder)
 {
@@ -17947,7 +17934,7 @@ static dynb_rc dynbi_base_log(dynb *db, const uint8_t key[DYNBI_BASE_KEY_BYTES],
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
     if (coder.is_broken)
         return dynbi_no_memory(err, "for a catalog record");
-    return dynbi_history_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
+    return dynbi_catalog_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
 }
 
 /* *joins: no whole segment lies between two places in the log, so that none can
@@ -18094,7 +18081,7 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
     dynbi_history_record(db, &coder);
     dynbi_code_extent(&coder, &segment);
     return coder.is_broken ? dynbi_no_memory(err, "for a catalog record")
-                           : dynbi_history_change(db, key, sizeof key, &db->value, err);
+                           : dynbi_catalog_change(db, key, sizeof key, &db->value, err);
 }
 
 /* Puts the segments that a checkpoint leaves behind, those before first_pos,
@@ -18389,9 +18376,9 @@ static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_cha
         *ends = 1;
         return DYNB_OK;
     }
-    rc = dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    rc = dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     if (rc == DYNB_OK)
-        rc = dynbi_history_change(db, record->key + 9, record->key_size - 9, NULL, err);
+        rc = dynbi_catalog_change(db, record->key + 9, record->key_size - 9, NULL, err);
     return rc;
 }
 
@@ -18437,7 +18424,7 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
     table = dynbi_store_find_id(db, dynbi_load64_be(record->key + 1));
     if (!table || table->is_dropped || !table->recovery_days ||
         table->recovery_lsn != dynbi_load64_be(record->key + 9))
-        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+        return dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     rc = dynbi_base_read(NULL, record, &base, err);
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(table, &settings, err);
@@ -18449,13 +18436,13 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
     if (base.mark.time_ms + DYNBI_OLD_BASE_MS < sweep->now_ms)
         gap *= DYNBI_OLD_BASE_GAPS;
     if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
-        rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
+        rc = dynbi_catalog_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
     else if (sweep->has_older && base.mark.pos - sweep->older_pos <= gap)
         rc = dynbi_sweep_join(db, sweep, &base, &goes, err);
     if (table->folded_time_ms <= earliest)
         goes = 1; /* the live snapshot will do */
     if (rc == DYNB_OK && goes)
-        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+        return dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     table->history_end_pos = DYNBI_POS_UNKNOWN;
     sweep->has_older = 1;
     memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
@@ -18472,7 +18459,7 @@ static dynb_rc dynbi_sweep_segment(dynb *db, dynbi_sweep *sweep, const dynbi_cha
     if (rc != DYNB_OK)
         return rc;
     *ends = dynbi_segment_end(&db->log, &segment) > sweep->keep_pos;
-    return *ends ? DYNB_OK : dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    return *ends ? DYNB_OK : dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
 }
 
 /* Nonzero: a count of the rule wants the backup. */
@@ -18530,7 +18517,7 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     }
     return sweep->seen_count++ == 0 || is_wanted /* the newest stays, whatever the rule */
                ? DYNB_OK
-               : dynbi_history_change(db, change->key, change->key_size, NULL, err);
+               : dynbi_catalog_change(db, change->key, change->key_size, NULL, err);
 }
 
 /* The next live table with a rule, after the one at hand; NULL: no more. */
@@ -18941,55 +18928,63 @@ static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t set_id, uint64_
            table->fold_older_lsn == older_lsn && table->fold_set == set_id;
 }
 
-/* Makes a fold ready to take what next_fn gives; needs no lock. */
-static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
+/* Makes a fold ready to take what a merge gives; needs no lock. */
+static void dynbi_fold_prepare(dynb *db, dynbi_fold *fold, dynbi_merge *merge, int drop_tombstones)
 {
-    dynb *db = job->db;
-    dynbi_worker *worker = db->worker;
-    dynbi_fold *fold = &job->fold;
     uint64_t chunk = db->memory.budget_bytes / 64;
-    job->drops_tombstones = drop_tombstones;
     if (chunk > (uint64_t)256 << 10)
         chunk = (uint64_t)256 << 10;
     memset(fold, 0, sizeof *fold);
-    fold->allocator = &worker->allocator;
-    fold->reader = &worker->reader;
+    fold->allocator = &db->worker->allocator;
+    fold->reader = &db->worker->reader;
     fold->drop_tombstones = drop_tombstones;
     fold->output.disk = &db->disk;
     fold->output.node_bytes = db->node_bytes;
     fold->output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
-    fold->output.sync_chunks = db->config.durability == DYNB_SYNCED;
+    fold->next_fn = dynbi_merge_feed;
+    fold->next_ctx = merge;
+}
+
+static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
+{
+    dynbi_fold *fold = &job->fold;
+    job->drops_tombstones = drop_tombstones;
+    dynbi_fold_prepare(job->db, fold, &job->merge, drop_tombstones);
+    fold->output.sync_chunks = job->db->config.durability == DYNB_SYNCED;
     fold->output.allocate_fn = dynbi_job_allocate;
     fold->output.ctx = job;
-    fold->next_fn = dynbi_merge_feed;
-    fold->next_ctx = &job->merge;
+}
+
+/* Starts folding a view, from a key on if there is one (else NULL), onto
+ * `older`, or NULL for nothing. */
+static dynb_rc dynbi_fold_begin(dynbi_fold *fold, const dynbi_view *view, const dynbi_buffer *from,
+                                const dynbi_root *older, dynb_error *err)
+{
+    dynbi_merge *merge = (dynbi_merge *)fold->next_ctx;
+    dynbi_root nothing;
+    dynb_rc rc = dynbi_merge_init(merge, fold->reader, view, err);
+    memset(&nothing, 0, sizeof nothing);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(merge, from ? from->bytes : NULL,
+                              from ? (uint32_t)from->used_bytes : 0, 0, err);
+    return rc == DYNB_OK ? dynbi_fold_start(fold, older ? older : &nothing, err) : rc;
 }
 
 /* Starts folding job->view onto `older`. */
 static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
                                const dynbi_root *older, int drop_tombstones, dynb_error *err)
 {
-    dynbi_worker *worker = job->db->worker;
-    const uint8_t *from = NULL;
-    size_t from_size = 0;
-    dynb_rc rc;
+    const dynbi_buffer *from = NULL;
     job->kind = kind;
     job->table = table;
     if (table)
         ++table->job_count;
-    dynbi_reader_limit(&worker->reader, job->db->pages.page_count);
+    dynbi_reader_limit(&job->db->worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
     if (kind == DYNBI_JOB_TIDY &&
-        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn)) {
-        from = table->fold_key.bytes;
-        from_size = table->fold_key.used_bytes;
-    }
-    rc = dynbi_merge_init(&job->merge, &worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, from, (uint32_t)from_size, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, older, err);
-    return rc;
+        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn))
+        from = &table->fold_key;
+    return dynbi_fold_begin(&job->fold, &job->view, from, older, err);
 }
 
 /* --- run: the oldest generation becomes the newest run --- */
@@ -19013,10 +19008,8 @@ static int dynbi_set_is_empty(const dynbi_table *table, uint32_t set)
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
-    dynbi_root nothing;
     uint32_t set, count = generation->set_count - 1;
     DYNBI_ASSERT(generation->frozen && !generation->next);
-    memset(&nothing, 0, sizeof nothing);
     memset(&job->view, 0, sizeof job->view);
     job->view.newest = generation;
     job->to_lsn = generation->last_lsn;
@@ -19034,7 +19027,7 @@ static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
         if (slot <= count)
             job->index_folds[slot - 1].drops_tombstones = dynbi_set_is_empty(table, set);
     }
-    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, dynbi_set_is_empty(table, 0), err);
+    return dynbi_job_start(job, DYNBI_JOB_RUN, table, NULL, dynbi_set_is_empty(table, 0), err);
 }
 
 /* The items' tree is made: goes on with the next set that has changes; *is_done
@@ -19045,9 +19038,6 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     const dynbi_generation *generation = job->view.newest;
     const int drops_first = job->drops_tombstones; /* said of the items */
     const uint64_t written_bytes = job->fold.written_bytes;
-    dynbi_root nothing;
-    dynb_rc rc;
-    memset(&nothing, 0, sizeof nothing);
     if (job->set)
         job->index_folds[job->set - 1].root = *root;
     else
@@ -19065,12 +19055,7 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     dynbi_job_prepare(job, job->index_folds[job->set - 1].drops_tombstones);
     job->drops_tombstones = drops_first;
     job->fold.written_bytes = written_bytes;
-    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, &nothing, err);
-    return rc;
+    return dynbi_fold_begin(&job->fold, &job->view, NULL, NULL, err);
 }
 
 /* What a backup's record comes to hold: the indexes it has always had, with the
@@ -19119,7 +19104,6 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     dynb_backup_description details;
     dynbi_snapshot own;
     dynbi_record record;
-    dynbi_change change;
     dynbi_coder coder;
     int is_there;
     dynb_rc rc = dynbi_catalog_get(db, pending->key, pending->key_size, &db->record, &is_there,
@@ -19152,35 +19136,18 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     dynbi_snapshot_free(&db->allocator, &own);
     if (rc != DYNB_OK)
         return rc;
-    memset(&change, 0, sizeof change);
-    change.key = pending->key;
-    change.key_size = pending->key_size;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return dynbi_catalog_change(db, pending->key, pending->key_size, &db->record, err);
 }
 
 /* Adds a table's record with new runs to the transaction. */
-static dynb_rc dynbi_publish_table(dynb *db, dynbi_table *table, const dynbi_snapshot *snapshot,
-                                   dynb_error *err)
+static dynb_rc dynbi_publish_table(dynb *db, const dynbi_table *table,
+                                   const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynbi_record record;
-    dynbi_change change;
-    dynb_rc rc;
     memset(&record, 0, sizeof record);
     record.settings = table->settings;
     record.settings_size = table->settings_size;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_key(db, table->name, table->name_length, err);
-    if (rc != DYNB_OK)
-        return rc;
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return dynbi_table_add(db, table->name, table->name_length, &record, snapshot, err);
 }
 
 /* Nonzero: no change up to lsn is left in the generations, once those up to
@@ -19316,6 +19283,23 @@ static dynb_rc dynbi_publish_open(dynb *db, const dynbi_table *table, dynbi_snap
     return DYNB_OK;
 }
 
+/* Publishes the table with a list of runs, which it takes over, for one of its
+ * sets. */
+static dynb_rc dynbi_publish_set(dynb *db, dynbi_table *table, uint32_t set, dynbi_runs *runs,
+                                 dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynb_rc rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    } else {
+        dynbi_runs_free(&db->allocator, runs);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
+}
+
 /* Puts a set's new run in front. A set without changes has none: its newest run
  * then reaches up to here, if nobody is folding or counting it. */
 static dynb_rc dynbi_run_put(dynb *db, dynbi_snapshot *snapshot, const dynbi_table *table,
@@ -19430,28 +19414,22 @@ static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t set, uint32_t f
     const dynbi_runs *old = dynbi_table_runs(table, set);
     const uint32_t last = first + job->view.runs.count;
     dynb *db = job->db;
-    dynbi_snapshot snapshot;
     dynbi_runs runs;
     uint32_t i;
     dynb_rc rc;
     run->to_lsn = job->older.to_lsn;
     run->is_counted = last + 1 == old->count && job->drops_tombstones;
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
-        rc = dynbi_no_memory(err, "for a list of runs");
-    if (rc == DYNB_OK) {
-        for (i = 0; i < last; ++i)
-            runs.run[i].is_counted = 0;
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
+    db->wants_space = 1; /* what is replaced is needed to go on */
+    if (!dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
+        return dynbi_no_memory(err, "for a list of runs");
+    for (i = 0; i < last; ++i)
+        runs.run[i].is_counted = 0;
+    rc = dynbi_publish_set(db, table, set, &runs, err);
     if (rc == DYNB_OK) {
         table->fold_lsn = job->to_lsn;
         table->fold_older_lsn = job->older.to_lsn;
         table->fold_set = job->set_id;
     }
-    db->wants_space = 1; /* what was replaced is needed to go on */
     return rc;
 }
 
@@ -19461,12 +19439,10 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     const uint32_t set = dynbi_table_find_set(table, job->set_id);
     const dynbi_runs *runs;
     dynb *db = job->db;
-    dynbi_snapshot snapshot;
     dynbi_runs made;
     dynbi_run run;
     uint32_t first = 0, i, length = job->view.runs.count + 1;
     int is_counted = 1;
-    dynb_rc rc;
     if (set > table->index_count)
         return DYNB_OK; /* the index is gone */
     runs = dynbi_table_runs(table, set);
@@ -19493,15 +19469,9 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     if (job->fold.has_ended_early)
         return dynbi_tidy_publish_early(job, set, first, &run, err);
     table->fold_lsn = 0;
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made))
-        rc = dynbi_no_memory(err, "for a list of runs");
-    if (rc == DYNB_OK) {
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &made);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    return rc;
+    return dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made)
+               ? dynbi_publish_set(db, table, set, &made, err)
+               : dynbi_no_memory(err, "for a list of runs");
 }
 
 /* --- fill: the items there are get into an index being created --- */
@@ -19614,7 +19584,6 @@ static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_err
 {
     dynbi_fill *fill = job->fill;
     const dynbi_change *stored;
-    dynbi_root nothing;
     uint64_t spent = 0;
     int is_full = 0;
     dynb_rc rc = DYNB_OK;
@@ -19642,15 +19611,9 @@ static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_err
     fill->has_gathered = 1;
     dynbi_merge_free(&fill->items);
     fill->entries->frozen = 1;
-    memset(&nothing, 0, sizeof nothing);
     job->view.newest = fill->entries;
     dynbi_job_prepare(job, 0);
-    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, &nothing, err);
-    return rc;
+    return dynbi_fold_begin(&job->fold, &job->view, NULL, NULL, err);
 }
 
 /* The piece becomes the index's oldest run; after the last the index is
@@ -20049,21 +20012,13 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
     dynbi_table *table = worker->count.table;
     dynb *db = worker->db;
     const uint32_t set = dynbi_table_find_set(table, worker->count.set_id);
-    dynbi_snapshot snapshot;
     dynbi_runs runs;
-    dynb_rc rc;
     if (set > table->index_count)
         return DYNB_OK; /* the index is gone */
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
-        rc = dynbi_no_memory(err, "for a list of runs");
-    if (rc == DYNB_OK) {
-        dynbi_count_fill(&worker->count, &runs);
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    return rc;
+    if (!dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
+        return dynbi_no_memory(err, "for a list of runs");
+    dynbi_count_fill(&worker->count, &runs);
+    return dynbi_publish_set(db, table, set, &runs, err);
 }
 
 /* Takes over what a table knows of a run. */
@@ -20738,38 +20693,21 @@ static dynb_rc dynbi_rebuild_start(dynbi_rebuild *rebuild, dynb_error *err)
 static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, dynbi_root *root, dynb_error *err)
 {
     const dynbi_runs *runs = &rebuild->base.snapshot.sets[0];
-    dynbi_worker *worker = rebuild->worker;
     dynb *db = rebuild->db;
-    uint64_t chunk = db->memory.budget_bytes / 64;
     dynbi_fold fold;
     dynbi_merge merge;
     dynbi_view view;
-    dynbi_root nothing;
     uint32_t i;
-    int is_done;
+    int is_done, drop_tombstones = 1;
     dynb_rc rc;
-    memset(&nothing, 0, sizeof nothing);
-    memset(&fold, 0, sizeof fold);
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
-    fold.allocator = &worker->allocator;
-    fold.reader = &worker->reader;
-    fold.drop_tombstones = 1;
     for (i = 0; i < runs->count; ++i)
-        fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
-    fold.output.disk = &db->disk;
-    fold.output.node_bytes = db->node_bytes;
-    chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
-    fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+        drop_tombstones = drop_tombstones && !runs->run[i].root.page;
+    dynbi_fold_prepare(db, &fold, &merge, drop_tombstones);
     fold.output.allocate_fn = dynbi_rebuild_allocate;
     fold.output.ctx = db;
-    fold.next_fn = dynbi_merge_feed;
-    fold.next_ctx = &merge;
-    rc = dynbi_merge_init(&merge, &worker->reader, &view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&fold, &nothing, err);
+    rc = dynbi_fold_begin(&fold, &view, NULL, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
     if (rc == DYNB_OK)
