@@ -27793,32 +27793,39 @@ static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
     return DYNB_OK;
 }
 
-/* Requests a second that an operation may have; DYNB_UNLIMITED: any. (That of
- * CreateBackup is looked at when its tables are known.) */
-static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operation)
-{
-    uint32_t rate = operation == DYNB_OP_DESCRIBE_BACKUP ? config->describe_backup_per_second
-                    : operation == DYNB_OP_LIST_BACKUPS  ? config->list_backups_per_second
-                    : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
-                    : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
-                        ? config->restore_table_per_second
-                    : operation == DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS
-                        ? config->describe_continuous_backups_per_second
-                        : 0;
-    return rate ? rate : DYNB_UNLIMITED;
-}
-
-/* Starts a call that is an operation of the service: it may be throttled, or
- * told to fail. */
+/* Starts a call that is an operation of the service: it may be told to fail. */
 static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *err)
 {
-    uint32_t rate;
     dynb_rc rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    rate = dynbi_api_rate(&db->config, operation);
     rc = dynbi_fail_asked(db, operation, err);
-    if (rc == DYNB_OK && rate != DYNB_UNLIMITED)
+    if (rc != DYNB_OK)
+        dynbi_unlock(db);
+    return rc;
+}
+
+/* Requests a second that an operation may have; 0 or DYNB_UNLIMITED: any. */
+static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operation)
+{
+    return operation == DYNB_OP_DESCRIBE_BACKUP ? config->describe_backup_per_second
+           : operation == DYNB_OP_LIST_BACKUPS  ? config->list_backups_per_second
+           : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
+           : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
+               ? config->restore_table_per_second
+               : config->describe_continuous_backups_per_second;
+}
+
+/* ... or, if it is one of the five above, throttled. (CreateBackup looks at its
+ * rate when its tables are known.) */
+static dynb_rc dynbi_api_begin_limited(dynb *db, dynb_operation operation, dynb_error *err)
+{
+    uint32_t rate;
+    dynb_rc rc = dynbi_api_begin(db, operation, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rate = dynbi_api_rate(&db->config, operation);
+    if (rate && rate != DYNB_UNLIMITED)
         rc = dynbi_bucket_take(db, operation, rate, 1, err);
     if (rc != DYNB_OK)
         dynbi_unlock(db);
@@ -28718,7 +28725,7 @@ DYNB_API dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
     memset(out, 0, sizeof *out);
     if (!result)
         return dynbi_api_null(err, "result");
-    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DESCRIBE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -28742,7 +28749,7 @@ DYNB_API dynb_rc dynb_list_backups(dynb *db, const dynb_list_backups_input *inpu
     memset(&none, 0, sizeof none);
     if (!input)
         input = &none;
-    rc = dynbi_api_begin(db, DYNB_OP_LIST_BACKUPS, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_LIST_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     if (input->limit > DYNB_BACKUPS_PAGE_MAX)
@@ -28766,7 +28773,7 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
-    rc = dynbi_api_begin(db, DYNB_OP_DELETE_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DELETE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -28807,7 +28814,7 @@ DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_i
         if (!inputs[i].target_table_name)
             return dynbi_api_null(err, "input.target_table_name");
     }
-    rc = dynbi_api_begin(db, DYNB_OP_RESTORE_TABLE_FROM_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_RESTORE_TABLE_FROM_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -28839,7 +28846,7 @@ DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
