@@ -14921,7 +14921,7 @@ static dynb_rc dynbi_snapshot_add(dynb *db, dynbi_snapshot *snapshot, const dynb
 
 /* --- control plane --- */
 
-/* Adds a table's record, made of settings and a snapshot, to the transaction. */
+/* Adds a table's record, made of settings and a snapshot. */
 static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
                                const dynbi_record *settings, const dynbi_snapshot *snapshot,
                                dynb_error *err)
@@ -22650,8 +22650,8 @@ typedef enum dynbi_kind {
     DYNBI_BACKUP_STRUCTS(S, M, D, R)
 
 /* From here on the lists above become two tables, whose rows hold no pointers:
- * those would have to be relocated, and so be written, before use. Names and texts
- * stand in a struct each, as long as they are, and a row tells where. */
+ * those would have to be relocated, and so be written, before use. Names and
+ * texts stand in a struct each, as long as they are, and a row tells where. */
 
 #define DYNBI_NO_MIN (-2147483647 - 1)
 #define DYNBI_NOWHERE 0xffffu

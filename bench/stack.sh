@@ -31,6 +31,7 @@ dynbi_resize/2 dynbi_memory_resize
 dynbi_memory_resize dynbi_resize/3
 dynbi_resize/3 user
 dynbi_fold_start dynbi_merge_feed
+dynbi_fold_begin dynbi_merge_feed
 dynbi_fold_take dynbi_merge_feed
 dynbi_fold_step dynbi_merge_feed
 dynbi_fold_emit dynbi_job_allocate dynbi_rebuild_allocate

@@ -446,7 +446,8 @@ static void call_something(uint32_t number)
     case 0:
         call("PutItem",
              "{\"TableName\":\"Sensors\",\"ReturnValues\":\"ALL_OLD\",\"Item\":{"
-             "\"Id\":{\"S\":\"call\"},\"At\":{\"N\":\"#\"},\"More\":{\"L\":[{\"N\":\"#\"},{\"BOOL\":true}]}}}",
+             "\"Id\":{\"S\":\"call\"},\"At\":{\"N\":\"#\"},"
+             "\"More\":{\"L\":[{\"N\":\"#\"},{\"BOOL\":true}]}}}",
              number % 20);
         break;
     case 1:
