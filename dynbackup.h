@@ -1834,31 +1834,79 @@ static void dynbi_error_clear(dynb_error *err)
     }
 }
 
-static dynb_rc dynbi_fail(dynb_error *err, dynb_rc code, const char *format, ...)
+/* start: how the message starts, as it is. */
+static dynb_rc dynbi_fail_list(dynb_error *err, dynb_rc code, const char *start, const char *format,
+                               va_list arguments)
 {
-    va_list arguments;
+    size_t length;
     if (err) {
         dynbi_error_clear(err);
         err->code = code;
-        va_start(arguments, format);
-        (void)dynbi_format_list(err->message, sizeof err->message, format, arguments);
-        va_end(arguments);
+        length = dynbi_format(err->message, sizeof err->message, "%s", start);
+        (void)dynbi_format_list(err->message + length, sizeof err->message - length, format,
+                                arguments);
     }
+    return code;
+}
+
+static dynb_rc dynbi_fail(dynb_error *err, dynb_rc code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)dynbi_fail_list(err, code, "", format, arguments);
+    va_end(arguments);
     return code;
 }
 
 static dynb_rc dynbi_fail_at(dynb_error *err, dynb_rc code, uint64_t pos, const char *format, ...)
 {
     va_list arguments;
+    va_start(arguments, format);
+    (void)dynbi_fail_list(err, code, "", format, arguments);
+    va_end(arguments);
     if (err) {
-        dynbi_error_clear(err);
-        err->code = code;
         err->pos = pos;
-        va_start(arguments, format);
-        (void)dynbi_format_list(err->message, sizeof err->message, format, arguments);
-        va_end(arguments);
     }
     return code;
+}
+
+/* "no memory ", and for what. */
+static dynb_rc dynbi_no_memory(dynb_error *err, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)dynbi_fail_list(err, DYNB_NO_MEMORY, "no memory ", format, arguments);
+    va_end(arguments);
+    return DYNB_NO_MEMORY;
+}
+
+/* Many of AWS's messages start alike. */
+static dynb_rc dynbi_invalid(dynb_error *err, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)dynbi_fail_list(err, DYNB_VALIDATION,
+                          "One or more parameter values were invalid: ", format, arguments);
+    va_end(arguments);
+    return DYNB_VALIDATION;
+}
+
+/* AWS's validator on one value: `format` tells value and path, and `must` what
+ * the member has to be. */
+static dynb_rc dynbi_violated(dynb_error *err, const char *must, const char *format, ...)
+{
+    va_list arguments;
+    size_t length;
+    va_start(arguments, format);
+    (void)dynbi_fail_list(err, DYNB_VALIDATION, "1 validation error detected: Value ", format,
+                          arguments);
+    va_end(arguments);
+    if (err) {
+        length = dynbi_length(err->message);
+        (void)dynbi_format(err->message + length, sizeof err->message - length,
+                           " failed to satisfy constraint: Member must %s", must);
+    }
+    return DYNB_VALIDATION;
 }
 
 /* ---- result memory ---- */
@@ -1876,13 +1924,12 @@ static dynb_rc dynbi_result_grow(dynb_result *r, size_t capacity, dynb_error *er
         return DYNB_OK;
     }
     if (dynbi_add_overflows(capacity, 7)) {
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a result of this size");
+        return dynbi_no_memory(err, "for a result of this size");
     }
     capacity = dynbi_round_up_8(capacity);
     moved = dynbi_resize(&r->allocator, r->memory, r->capacity_bytes, capacity);
     if (!moved) {
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a result of %u bytes",
-                          (uint64_t)capacity);
+        return dynbi_no_memory(err, "for a result of %u bytes", (uint64_t)capacity);
     }
     r->memory = (uint8_t *)moved;
     r->capacity_bytes = capacity;
@@ -1935,48 +1982,43 @@ DYNB_API void dynb_result_free(dynb_result *result)
 
 /* ---- the list of errors ---- */
 
-/* Switches, not tables: a table of pointers is writable data in a shared
- * library until it has been relocated. */
-DYNB_API const char *dynb_rc_exception(dynb_rc code)
+/* The texts of a list stand one behind the other, which is neither a table of
+ * pointers, writable data in a shared library until it has been relocated, nor
+ * texts that the linker keeps or drops together with those of other lists. */
+static const char *dynbi_rc_pick(const char *texts, dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return exception;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
+    unsigned left = (unsigned)code;
+    if (left >= DYNB_ERROR_COUNT) {
         return "";
     }
+    while (left--) {
+        texts += dynbi_length(texts) + 1;
+    }
+    return texts;
+}
+
+DYNB_API const char *dynb_rc_exception(dynb_rc code)
+{
+#define DYNBI_EXCEPTION(name, exception, status, text) exception "\0"
+    static const char exceptions[] = DYNB_ERRORS(DYNBI_EXCEPTION);
+#undef DYNBI_EXCEPTION
+    return dynbi_rc_pick(exceptions, code);
 }
 
 DYNB_API int dynb_rc_http_status(dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return status;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
-        return 0;
-    }
+#define DYNBI_STATUS(name, exception, status, text) status,
+    static const uint16_t statuses[] = {DYNB_ERRORS(DYNBI_STATUS) 0};
+#undef DYNBI_STATUS
+    return (unsigned)code < DYNB_ERROR_COUNT ? statuses[code] : 0;
 }
 
 DYNB_API const char *dynb_rc_text(dynb_rc code)
 {
-    switch (code) {
-#define DYNBI_CASE(name, exception, status, text) \
-    case DYNB_##name: \
-        return text;
-        DYNB_ERRORS(DYNBI_CASE)
-#undef DYNBI_CASE
-    case DYNB_ERROR_COUNT:
-    default:
-        return "";
-    }
+#define DYNBI_TEXT(name, exception, status, text) text "\0"
+    static const char texts[] = DYNB_ERRORS(DYNBI_TEXT);
+#undef DYNBI_TEXT
+    return dynbi_rc_pick(texts, code);
 }
 
 /* ===========================================================================
@@ -3413,7 +3455,7 @@ static int dynbi_build_reserve(dynb_builder *builder, size_t extra_bytes)
     builder->memory = buffer.bytes;
     builder->capacity_bytes = buffer.capacity_bytes;
     if (!is_ok) {
-        (void)dynbi_fail(&builder->error, DYNB_NO_MEMORY, "no memory for the item");
+        (void)dynbi_no_memory(&builder->error, "for the item");
     }
     return is_ok;
 }
@@ -3717,10 +3759,7 @@ static void dynbi_build_duplicate(dynb_builder *builder, uint8_t kind, uint32_t 
         while (dynb_next(&it, NULL, NULL, NULL)) {
             ++ordinal;
         }
-        (void)dynbi_fail(err, DYNB_VALIDATION,
-                         "One or more parameter values were invalid: Attribute name given twice: "
-                         "%t",
-                         name, (size_t)entry->key_length);
+        (void)dynbi_invalid(err, "Attribute name given twice: %t", name, (size_t)entry->key_length);
         dynbi_build_fail_place(builder, builder->open_count, name, entry->key_length);
         builder->open_pos[builder->open_count - 1] = DYNBI_BUILD_ORDINAL + ordinal;
         return;
@@ -3790,7 +3829,7 @@ static int dynbi_build_sort(dynb_builder *builder, size_t *count)
     size = *count * 2 * sizeof *entries;
     entries = (dynbi_sort_entry *)dynbi_allocate(&builder->allocator, size);
     if (!entries) {
-        (void)dynbi_fail(&builder->error, DYNB_NO_MEMORY, "no memory to sort the item");
+        (void)dynbi_no_memory(&builder->error, "to sort the item");
         return 0;
     }
     is_ok = dynbi_build_rearrange(builder, start, kind, entries, *count);
@@ -4071,6 +4110,14 @@ static dynb_rc dynbi_key_append(const dynbi_schema *schema, uint32_t index, cons
     return DYNB_OK;
 }
 
+static dynb_rc dynbi_key_too_long(int is_sort_key, dynb_error *err)
+{
+    return dynbi_invalid(
+        err, is_sort_key
+                 ? "Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+                 : "Size of hashkey has exceeded the maximum size limit of2048 bytes");
+}
+
 /* Lengths and bytes of one part whose type is right already. is_put chooses
  * between the two wordings of AWS for an empty key. */
 static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index,
@@ -4094,15 +4141,11 @@ static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index
                           (size_t)part->name_length);
     }
     if (length > dynbi_key_part_max(schema, index)) {
-        return dynbi_fail(err, DYNB_VALIDATION, "%s",
-                          dynbi_key_part_max(schema, index) == DYNB_SORT_KEY_MAX_BYTES
-                              ? "One or more parameter values were invalid: Aggregated size "
-                                "of all range keys has exceeded the size limit of 1024 bytes"
-                              : "One or more parameter values were invalid: Size of hashkey "
-                                "has exceeded the maximum size limit of2048 bytes");
+        return dynbi_key_too_long(dynbi_key_part_max(schema, index) == DYNB_SORT_KEY_MAX_BYTES,
+                                  err);
     }
     if (dynbi_key_append(schema, index, bytes, length, to)) {
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     }
     return DYNB_OK;
 }
@@ -4168,20 +4211,16 @@ static dynb_rc dynbi_key_encode(const dynbi_schema *schema, dynb_item item, int 
     for (i = 0; i < schema->part_count; ++i) {
         const dynbi_key_part *part = &schema->part[i];
         if (values[i].type == DYNB_TYPE_NONE) {
-            rc = dynbi_fail(err, DYNB_VALIDATION,
-                            "One or more parameter values were invalid: Missing the key %t in "
-                            "the item",
-                            part->name, (size_t)part->name_length);
+            rc = dynbi_invalid(err, "Missing the key %t in the item", part->name,
+                               (size_t)part->name_length);
         } else if (values[i].type == (dynb_type)part->type) {
             rc = dynbi_key_encode_value(schema, i, values[i], !key_only, to, err);
         } else if (key_only) {
             rc = dynbi_key_mismatch(err);
         } else {
-            rc = dynbi_fail(err, DYNB_VALIDATION,
-                            "One or more parameter values were invalid: Type mismatch for key "
-                            "%t expected: %s actual: %s",
-                            part->name, (size_t)part->name_length, dynbi_type_name(part->type),
-                            dynbi_type_name((uint8_t)values[i].type));
+            rc = dynbi_invalid(err, "Type mismatch for key %t expected: %s actual: %s", part->name,
+                               (size_t)part->name_length, dynbi_type_name(part->type),
+                               dynbi_type_name((uint8_t)values[i].type));
         }
         if (rc) {
             to->used_bytes = used_bytes;
@@ -5074,7 +5113,7 @@ static const char *dynbi_json_item_text(dynbi_json_item *item, const dynbi_json_
     buffer->used_bytes = 0;
     if (!dynbi_buffer_reserve(buffer, token->length)) {
         if (!item->builder->error.code) {
-            (void)dynbi_fail(&item->builder->error, DYNB_NO_MEMORY, "no memory for the item");
+            (void)dynbi_no_memory(&item->builder->error, "for the item");
         }
         *length = 0;
         return "";
@@ -5105,7 +5144,7 @@ static dynb_rc dynbi_json_item_binary(dynbi_json_item *item, const dynbi_json_to
         item->value.used_bytes = 0;
         if (!dynbi_buffer_reserve(&item->value, length)) {
             if (!item->builder->error.code) {
-                (void)dynbi_fail(&item->builder->error, DYNB_NO_MEMORY, "no memory for the item");
+                (void)dynbi_no_memory(&item->builder->error, "for the item");
             }
             return DYNB_OK;
         }
@@ -5926,7 +5965,7 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
         own = *allocator;
     ram = (dynbi_ram *)dynbi_allocate(&own, sizeof *ram);
     if (!ram)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a RAM device");
+        return dynbi_no_memory(err, "for a RAM device");
     memset(ram, 0, sizeof *ram);
     ram->allocator = own;
     ram->block_bytes = DYNBI_RAM_BLOCK_BYTES;
@@ -5938,8 +5977,7 @@ DYNB_API dynb_rc dynb_ram_device_open(dynb_device *device, uint64_t size_bytes, 
     }
     if (dynbi_ram_resize(ram, size_bytes) != DYNB_OK) {
         dynbi_ram_close(ram);
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a RAM device of %u bytes",
-                          size_bytes);
+        return dynbi_no_memory(err, "for a RAM device of %u bytes", size_bytes);
     }
     device->ctx = ram;
     device->read_fn = dynbi_ram_read;
@@ -6226,7 +6264,7 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
         own = *allocator;
     file = (dynbi_file *)dynbi_allocate(&own, sizeof *file);
     if (!file)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a file device");
+        return dynbi_no_memory(err, "for a file device");
     memset(file, 0, sizeof *file);
     file->allocator = own;
     file->is_read_only = read_only;
@@ -6360,7 +6398,7 @@ DYNB_API dynb_rc dynb_file_device_open(dynb_device *device, const char *path, in
         own = *allocator;
     file = (dynbi_file *)dynbi_allocate(&own, sizeof *file);
     if (!file)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a file device");
+        return dynbi_no_memory(err, "for a file device");
     file->allocator = own;
     /* no sharing: the open itself is the lock */
     file->handle = CreateFileA(path, read_only ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE,
@@ -6718,7 +6756,7 @@ static dynb_rc dynbi_reader_init(dynbi_reader *reader, const dynbi_disk *disk,
         size_t size = (size_t)sets * DYNBI_WAYS * sizeof(dynbi_way);
         reader->ways = (dynbi_way *)dynbi_allocate(allocator, size);
         if (!reader->ways)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the node cache");
+            return dynbi_no_memory(err, "for the node cache");
         memset(reader->ways, 0, size);
         reader->set_count = (uint32_t)sets;
     }
@@ -6789,8 +6827,7 @@ static dynb_rc dynbi_reader_spill(dynbi_reader *reader, uint64_t pos, size_t siz
     dynb_rc rc;
     out->spill = (uint8_t *)dynbi_allocate(reader->allocator, size);
     if (!out->spill)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read a node of %u bytes",
-                          (uint64_t)size);
+        return dynbi_no_memory(err, "to read a node of %u bytes", (uint64_t)size);
     out->spill_bytes = size;
     out->bytes = out->spill;
     out->is_fresh = 1;
@@ -7295,7 +7332,7 @@ static dynb_rc dynbi_node_key_copy(const dynbi_node *node, uint32_t index, dynbi
 {
     to->used_bytes = 0;
     if (!dynbi_buffer_reserve(to, dynbi_node_key_size(node, index) + 8u))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     to->used_bytes = dynbi_node_key(node, index, to->bytes);
     return DYNB_OK;
 }
@@ -7870,7 +7907,7 @@ static dynb_rc dynbi_part_add(dynbi_part *part, const dynbi_change *entry, int i
     if (*is_full)
         return DYNB_OK;
     if (!dynbi_buffer_reserve(&part->raw, size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a node under construction");
+        return dynbi_no_memory(err, "for a node under construction");
     to = part->raw.bytes + part->raw.used_bytes;
     dynbi_store32(to, entry->key_size);
     dynbi_store32(to + 4, word);
@@ -7932,7 +7969,7 @@ static dynb_rc dynbi_level_even_out(dynbi_level *level, int is_leaf, uint32_t no
     if (moved == 0)
         return DYNB_OK;
     if (!dynbi_buffer_reserve(&open->raw, moved))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a node under construction");
+        return dynbi_no_memory(err, "for a node under construction");
     memmove(open->raw.bytes + moved, open->raw.bytes, open->raw.used_bytes);
     memcpy(open->raw.bytes, at, moved);
     open->raw.used_bytes += moved;
@@ -8020,7 +8057,7 @@ static dynb_rc dynbi_fold_emit(dynbi_fold *fold, uint32_t level, const dynbi_par
     out->page_count = (uint32_t)(room / page_bytes);
     out->page = fold->output.allocate_fn(fold->output.ctx, out->page_count);
     if (out->page == DYNBI_PAGE_NO_MEMORY)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of pages");
+        return dynbi_no_memory(err, "for the map of pages");
     if (out->page == DYNBI_PAGE_NONE)
         return dynbi_fail(err, DYNB_NO_SPACE, "the device has no %u free pages in a row",
                           (uint64_t)out->page_count);
@@ -8032,8 +8069,7 @@ static dynb_rc dynbi_fold_emit(dynbi_fold *fold, uint32_t level, const dynbi_par
             return rc;
     }
     if (!dynbi_buffer_reserve(&fold->chunk, room))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to encode a node of %u bytes",
-                          (uint64_t)room);
+        return dynbi_no_memory(err, "to encode a node of %u bytes", (uint64_t)room);
     if (fold->chunk.used_bytes == 0)
         fold->chunk_pos = pos;
     to = fold->chunk.bytes + fold->chunk.used_bytes;
@@ -9730,7 +9766,7 @@ static dynb_rc dynbi_merge_init(dynbi_merge *merge, dynbi_reader *reader, const 
         return DYNB_OK;
     merge->source = (dynbi_source *)dynbi_allocate(merge->allocator, count * sizeof(dynbi_source));
     if (!merge->source)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read %u sources", (uint64_t)count);
+        return dynbi_no_memory(err, "to read %u sources", (uint64_t)count);
     memset(merge->source, 0, count * sizeof(dynbi_source));
     merge->source_count = count;
     for (i = count - view->runs.count; i < count; ++i) {
@@ -10246,8 +10282,8 @@ static dynb_rc dynbi_compare_init(dynbi_compare *compare, dynbi_reader *reader,
     compare->pair = (dynbi_pair *)dynbi_allocate(compare->allocator,
                                                  dynbi_compare_bytes(&compare->capacity));
     if (!compare->pair)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to compare %u sources",
-                          (uint64_t)compare->used.slot[0] + compare->used.slot[1]);
+        return dynbi_no_memory(err, "to compare %u sources",
+                               (uint64_t)compare->used.slot[0] + compare->used.slot[1]);
     compare->alone = (dynbi_alone *)(void *)(compare->pair + compare->capacity.pair);
     compare->slot[0] = (dynbi_slot *)(void *)(compare->alone + compare->capacity.alone);
     compare->slot[1] = compare->slot[0] + compare->capacity.slot[0];
@@ -10284,7 +10320,7 @@ static dynb_rc dynbi_compare_choose(dynbi_compare *compare, int is_first, dynb_e
         return dynbi_fail(err, DYNB_CORRUPT, "the keys of a tree are out of order");
     compare->key.used_bytes = 0;
     if (best && !dynbi_buffer_append(&compare->key, best, best_size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     return DYNB_OK;
 }
 
@@ -10613,7 +10649,7 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
     dynbi_segment *segment = &log->reserved[log->reserved_count];
     DYNBI_ASSERT(log->reserved_count < DYNBI_LOG_RESERVED);
     if (!dynbi_log_list_reserve(log)) /* here, where nothing is changed yet */
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+        return dynbi_no_memory(err, "for the list of log segments");
     if (size < log->segment_bytes)
         size = log->segment_bytes;
     if (size == log->segment_bytes && log->spare_count) {
@@ -10628,7 +10664,7 @@ static dynb_rc dynbi_log_reserve_segment(dynbi_log *log, uint64_t bytes, dynb_er
         size /= 2;
     } while (!segment->page && size >= bytes + DYNBI_SEGMENT_HEAD_BYTES && size >= page_bytes);
     if (segment->page == DYNBI_PAGE_NO_MEMORY)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of pages");
+        return dynbi_no_memory(err, "for the map of pages");
     if (segment->page == DYNBI_PAGE_NONE)
         return dynbi_fail(err, DYNB_NO_SPACE,
                           "the device is full: the log needs %u bytes more; delete backups or "
@@ -10653,7 +10689,7 @@ static dynb_rc dynbi_log_reserve(dynbi_log *log, uint64_t size, dynb_error *err)
     if (size <= room && log->reserved_count > 0)
         return DYNB_OK;
     if (!dynbi_log_list_reserve(log)) /* adopted segments have no room in it yet */
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+        return dynbi_no_memory(err, "for the list of log segments");
     if (log->reserved_count + 2 > DYNBI_LOG_RESERVED)
         log->reserved_count = 1; /* for frames that never came; a marking frees them */
     for (i = 0; i < log->reserved_count && room < size; ++i, ++entered)
@@ -10961,7 +10997,7 @@ static dynb_rc dynbi_log_read_head(dynbi_log_scan *scan, uint64_t first_pos, int
          (!scan->any_chain && DYNBI_SUMS_DIFFER(dynbi_load32(head + 48), scan->at.sum))))
         return DYNB_OK;
     if (!dynbi_log_list_reserve(log))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+        return dynbi_no_memory(err, "for the list of log segments");
     segment.first_pos = first_pos;
     log->segments[log->segment_count++] = segment;
     scan->next.page = dynbi_load32(head + 36);
@@ -11003,8 +11039,7 @@ static dynb_rc dynbi_log_scan_fill(dynbi_log_scan *scan, uint64_t pos, uint64_t 
         wanted = end - pos;
     scan->buffer.used_bytes = 0;
     if (!dynbi_buffer_reserve(&scan->buffer, (size_t)wanted))
-        return dynbi_fail(err, DYNB_NO_MEMORY,
-                          "no memory to read %u bytes of log; raise memory_bytes", wanted);
+        return dynbi_no_memory(err, "to read %u bytes of log; raise memory_bytes", wanted);
     scan->buffer_pos = pos;
     for (got = 0; got < wanted;) {
         uint64_t disk_pos, row = dynbi_log_row(log, pos + got, &disk_pos);
@@ -11480,6 +11515,7 @@ struct dynb {
     dynbi_bucket bucket[DYNB_OPERATION_COUNT];
     dynb_rc fail_code[DYNB_OPERATION_COUNT]; /* see dynb_fail_next_calls */
     uint32_t fail_count[DYNB_OPERATION_COUNT];
+    const char *(*fail_text_fn)(dynb_rc code); /* a program that asks for none needs no texts */
     dynbi_restoring *restoring;
     dynbi_deleting *deleting; /* oldest first */
     uint32_t deleting_count;
@@ -12035,7 +12071,7 @@ static dynb_rc dynbi_snapshot_read(const dynb_allocator *allocator, const dynbi_
         return DYNB_OK;
     dynbi_snapshot_free(allocator, out);
     if (coder.lacks_memory)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        return dynbi_no_memory(err, "for a list of runs");
     return dynbi_record_broken(err);
 }
 
@@ -12118,7 +12154,7 @@ static dynb_rc dynbi_record_make(dynbi_buffer *to, const dynbi_record *parts,
     dynbi_code_part(&coder, &from.settings, &from.settings_size);
     dynbi_code_snapshot(&coder, NULL, &copy);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+        return dynbi_no_memory(err, "for a catalog record");
     return DYNB_OK;
 }
 
@@ -12405,7 +12441,7 @@ static dynb_rc dynbi_table_dress(dynb *db, dynbi_table *table, const uint8_t *fr
     table->name_length = (uint32_t)length;
     table->settings_size = (uint32_t)size;
     if (!table->settings || !table->name)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
+        return dynbi_no_memory(err, "for a table");
     memcpy(table->settings, from, size);
     memcpy(table->name, settings.table_name, length + 1);
     return dynbi_table_take_settings(table, err);
@@ -12420,7 +12456,7 @@ static dynb_rc dynbi_table_make(dynb *db, const dynbi_record *record, dynbi_tabl
     dynb_rc rc;
     *out = NULL;
     if (!table)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
+        return dynbi_no_memory(err, "for a table");
     memset(table, 0, sizeof *table);
     table->fold_key.allocator = &db->allocator;
     rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
@@ -12762,7 +12798,7 @@ static dynb_rc dynbi_change_begin(dynb *db, dynb_error *err)
     db->op_count = 0;
     db->frame.used_bytes = 0;
     if (!dynbi_buffer_reserve(&db->frame, 4096))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a log record");
+        return dynbi_no_memory(err, "for a log record");
     memset(db->frame.bytes, 0, DYNBI_FRAME_HEAD_BYTES);
     db->frame.used_bytes = DYNBI_FRAME_HEAD_BYTES;
     return DYNB_OK;
@@ -12796,8 +12832,7 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
         return dynbi_fail(err, DYNB_VALIDATION, "the batch is larger than %u bytes",
                           DYNBI_FRAME_MAX_BYTES);
     if (!dynbi_change_reserve_op(db) || !dynbi_buffer_reserve(&db->frame, (size_t)size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a log record of %u bytes",
-                          db->frame.used_bytes + size);
+        return dynbi_no_memory(err, "for a log record of %u bytes", db->frame.used_bytes + size);
     at = db->frame.bytes + db->frame.used_bytes;
     at = dynbi_varint_store(at, table->id);
     at = dynbi_varint_store(at, set ? dynbi_table_set_id(table, set) : 0);
@@ -12818,6 +12853,22 @@ static dynb_rc dynbi_change_add(dynb *db, dynbi_table *table, uint32_t set,
         memcpy(at + change->key_size, change->value, change->value_size);
     db->frame.used_bytes = op->key_pos + change->key_size + change->value_size;
     return DYNB_OK;
+}
+
+/* Adds a put (value not NULL) or a delete of a catalog record. */
+static dynb_rc dynbi_catalog_change(dynb *db, const uint8_t *key, size_t key_size,
+                                    const dynbi_buffer *value, dynb_error *err)
+{
+    dynbi_change change;
+    memset(&change, 0, sizeof change);
+    change.key = key;
+    change.key_size = (uint32_t)key_size;
+    change.is_tombstone = value == NULL;
+    if (value) {
+        change.value = value->bytes;
+        change.value_size = (uint32_t)value->used_bytes;
+    }
+    return dynbi_change_add(db, &db->catalog, 0, &change, err);
 }
 
 /* Reads the op of a frame's payload that starts at *from, but for its table,
@@ -12856,7 +12907,7 @@ static dynb_rc dynbi_change_parse(dynb *db, const uint8_t *payload, size_t size,
         if (!dynbi_op_read(payload, &at, end, &op, &id, &set))
             return dynbi_fail(err, DYNB_CORRUPT, "a log record is malformed");
         if (!dynbi_change_reserve_op(db))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to replay a log record");
+            return dynbi_no_memory(err, "to replay a log record");
         op.table = id == 0 ? &db->catalog : dynbi_store_find_id(db, id);
         index = op.table ? dynbi_table_find_set(op.table, set) : 0;
         if (op.table && index > op.table->index_count)
@@ -12908,7 +12959,7 @@ static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log
     if (!newest || newest->frozen) {
         dynbi_generation *generation = dynbi_generation_new(&db->pool, table->slot_count);
         if (!generation)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for changes");
+            return dynbi_no_memory(err, "for changes");
         generation->next = newest;
         table->newest = newest = generation;
         db->generation_bytes += generation->used_bytes;
@@ -12918,9 +12969,8 @@ static dynb_rc dynbi_table_reserve(dynb *db, dynbi_table *table, const dynbi_log
     old_bytes = newest->used_bytes;
     if (!dynbi_generation_reserve(newest, table->reserve_count, table->reserve_bytes)) {
         db->generation_bytes += newest->used_bytes - old_bytes;
-        return dynbi_fail(err, DYNB_NO_MEMORY,
-                          "no memory to remember %u bytes of changes; raise memory_bytes",
-                          table->reserve_bytes);
+        return dynbi_no_memory(err, "to remember %u bytes of changes; raise memory_bytes",
+                               table->reserve_bytes);
     }
     db->generation_bytes += newest->used_bytes - old_bytes;
     return DYNB_OK;
@@ -13005,7 +13055,7 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
     /* each change of this frame may add one */
     if (!dynbi_store_reserve_pending(db, db->op_count + 1) ||
         !dynbi_store_reserve_tables(db, db->op_count + 1))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup to be built");
+        return dynbi_no_memory(err, "for a backup to be built");
     staged->pending.lsn = details.lsn;
     staged->pending.table = dynbi_store_find_id(db, id);
     if (!staged->pending.table) {
@@ -13015,7 +13065,7 @@ static dynb_rc dynbi_stage_backup(dynb *db, dynbi_staged *staged, const uint8_t 
     }
     staged->pending.key = (uint8_t *)dynbi_allocate(&db->allocator, key_size);
     if (!staged->pending.key)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup to be built");
+        return dynbi_no_memory(err, "for a backup to be built");
     memcpy(staged->pending.key, key, key_size);
     staged->pending.key_size = key_size;
     return DYNB_OK;
@@ -13034,7 +13084,7 @@ static dynb_rc dynbi_stage(dynb *db, dynbi_op *op, const uint8_t *base, dynb_err
         return dynbi_record_broken(err);
     staged = (dynbi_staged *)dynbi_allocate(&db->allocator, sizeof *staged);
     if (!staged)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog change");
+        return dynbi_no_memory(err, "for a catalog change");
     memset(staged, 0, sizeof *staged);
     op->staged = staged;
     if (op->is_tombstone) {
@@ -13046,7 +13096,7 @@ static dynb_rc dynbi_stage(dynb *db, dynbi_op *op, const uint8_t *base, dynb_err
         return dynbi_stage_backup(db, staged, key, op->key_size, value, op->value_size, err);
     rc = dynbi_record_split(value, op->value_size, 0, &record, err);
     if (rc == DYNB_OK && !dynbi_store_reserve_tables(db, db->op_count + 1))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table");
+        rc = dynbi_no_memory(err, "for a table");
     if (rc == DYNB_OK)
         rc = dynbi_table_make(db, &record, &staged->table, err);
     return rc;
@@ -13304,7 +13354,7 @@ static dynb_rc dynbi_store_begin_writing(dynb *db, dynb_error *err)
     memset(&frame, 0, sizeof frame);
     frame.allocator = &db->allocator;
     if (!dynbi_buffer_reserve(&frame, 64))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a log record");
+        return dynbi_no_memory(err, "for a log record");
     memset(frame.bytes, 0, 64);
     dynbi_store32(frame.bytes + DYNBI_FRAME_HEAD_BYTES, super.epoch);
     frame.used_bytes = DYNBI_FRAME_HEAD_BYTES + 4;
@@ -13340,7 +13390,7 @@ static dynb_rc dynbi_change_commit(dynb *db, dynb_durability durability, dynb_er
     uint32_t i, flags = 0;
     dynb_rc rc;
     if (!dynbi_buffer_reserve(&db->frame, 8))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a log record");
+        return dynbi_no_memory(err, "for a log record");
     rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK)
         rc = dynbi_log_reserve(&db->log, size, err);
@@ -13394,7 +13444,7 @@ static dynb_rc dynbi_catalog_get(dynb *db, const uint8_t *key, uint32_t key_size
     if (found.is_tombstone)
         rc = DYNB_OK;
     else if (!dynbi_buffer_append(to, found.value, found.value_size))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+        rc = dynbi_no_memory(err, "for a catalog record");
     else
         *is_there = 1;
     dynbi_node_close(&db->reader, &found.leaf);
@@ -13612,7 +13662,7 @@ static dynb_rc dynbi_store_prepare(dynb *db, dynb_error *err)
     if (page_count > 0xfffffe00u)
         page_count = 0xfffffe00u;
     if (!dynbi_pages_resize(&db->pages, (uint32_t)page_count))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the map of %u pages", page_count);
+        return dynbi_no_memory(err, "for the map of %u pages", page_count);
     if (dynbi_store_overhead(db) + DYNBI_CHANGES_MIN > db->memory.budget_bytes + 1024)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                           "config.memory_bytes is %u; a store of %u pages with nodes of %u bytes "
@@ -13799,7 +13849,7 @@ static dynb_rc dynbi_recover_record(void *ctx, const dynbi_change *record, dynb_
     op.value_size = record->value_size;
     if (!dynbi_buffer_append(&copy, record->key, record->key_size) ||
         !dynbi_buffer_append(&copy, record->value, record->value_size))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+        rc = dynbi_no_memory(err, "for a catalog record");
     if (rc == DYNB_OK)
         rc = dynbi_stage(db, &op, copy.bytes, err);
     if (rc == DYNB_OK)
@@ -13875,7 +13925,7 @@ static dynb_rc dynbi_recover_catalog(dynb *db, dynb_error *err)
     scan.follow = 1;
     scan.next = db->super.log_segment;
     if (!dynbi_log_list_reserve(&db->log))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+        return dynbi_no_memory(err, "for the list of log segments");
     db->log.segments[0] = db->super.log_segment;
     scan.any_chain = 1;
     rc = dynbi_log_read_head(&scan, db->super.log_segment.first_pos, &is_good, err);
@@ -13924,7 +13974,7 @@ static dynb_rc dynbi_recover_pages(dynb *db, dynb_error *err)
     dynb_rc rc = DYNB_OK;
     uint32_t i;
     if (!dynbi_pages_mark_begin(&db->pages))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to find the free pages");
+        return dynbi_no_memory(err, "to find the free pages");
     for (i = 0; rc == DYNB_OK && i < db->catalog.sets[0].count; ++i)
         rc = dynbi_mark_tree(&db->pages, &db->reader, &db->catalog.sets[0].run[i].root, err);
     if (rc == DYNB_OK)
@@ -13952,7 +14002,7 @@ static dynb_rc dynbi_store_recover(dynb *db, dynb_error *err)
     run.to_lsn = db->super.catalog_lsn;
     run.root = db->super.catalog_root;
     if (!dynbi_runs_make(&db->allocator, 1, &db->catalog.sets[0]))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the catalog");
+        return dynbi_no_memory(err, "for the catalog");
     db->catalog.sets[0].run[0] = run;
     for (kind = 'T'; rc == DYNB_OK && kind; kind = kind == 'T' ? 'B' : 0)
         rc = dynbi_catalog_walk(db, kind, dynbi_recover_record, db, err);
@@ -14097,9 +14147,10 @@ static int dynbi_name_is_plain(const char *name, size_t length)
 static dynb_rc dynbi_name_check_from(size_t min, const char *name, size_t length,
                                      const char *path, dynb_error *err)
 {
-    const char *bound = length < min ? min > 1 ? "greater than or equal to 3"
-                                               : "greater than or equal to 1"
-                        : length > DYNB_NAME_MAX ? "less than or equal to 255"
+    static const char pattern[] = "satisfy regular expression pattern: [a-zA-Z0-9_.-]+";
+    const char *bound = length < min ? min > 1 ? "have length greater than or equal to 3"
+                                               : "have length greater than or equal to 1"
+                        : length > DYNB_NAME_MAX ? "have length less than or equal to 255"
                                                  : NULL;
     int is_plain = dynbi_name_is_plain(name, length) || (!length && min == 1);
     if (is_plain && !bound)
@@ -14107,20 +14158,10 @@ static dynb_rc dynbi_name_check_from(size_t min, const char *name, size_t length
     if (!is_plain && bound)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "2 validation errors detected: Value '%t' at '%s' failed to satisfy "
-                          "constraint: Member must satisfy regular expression pattern: "
-                          "[a-zA-Z0-9_.-]+; Value '%t' at '%s' failed to satisfy constraint: "
-                          "Member must have length %s",
-                          name, length, path, name, length, path, bound);
-    if (bound)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%t' at '%s' failed to satisfy "
-                          "constraint: Member must have length %s",
-                          name, length, path, bound);
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      "1 validation error detected: Value '%t' at '%s' failed to satisfy "
-                      "constraint: Member must satisfy regular expression pattern: "
-                      "[a-zA-Z0-9_.-]+",
-                      name, length, path);
+                          "constraint: Member must %s; Value '%t' at '%s' failed to satisfy "
+                          "constraint: Member must %s",
+                          name, length, path, pattern, name, length, path, bound);
+    return dynbi_violated(err, bound ? bound : pattern, "'%t' at '%s'", name, length, path);
 }
 
 static dynb_rc dynbi_name_check(const char *name, size_t length, const char *path, dynb_error *err)
@@ -14159,9 +14200,7 @@ static dynb_rc dynbi_table_name_from(const dynb *db, size_t min, const char *tex
         return dynbi_name_check_from(min, text, size, "tableName", err);
     }
     if (size > DYNB_ARN_MAX)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value at 'tableName' failed to satisfy "
-                          "constraint: Member must have length less than or equal to 1024");
+        return dynbi_violated(err, "have length less than or equal to 1024", "at 'tableName'");
     (void)dynbi_arn_part(&at, ':', &part);
     size = dynbi_arn_part(&at, ':', &part);
     if (!dynbi_part_is(part, size, "aws"))
@@ -14287,13 +14326,13 @@ static dynb_rc dynbi_deleting_prepare(dynb *db, const dynbi_table *table, dynbi_
         void *list = dynbi_resize(&db->allocator, db->deleting,
                                   db->deleting_capacity * sizeof *out, capacity * sizeof *out);
         if (!list)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table being deleted");
+            return dynbi_no_memory(err, "for a table being deleted");
         db->deleting = (dynbi_deleting *)list;
         db->deleting_capacity = capacity;
     }
     out->settings = (uint8_t *)dynbi_allocate(&db->allocator, table->settings_size);
     if (!out->settings)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table being deleted");
+        return dynbi_no_memory(err, "for a table being deleted");
     memcpy(out->settings, table->settings, table->settings_size);
     out->settings_size = table->settings_size;
     out->item_count = table->item_count;
@@ -14447,7 +14486,7 @@ static dynb_rc dynbi_table_key(dynb *db, const char *name, size_t length, dynb_e
 {
     db->key.used_bytes = 0;
     if (!dynbi_buffer_append(&db->key, "T", 1) || !dynbi_buffer_append(&db->key, name, length))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's name");
+        return dynbi_no_memory(err, "for a table's name");
     return DYNB_OK;
 }
 
@@ -14462,17 +14501,20 @@ static size_t dynbi_table_arn(const dynb *db, const char *name, char *to, size_t
 /* 2015-05-11T21:21:33.291, by the civil calendar. */
 static void dynbi_time_text(uint64_t time_ms, char text[32])
 {
-    uint64_t days = time_ms / 86400000u + 719468u, rest = time_ms % 86400000u;
-    uint64_t era = days / 146097u, day = days % 146097u; /* of an era of 400 years */
-    uint64_t year = (day - day / 1460u + day / 36524u - day / 146096u) / 365u;
-    uint64_t month, month_day;
+    const uint64_t days = time_ms / 86400000u + 719468u;
+    const uint32_t rest = (uint32_t)(time_ms % 86400000u);
+    uint32_t day = (uint32_t)(days % 146097u); /* of an era of 400 years */
+    uint32_t year = (day - day / 1460u + day / 36524u - day / 146096u) / 365u;
+    uint32_t month, month_day;
     day -= 365u * year + year / 4u - year / 100u;
     month = (5u * day + 2u) / 153u; /* from March */
     month_day = day - (153u * month + 2u) / 5u + 1u;
-    year += era * 400u + (month >= 10u ? 1u : 0u);
+    year += month >= 10u ? 1u : 0u;
     month = month < 10u ? month + 3u : month - 9u;
-    (void)dynbi_format(text, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03u", year, month, month_day,
-                       rest / 3600000u, rest / 60000u % 60u, rest / 1000u % 60u, rest % 1000u);
+    (void)dynbi_format(text, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03u", year + days / 146097u * 400u,
+                       (uint64_t)month, (uint64_t)month_day, (uint64_t)(rest / 3600000u),
+                       (uint64_t)(rest / 60000u % 60u), (uint64_t)(rest / 1000u % 60u),
+                       (uint64_t)(rest % 1000u));
 }
 
 static void dynbi_uuid_text(dynb *db, char text[DYNBI_UUID_SIZE])
@@ -14500,7 +14542,7 @@ static dynb_rc dynbi_tags_code(dynbi_buffer *to, const dynb_tag *tags, uint32_t 
         dynbi_code_text(&coder, &value);
     }
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for tags");
+        return dynbi_no_memory(err, "for tags");
     return DYNB_OK;
 }
 
@@ -14516,7 +14558,7 @@ static dynb_rc dynbi_settings_make(dynbi_buffer *to, uint64_t id,
     coder.out = to;
     dynbi_code_settings(&coder, &id, &copy);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's settings");
+        return dynbi_no_memory(err, "for a table's settings");
     return dynbi_tags_code(to, tags, tag_count, err);
 }
 
@@ -14744,27 +14786,32 @@ static dynb_rc dynbi_throughput_check(const dynb_table_settings *settings, dynb_
     const uint64_t limit = 1000000000000u;
     if (settings->billing_mode == DYNB_PROVISIONED) {
         if (!units->read_units || !units->write_units)
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "One or more parameter values were invalid: ReadCapacityUnits and "
-                              "WriteCapacityUnits must both be specified when BillingMode is "
-                              "PROVISIONED");
+            return dynbi_invalid(err, "ReadCapacityUnits and WriteCapacityUnits must both be "
+                                      "specified when BillingMode is PROVISIONED");
         if (units->read_units > limit || units->write_units > limit)
             return dynbi_fail(err, DYNB_VALIDATION, "Given value %u for %s is out of bounds",
                               units->read_units > limit ? units->read_units : units->write_units,
                               units->read_units > limit ? "ReadCapacityUnits"
                                                         : "WriteCapacityUnits");
         if (settings->on_demand.read_units || settings->on_demand.write_units)
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "One or more parameter values were invalid: OnDemandThroughput "
-                              "cannot be specified when BillingMode is PROVISIONED");
+            return dynbi_invalid(
+                err, "OnDemandThroughput cannot be specified when BillingMode is PROVISIONED");
         return DYNB_OK;
     }
     if (units->read_units || units->write_units)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Neither ReadCapacityUnits "
-                          "nor WriteCapacityUnits can be specified when BillingMode is "
-                          "PAY_PER_REQUEST");
+        return dynbi_invalid(err, "Neither ReadCapacityUnits nor WriteCapacityUnits can be "
+                                  "specified when BillingMode is PAY_PER_REQUEST");
     return DYNB_OK;
+}
+
+static dynb_rc dynbi_kms_key_check(const char *member, const char *key_arn, dynb_error *err)
+{
+    if (!key_arn || (key_arn[0] && dynbi_length(key_arn) <= 2048))
+        return DYNB_OK;
+    return dynbi_violated(err,
+                          key_arn[0] ? "have length less than or equal to 2048"
+                                     : "have length greater than or equal to 1",
+                          "'%s' at '%s.kMSMasterKeyId'", key_arn[0] ? "..." : "", member);
 }
 
 /* Enumerations that come from outside. */
@@ -14777,18 +14824,12 @@ static dynb_rc dynbi_settings_check(const dynb_table_settings *s, dynb_error *er
                          : (unsigned)s->table_class > DYNB_STANDARD_INFREQUENT_ACCESS
                              ? "table_class"
                              : NULL;
+    dynb_rc rc;
     if (member)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "settings.%s is not one of its values",
                           member);
-    if (s->kms_key_arn && (s->kms_key_arn[0] == 0 || dynbi_length(s->kms_key_arn) > 2048))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s' at "
-                          "'sSESpecification.kMSMasterKeyId' failed to satisfy constraint: "
-                          "Member must have length %s",
-                          s->kms_key_arn[0] ? "..." : "",
-                          s->kms_key_arn[0] ? "less than or equal to 2048"
-                                            : "greater than or equal to 1");
-    return dynbi_throughput_check(s, err);
+    rc = dynbi_kms_key_check("sSESpecification", s->kms_key_arn, err);
+    return rc == DYNB_OK ? dynbi_throughput_check(s, err) : rc;
 }
 
 static dynb_rc dynbi_key_attribute_check(const dynb_key_attribute *key, const char *member,
@@ -14823,24 +14864,16 @@ static dynb_rc dynbi_tags_check(const dynb_tag *tags, uint32_t tag_count, dynb_e
         key_length = dynbi_utf8_count(tags[i].key, dynbi_length(tags[i].key));
         value_length = dynbi_utf8_count(tags[i].value, dynbi_length(tags[i].value));
         if (key_length < 1 || key_length > 128)
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "1 validation error detected: Value '%s' at 'tags.%u.member.key' "
-                              "failed to satisfy constraint: Member must have length %s",
-                              tags[i].key, (uint64_t)i + 1,
-                              key_length ? "less than or equal to 128"
-                                         : "greater than or equal to 1");
+            return dynbi_violated(err,
+                                  key_length ? "have length less than or equal to 128"
+                                             : "have length greater than or equal to 1",
+                                  "'%s' at 'tags.%u.member.key'", tags[i].key, (uint64_t)i + 1);
         if (value_length > 256)
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "1 validation error detected: Value '%s' at 'tags.%u.member.value' "
-                              "failed to satisfy constraint: Member must have length less than "
-                              "or equal to 256",
-                              tags[i].value, (uint64_t)i + 1);
+            return dynbi_violated(err, "have length less than or equal to 256",
+                                  "'%s' at 'tags.%u.member.value'", tags[i].value, (uint64_t)i + 1);
         for (j = 0; j < i; ++j) {
             if (dynbi_text_equal(tags[i].key, tags[j].key))
-                return dynbi_fail(err, DYNB_VALIDATION,
-                                  "One or more parameter values were invalid: tag key %s is "
-                                  "given twice",
-                                  tags[i].key);
+                return dynbi_invalid(err, "tag key %s is given twice", tags[i].key);
         }
     }
     return DYNB_OK;
@@ -14913,20 +14946,16 @@ static dynb_rc dynbi_definitions_fail(const dynbi_key_uses *uses, int is_unused,
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: Some index key attribute have no definition");
     if (!is_unused)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Some index key attributes "
-                          "are not defined in AttributeDefinitions. Keys: %s, "
-                          "AttributeDefinitions: %s",
-                          keys, definitions);
+        return dynbi_invalid(err,
+                             "Some index key attributes are not defined in AttributeDefinitions. "
+                             "Keys: %s, AttributeDefinitions: %s",
+                             keys, definitions);
     if (uses->key_count == uses->table_key_count)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Number of attributes in "
-                          "KeySchema does not exactly match number of attributes defined in "
-                          "AttributeDefinitions");
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      "One or more parameter values were invalid: Some AttributeDefinitions are "
-                      "not used. AttributeDefinitions: %s, keys used: %s",
-                      definitions, keys);
+        return dynbi_invalid(err, "Number of attributes in KeySchema does not exactly match number "
+                                  "of attributes defined in AttributeDefinitions");
+    return dynbi_invalid(
+        err, "Some AttributeDefinitions are not used. AttributeDefinitions: %s, keys used: %s",
+        definitions, keys);
 }
 
 /* Takes the keys' types from the definitions, if there are any; then each name
@@ -14977,11 +15006,9 @@ static dynb_rc dynbi_key_types_check(const dynbi_key_uses *uses, dynb_error *err
         for (j = 0; j < i + uses->definition_count; ++j) {
             const dynb_key_attribute *other = j < i ? uses->key[j] : &uses->definitions[j - i];
             if (other->type != key->type && dynbi_text_equal(other->name, key->name))
-                return dynbi_fail(err, DYNB_VALIDATION,
-                                  "One or more parameter values were invalid: key attribute %s is "
-                                  "given with types %s and %s",
-                                  key->name, dynbi_type_name((uint8_t)other->type),
-                                  dynbi_type_name((uint8_t)key->type));
+                return dynbi_invalid(err, "key attribute %s is given with types %s and %s",
+                                     key->name, dynbi_type_name((uint8_t)other->type),
+                                     dynbi_type_name((uint8_t)key->type));
         }
     }
     return DYNB_OK;
@@ -15007,9 +15034,7 @@ static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path,
     char list[512];
     uint32_t i;
     if ((unsigned)index->projection > DYNB_PROJECT_INCLUDE)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Unknown ProjectionType: "
-                          "null");
+        return dynbi_invalid(err, "Unknown ProjectionType: null");
     if (count && !index->non_key_attributes)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "%s: non_key_attributes is NULL", path);
     for (i = 0; i < count; ++i) {
@@ -15020,28 +15045,20 @@ static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path,
                               "%s: non_key_attributes[%u] is NULL or not UTF-8", path,
                               (uint64_t)i);
         if (length < 1 || length > DYNB_KEY_NAME_MAX_BYTES)
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "1 validation error detected: Value '[%s]' at "
-                              "'%s.projection.nonKeyAttributes' failed to satisfy constraint: "
-                              "Member must satisfy constraint: [Member must have length less than "
-                              "or equal to 255, Member must have length greater than or equal to "
-                              "1]",
-                              name, path);
+            return dynbi_violated(err,
+                                  "satisfy constraint: [Member must have length less than or equal "
+                                  "to 255, Member must have length greater than or equal to 1]",
+                                  "'[%s]' at '%s.projection.nonKeyAttributes'", name, path);
     }
     if (count > DYNB_NON_KEY_ATTRIBUTES_MAX) {
         dynbi_included_names(index, list, sizeof list);
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s' at "
-                          "'%s.projection.nonKeyAttributes' failed to satisfy constraint: Member "
-                          "must have length less than or equal to 20",
-                          list, path);
+        return dynbi_violated(err, "have length less than or equal to 20",
+                              "'%s' at '%s.projection.nonKeyAttributes'", list, path);
     }
     if ((index->projection == DYNB_PROJECT_INCLUDE) == (count > 0))
         return DYNB_OK;
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      "One or more parameter values were invalid: ProjectionType is %s, but "
-                      "NonKeyAttributes is %sspecified",
-                      names[index->projection], count ? "" : "not ");
+    return dynbi_invalid(err, "ProjectionType is %s, but NonKeyAttributes is %sspecified",
+                         names[index->projection], count ? "" : "not ");
 }
 
 /* The shape of an entry of a list of indexes; path as AWS's validator writes
@@ -15057,10 +15074,8 @@ static dynb_rc dynbi_index_shape_check(const dynb_index *index, const char *path
                           "'%s.keySchema' failed to satisfy constraint: Member must not be null",
                           path, path);
     if (!index->index_name || !index->partition_key.name)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value null at '%s.%s' failed to satisfy "
-                          "constraint: Member must not be null",
-                          path, index->index_name ? "keySchema" : "indexName");
+        return dynbi_violated(err, "not be null", "null at '%s.%s'", path,
+                              index->index_name ? "keySchema" : "indexName");
     (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
     rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path, err);
     if (rc == DYNB_OK && index->sort_key.name &&
@@ -15078,15 +15093,13 @@ static dynb_rc dynbi_index_units_check(const dynb_index *index, dynb_billing_mod
     const dynb_throughput *units = &index->provisioned;
     const uint64_t limit = 1000000000000u;
     if (mode == DYNB_PROVISIONED && (!units->read_units || !units->write_units))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: ProvisionedThroughput is not "
-                          "specified for index: %s",
-                          index->index_name);
+        return dynbi_invalid(err, "ProvisionedThroughput is not specified for index: %s",
+                             index->index_name);
     if (mode != DYNB_PROVISIONED && (units->read_units || units->write_units))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: ProvisionedThroughput should "
-                          "not be specified for index: %s when BillingMode is PAY_PER_REQUEST",
-                          index->index_name);
+        return dynbi_invalid(err,
+                             "ProvisionedThroughput should not be specified for index: %s when "
+                             "BillingMode is PAY_PER_REQUEST",
+                             index->index_name);
     if (units->read_units > limit || units->write_units > limit)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Given value %u for %s is out of bounds for index %s",
@@ -15094,10 +15107,10 @@ static dynb_rc dynbi_index_units_check(const dynb_index *index, dynb_billing_mod
                           units->read_units > limit ? "ReadCapacityUnits" : "WriteCapacityUnits",
                           index->index_name);
     if (mode == DYNB_PROVISIONED && (index->on_demand.read_units || index->on_demand.write_units))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: OnDemandThroughput cannot be "
-                          "specified for index: %s when BillingMode is PROVISIONED",
-                          index->index_name);
+        return dynbi_invalid(
+            err,
+            "OnDemandThroughput cannot be specified for index: %s when BillingMode is PROVISIONED",
+            index->index_name);
     return DYNB_OK;
 }
 
@@ -15106,27 +15119,20 @@ static dynb_rc dynbi_local_index_check(const dynb_index *index, const dynb_key_a
                                        dynb_error *err)
 {
     if (!table[1].name)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Table KeySchema does not "
-                          "have a range key, which is required when specifying a "
-                          "LocalSecondaryIndex");
+        return dynbi_invalid(err, "Table KeySchema does not have a range key, which is required "
+                                  "when specifying a LocalSecondaryIndex");
     if (!index->sort_key.name)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Index KeySchema does not "
-                          "have a range key for index: %s",
-                          index->index_name);
+        return dynbi_invalid(err, "Index KeySchema does not have a range key for index: %s",
+                             index->index_name);
     if (!dynbi_text_equal(index->partition_key.name, table[0].name))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Index KeySchema does not "
-                          "have the same leading hash key as table KeySchema for index: %s. index "
-                          "hash key: %s, table hash key: %s",
-                          index->index_name, index->partition_key.name, table[0].name);
+        return dynbi_invalid(err,
+                             "Index KeySchema does not have the same leading hash key as table "
+                             "KeySchema for index: %s. index hash key: %s, table hash key: %s",
+                             index->index_name, index->partition_key.name, table[0].name);
     if (index->provisioned.read_units || index->provisioned.write_units ||
         index->on_demand.read_units || index->on_demand.write_units)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: a LocalSecondaryIndex has no "
-                          "throughput of its own: %s",
-                          index->index_name);
+        return dynbi_invalid(err, "a LocalSecondaryIndex has no throughput of its own: %s",
+                             index->index_name);
     return DYNB_OK;
 }
 
@@ -15137,17 +15143,12 @@ static dynb_rc dynbi_index_count_check(const void *list, uint32_t count, int is_
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "the list of %s indexes is NULL",
                           is_global ? "global" : "local");
     if (list && !count)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: List of %s is empty",
-                          is_global ? "GlobalSecondaryIndexes" : "LocalSecondaryIndexes");
+        return dynbi_invalid(err, "List of %s is empty",
+                             is_global ? "GlobalSecondaryIndexes" : "LocalSecondaryIndexes");
     if (is_global && count > DYNB_GLOBAL_INDEXES_MAX)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: GlobalSecondaryIndex count "
-                          "exceeds the per-table limit of 20");
+        return dynbi_invalid(err, "GlobalSecondaryIndex count exceeds the per-table limit of 20");
     if (!is_global && count > DYNB_LOCAL_INDEXES_MAX)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Number of "
-                          "LocalSecondaryIndexes exceeds per-table limit of 5");
+        return dynbi_invalid(err, "Number of LocalSecondaryIndexes exceeds per-table limit of 5");
     return DYNB_OK;
 }
 
@@ -15160,16 +15161,13 @@ static dynb_rc dynbi_indexes_total_check(const dynb_index *const *indexes, uint3
         projected += indexes[i]->non_key_attribute_count;
         for (j = 0; j < i; ++j) {
             if (dynbi_text_equal(indexes[i]->index_name, indexes[j]->index_name))
-                return dynbi_fail(err, DYNB_VALIDATION,
-                                  "One or more parameter values were invalid: Duplicate index "
-                                  "name: %s",
-                                  indexes[i]->index_name);
+                return dynbi_invalid(err, "Duplicate index name: %s", indexes[i]->index_name);
         }
     }
     if (projected > DYNB_PROJECTED_ATTRIBUTES_MAX)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Number of projected "
-                          "attributes of all indexes exceeds the per-table limit of 100");
+        return dynbi_invalid(
+            err,
+            "Number of projected attributes of all indexes exceeds the per-table limit of 100");
     return DYNB_OK;
 }
 
@@ -15274,33 +15272,33 @@ static dynb_rc dynbi_snapshot_add(dynb *db, dynbi_snapshot *snapshot, const dynb
     }
     is_ok = is_ok && !coder.is_broken;
     dynbi_buffer_free(&names);
-    return is_ok ? DYNB_OK : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+    return is_ok ? DYNB_OK : dynbi_no_memory(err, "for an index");
 }
 
 /* --- control plane --- */
 
-/* Adds a table's record, made of settings in db->value and a snapshot, to the
- * transaction. */
+/* Adds a table's record, made of settings and a snapshot. */
 static dynb_rc dynbi_table_add(dynb *db, const char *name, size_t name_length,
-                               const dynbi_snapshot *snapshot, dynb_error *err)
+                               const dynbi_record *settings, const dynbi_snapshot *snapshot,
+                               dynb_error *err)
 {
-    dynbi_record record;
-    dynbi_change change;
-    dynb_rc rc;
-    memset(&record, 0, sizeof record);
-    memset(&change, 0, sizeof change);
-    record.settings = db->value.bytes;
-    record.settings_size = db->value.used_bytes;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
+    dynb_rc rc = dynbi_record_make(&db->record, settings, snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, name, name_length, err);
-    if (rc != DYNB_OK)
-        return rc;
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return rc == DYNB_OK
+               ? dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, &db->record, err)
+               : rc;
+}
+
+/* Adds a new one, whose settings stand in db->value. */
+static dynb_rc dynbi_table_add_new(dynb *db, const char *name, size_t name_length,
+                                   const dynbi_snapshot *snapshot, dynb_error *err)
+{
+    dynbi_record settings;
+    memset(&settings, 0, sizeof settings);
+    settings.settings = db->value.bytes;
+    settings.settings_size = db->value.used_bytes;
+    return dynbi_table_add(db, name, name_length, &settings, snapshot, err);
 }
 
 /* Logs one table's record. */
@@ -15308,7 +15306,7 @@ static dynb_rc dynbi_table_log(dynb *db, const char *name, size_t name_length,
                                const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynb_rc rc = dynbi_change_begin(db, err);
-    return rc == DYNB_OK ? dynbi_table_add(db, name, name_length, snapshot, err) : rc;
+    return rc == DYNB_OK ? dynbi_table_add_new(db, name, name_length, snapshot, err) : rc;
 }
 
 /* Gives a new table its identity. */
@@ -15366,7 +15364,7 @@ static dynb_rc dynbi_table_create(dynb *db, const dynb_create_table_input *input
     for (i = 0; i < input->tag_count; ++i)
         (void)dynbi_tags_insert(tags, &tag_count, input->tags[i]);
     if (!dynbi_snapshot_open(&db->allocator, &snapshot, list.count))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+        rc = dynbi_no_memory(err, "for indexes");
     for (i = 0; rc == DYNB_OK && i < list.count; ++i)
         rc = dynbi_snapshot_add(db, &snapshot, &list.index[i], i >= list.local_count, i + 1u, err);
     if (rc == DYNB_OK)
@@ -15408,7 +15406,7 @@ static dynb_rc dynbi_table_change_all(dynb *db, dynbi_table *table,
     if (rc == DYNB_OK && !tags) {
         db->value.used_bytes -= 1; /* the count of no tags */
         if (!dynbi_buffer_append(&db->value, old_tags.at, (size_t)(old_tags.end - old_tags.at)))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's settings");
+            rc = dynbi_no_memory(err, "for a table's settings");
     }
     if (rc == DYNB_OK)
         rc = dynbi_table_log(db, table->name, table->name_length, snapshot, err);
@@ -15469,10 +15467,7 @@ static dynb_rc dynbi_index_updates_check(const dynb_update_table_input *input, d
         if (updates[i].action == DYNB_CREATE_INDEX) {
             rc = dynbi_index_shape_check(index, path, err);
         } else if (!index->index_name) {
-            rc = dynbi_fail(err, DYNB_VALIDATION,
-                            "1 validation error detected: Value null at '%s.indexName' failed to "
-                            "satisfy constraint: Member must not be null",
-                            path);
+            rc = dynbi_violated(err, "not be null", "null at '%s.indexName'", path);
         } else {
             char name_path[128];
             (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
@@ -15481,11 +15476,10 @@ static dynb_rc dynbi_index_updates_check(const dynb_update_table_input *input, d
         }
         for (j = 0; rc == DYNB_OK && j < i; ++j) {
             if (dynbi_text_equal(updates[j].index.index_name, index->index_name))
-                rc = dynbi_fail(err, DYNB_VALIDATION,
-                                "One or more parameter values were invalid: Only one global "
-                                "secondary index update per index is allowed simultaneously. "
-                                "Index: %s",
-                                index->index_name);
+                rc = dynbi_invalid(err,
+                                   "Only one global secondary index update per index is allowed "
+                                   "simultaneously. Index: %s",
+                                   index->index_name);
         }
         online += updates[i].action != DYNB_UPDATE_INDEX;
     }
@@ -15614,7 +15608,7 @@ static dynb_rc dynbi_index_update(dynb *db, const dynbi_table *table,
         index->about.on_demand = about.on_demand;
     }
     if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+        return dynbi_no_memory(err, "for an index");
     return DYNB_OK;
 }
 
@@ -15631,7 +15625,7 @@ static dynb_rc dynbi_indexes_rebill(dynb *db, dynb_billing_mode mode, dynbi_snap
             continue;
         memset(units, 0, sizeof *units);
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+            return dynbi_no_memory(err, "for an index");
     }
     return DYNB_OK;
 }
@@ -15649,10 +15643,8 @@ static dynb_rc dynbi_indexes_bill_check(dynb_billing_mode mode, const dynbi_snap
             continue;
         if (mode == DYNB_PROVISIONED &&
             (!about->provisioned.read_units || !about->provisioned.write_units))
-            return dynbi_fail(err, DYNB_VALIDATION,
-                              "One or more parameter values were invalid: ProvisionedThroughput "
-                              "must be specified for index: %s",
-                              about->index_name);
+            return dynbi_invalid(err, "ProvisionedThroughput must be specified for index: %s",
+                                 about->index_name);
         rc = dynbi_index_units_check(about, mode, err);
     }
     return rc;
@@ -15674,7 +15666,7 @@ static dynb_rc dynbi_indexes_update(dynb *db, const dynbi_table *table,
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
     if (rc == DYNB_OK && !dynbi_snapshot_open(&db->allocator, snapshot, 0))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+        rc = dynbi_no_memory(err, "for indexes");
     if (rc == DYNB_OK && (input->change & DYNB_CHANGE_BILLING))
         rc = dynbi_indexes_rebill(db, settings->settings.billing_mode, snapshot, err);
     for (i = 0; rc == DYNB_OK && (input->change & DYNB_CHANGE_INDEXES) &&
@@ -15805,19 +15797,14 @@ static dynb_rc dynbi_table_delete_end(dynb *db, dynbi_table *table, dynb_table_d
                                       dynb_result *result, dynb_error *err)
 {
     dynbi_deleting deleting;
-    dynbi_change change;
     dynb_rc rc = dynbi_table_describe(db, table, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_table_key(db, table->name, table->name_length, err);
     if (rc != DYNB_OK)
         return rc;
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.is_tombstone = 1;
     rc = dynbi_deleting_prepare(db, table, &deleting, err);
     if (rc == DYNB_OK)
-        rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+        rc = dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc == DYNB_OK && deleting.settings)
@@ -15918,10 +15905,7 @@ static dynb_rc dynbi_tags_find(dynb *db, const char *arn, dynbi_table **out, dyn
     while (arn && *at && !dynbi_text_starts(at, "/backup/"))
         ++at;
     if (arn && *at)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Provided Arn is not a "
-                          "DynamoDB resource arn: %s",
-                          arn);
+        return dynbi_invalid(err, "Provided Arn is not a DynamoDB resource arn: %s", arn);
     rc = dynbi_table_find(db, arn, DYNB_RESOURCE_NOT_FOUND, out, err);
     if (rc == DYNB_OK && dynbi_table_is_restoring(db, *out))
         rc = dynbi_table_check_idle(db, *out, 0, err);
@@ -16043,7 +16027,7 @@ static dynb_rc dynbi_item_encode(dynb *db, const dynbi_table *table, dynb_item i
         return rc;
     DYNBI_ASSERT(dynb_item_size(item) <= DYNB_ITEM_MAX_BYTES); /* the check saw to it */
     if (dynbi_item_strip(&table->schema, item, &db->value) != DYNB_OK)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to encode an item");
+        return dynbi_no_memory(err, "to encode an item");
     return DYNB_OK;
 }
 
@@ -16111,11 +16095,10 @@ static dynb_rc dynbi_index_refuse(const dynbi_index *index, uint32_t part_index,
 {
     const dynbi_key_part *part = &index->schema.part[part_index];
     if (value.type != (dynb_type)part->type)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Type mismatch for Index Key "
-                          "%t Expected: %s Actual: %s IndexName: %s",
-                          part->name, (size_t)part->name_length, dynbi_type_name(part->type),
-                          dynbi_type_name((uint8_t)value.type), index->about.index_name);
+        return dynbi_invalid(err,
+                             "Type mismatch for Index Key %t Expected: %s Actual: %s IndexName: %s",
+                             part->name, (size_t)part->name_length, dynbi_type_name(part->type),
+                             dynbi_type_name((uint8_t)value.type), index->about.index_name);
     if (length == 0)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "One or more parameter values are not valid. A value specified for a "
@@ -16124,11 +16107,7 @@ static dynb_rc dynbi_index_refuse(const dynbi_index *index, uint32_t part_index,
                           "%t",
                           part->type == DYNB_B ? "binary" : "string", index->about.index_name,
                           part->name, (size_t)part->name_length);
-    return dynbi_fail(err, DYNB_VALIDATION,
-                      part_index ? "One or more parameter values were invalid: Aggregated size of "
-                                   "all range keys has exceeded the size limit of 1024 bytes"
-                                 : "One or more parameter values were invalid: Size of hashkey "
-                                   "has exceeded the maximum size limit of2048 bytes");
+    return dynbi_key_too_long(part_index > 0, err);
 }
 
 /* Finds the key of an item's entry in an index, if *is_there. is_put: values
@@ -16164,7 +16143,7 @@ static dynb_rc dynbi_index_key(const dynbi_index *index, dynb_item item, int is_
                 return dynbi_index_refuse(index, i, values[i], bytes ? length : 0, err);
         }
         if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+            return dynbi_no_memory(err, "for a key");
     }
     return DYNB_OK;
 }
@@ -16211,7 +16190,7 @@ static dynb_rc dynbi_index_image(dynb *db, const dynbi_table *table, dynb_item *
     if (!found.is_tombstone) {
         size = dynbi_item_restored_bound(&table->schema, key_size, found.value_size);
         if (!dynbi_buffer_reserve(&db->image, size)) {
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+            rc = dynbi_no_memory(err, "to read an item");
         } else {
             size = dynbi_item_restore(&table->schema, db->key.bytes, key_size, found.value,
                                       found.value_size, db->image.bytes);
@@ -16310,8 +16289,7 @@ static dynb_rc dynbi_item_commit(dynb *db, const dynb_write_options *options, dy
                           "the device is full; delete backups or tables and let dynb_work free "
                           "their space");
     if (db->generation_bytes > db->generations_limit + db->generation_max / 2)
-        return dynbi_fail(err, DYNB_NO_MEMORY,
-                          "no memory for more changes until those there are folded");
+        return dynbi_no_memory(err, "for more changes until those there are folded");
     rc = dynbi_change_commit(db, durability, err);
     if (rc == DYNB_OK)
         db->change_lsn = db->log.tail.lsn;
@@ -16418,7 +16396,7 @@ static dynb_rc dynbi_ops_sort(dynb *db, dynb_error *err)
         return DYNB_OK;
     db->start.used_bytes = 0;
     if (!dynbi_buffer_reserve(&db->start, 2 * (size_t)count * sizeof *places))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to sort a batch");
+        return dynbi_no_memory(err, "to sort a batch");
     places = (dynbi_op_place *)(void *)db->start.bytes;
     merged = places + count;
     for (i = 0; i < count; ++i) {
@@ -16638,7 +16616,7 @@ static dynb_rc dynbi_range_run(dynb *db, const dynbi_range_read *read, dynb_page
             rc = dynbi_page_add(read, entry, result, err);
             db->key.used_bytes = 0;
             if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, entry->key, entry->key_size))
-                rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+                rc = dynbi_no_memory(err, "for a key");
             page_bytes += weight;
             has_more = ++count == read->limit;
             if (rc != DYNB_OK || has_more)
@@ -16734,7 +16712,7 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
     edge->used_bytes = 0;
     if (!dynbi_buffer_append(edge, db->key.bytes, db->key.used_bytes) ||
         (!read->descending && !dynbi_buffer_append(edge, "", 1)))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     read->has_to = read->has_to || read->descending;
     return DYNB_OK;
 }
@@ -16785,7 +16763,7 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
     if (rc != DYNB_OK)
         return rc;
     if (!dynbi_buffer_append(&read->to, read->from.bytes, read->from.used_bytes))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     if (uses_from)
         rc = dynbi_key_encode_part(schema, 1, input->sort_from, &read->from, err);
     if (rc == DYNB_OK && uses_to)
@@ -16798,7 +16776,7 @@ static dynb_rc dynbi_query_range(const dynb_query_input *input, dynbi_range_read
         is_ok = dynbi_range_pass(read, 2, &read->from, &has_from);
     DYNBI_ASSERT(has_from); /* a part that others follow ends below FF */
     if (!is_ok || !dynbi_query_end(is, uses_to, read))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     if (is == DYNB_SORT_BETWEEN && dynbi_key_compare(read->from.bytes, read->from.used_bytes,
                                                      read->to.bytes, read->to.used_bytes) >= 0)
         return dynbi_fail(err, DYNB_VALIDATION,
@@ -16963,7 +16941,7 @@ static dynb_rc dynbi_difference_gather(dynb *db, dynbi_compare *compare, const d
         db->key.used_bytes = 0;
         if (rc == DYNB_OK &&
             !dynbi_buffer_append(&db->key, compare->key.bytes, compare->key.used_bytes))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+            rc = dynbi_no_memory(err, "for a key");
         if (rc == DYNB_OK)
             rc = dynbi_compare_next(compare, err);
     }
@@ -17112,7 +17090,7 @@ static dynb_rc dynbi_backup_key(dynb *db, const dynbi_backup_name *name, dynb_er
         !dynbi_buffer_append(&db->key, name->table_name, name->table_name_length) ||
         !dynbi_buffer_append(&db->key, "", 1) ||
         !dynbi_buffer_append(&db->key, name->id, DYNBI_BACKUP_ID_SIZE))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup's name");
+        return dynbi_no_memory(err, "for a backup's name");
     return DYNB_OK;
 }
 
@@ -17329,7 +17307,7 @@ static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
 {
     uint32_t set;
     if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
+        return dynbi_no_memory(err, "for a backup");
     for (set = snapshot->index_count; set > 0; --set) {
         dynbi_index *index = &snapshot->indexes[set - 1];
         if (index->status == DYNB_INDEX_ACTIVE)
@@ -17337,7 +17315,7 @@ static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
         if (index->status == DYNB_INDEX_CREATING && index->since_lsn == dynbi_table_lsn(table)) {
             dynbi_index_empty(index); /* its runs are the table's */
             if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-                return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+                return dynbi_no_memory(err, "for an index");
         } else {
             dynbi_snapshot_remove(&db->allocator, snapshot, set);
         }
@@ -17363,7 +17341,6 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     dynbi_snapshot snapshot;
     dynbi_record record;
     dynbi_coder coder;
-    dynbi_change change;
     char id[DYNBI_BACKUP_ID_SIZE + 1];
     /* looks random, yet no two of 2^32 changes in a row share it */
     uint64_t suffix = (db->log.tail.lsn + 1) * 0x9e3779b1u ^ dynbi_load32(db->log.store_id);
@@ -17388,7 +17365,6 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     if (rc != DYNB_OK)
         return rc;
     memset(&record, 0, sizeof record);
-    memset(&change, 0, sizeof change);
     memset(&coder, 0, sizeof coder);
     details->status = dynbi_table_is_folded(table) ? DYNB_BACKUP_AVAILABLE : DYNB_BACKUP_CREATING;
     details->lsn = db->log.tail.lsn + 1;
@@ -17396,7 +17372,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     coder.out = &db->value;
     dynbi_code_details(&coder, details);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup");
+        return dynbi_no_memory(err, "for a backup");
     record.details = db->value.bytes;
     record.details_size = db->value.used_bytes;
     record.settings = table->settings;
@@ -17408,13 +17384,9 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc != DYNB_OK)
         return rc;
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
     if (details->status == DYNB_BACKUP_AVAILABLE && table->has_uncounted)
-        dynbi_store_note_uncounted(db, change.key, change.key_size);
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+        dynbi_store_note_uncounted(db, db->key.bytes, (uint32_t)db->key.used_bytes);
+    return dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, &db->record, err);
 }
 
 /* The tables of a request, each once. */
@@ -17470,7 +17442,7 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
     uint32_t i;
     dynb_rc rc = DYNB_OK;
     if (!tables)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for %u tables", (uint64_t)count);
+        return dynbi_no_memory(err, "for %u tables", (uint64_t)count);
     rc = dynbi_backup_tables(db, names, count, tables, err);
     if (rc == DYNB_OK)
         rc = dynbi_store_begin_writing(db, err);
@@ -17526,10 +17498,10 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
     } else {
         db->key.used_bytes = 0;
         if (!dynbi_buffer_append(&db->key, "B", 1))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+            rc = dynbi_no_memory(err, "for a key");
     }
     if (rc == DYNB_OK && !dynbi_buffer_append(&from, db->key.bytes, db->key.used_bytes))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        rc = dynbi_no_memory(err, "for a key");
     if (rc == DYNB_OK && input->start_after_arn) {
         rc = dynbi_backup_parse(db, input->start_after_arn, &name, &is_our_region, err);
         if (rc == DYNB_OK && !is_our_region)
@@ -17537,7 +17509,7 @@ static dynb_rc dynbi_backup_list_start(dynb *db, dynbi_backup_list *list, dynb_e
                             "Invalid Request: The supplied ExclusiveStartBackupArn does not match "
                             "the region");
         if (rc == DYNB_OK && !dynbi_buffer_append(&db->key, "", 1))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+            rc = dynbi_no_memory(err, "for a key");
     }
     if (rc == DYNB_OK && dynbi_key_compare(from.bytes, from.used_bytes, db->key.bytes,
                                            db->key.used_bytes) > 0) {
@@ -17613,7 +17585,7 @@ static dynb_rc dynbi_backup_list_gather(dynb *db, dynbi_backup_list *list, uint3
         if (!dynbi_buffer_append(&db->value, sizes, 8) ||
             !dynbi_buffer_append(&db->value, entry->key, entry->key_size) ||
             !dynbi_buffer_append(&db->value, entry->value, entry->value_size))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of backups");
+            return dynbi_no_memory(err, "for a list of backups");
         *room += dynbi_backup_room(&record);
         ++*count;
         rc = dynbi_merge_next(&list->merge, err);
@@ -17700,7 +17672,7 @@ static dynb_rc dynbi_opened_fill(dynb *db, dynbi_opened *opened, const char *arn
     if (!opened->arn) {
         dynbi_table_free(db, opened->table);
         memset(opened, 0, sizeof *opened);
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a backup's name");
+        return dynbi_no_memory(err, "for a backup's name");
     }
     opened->arn_size = arn_size;
     memcpy(opened->arn, arn, arn_size);
@@ -17759,29 +17731,36 @@ static dynb_rc dynbi_backup_place(dynb *db, const char *arn, dynbi_place *out,
     return DYNB_OK;
 }
 
+/* A table as it is; code as for dynbi_table_find. */
+static dynb_rc dynbi_live_place(const dynb *db, const char *name, dynb_rc code, dynbi_place *out,
+                                dynb_error *err)
+{
+    dynbi_table *table;
+    dynb_rc rc = name ? dynbi_table_find(db, name, code, &table, err)
+                      : dynbi_fail(err, DYNB_INVALID_ARGUMENT,
+                                   "table is NULL; give a name or an ARN, or backup_arn where "
+                                   "there is one");
+    if (rc == DYNB_OK)
+        *out = dynbi_place_of(table);
+    return rc;
+}
+
 /* Finds what a source names: the one way from a name to what is read. past:
  * what dynbi_past_open gave for it. A place is good until the lock is given up;
  * set 0: the items; code as for dynbi_table_find. */
 static dynb_rc dynbi_source_place(dynb *db, const dynb_source *source, const dynbi_past *past,
                                   dynb_rc code, dynbi_place *out, dynb_error *err)
 {
-    dynbi_table *table;
-    dynb_rc rc;
-    if (!source->table == !source->backup_arn)
+    if (source->table && source->backup_arn)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
-                          source->table ? "table and backup_arn are both given; leave one NULL"
-                                        : "table is NULL; give a name or an ARN, or backup_arn "
-                                          "where there is one");
+                          "table and backup_arn are both given; leave one NULL");
     if (source->backup_arn)
         return dynbi_backup_place(db, source->backup_arn, out, err);
     if (past) {
         *out = dynbi_place_of(past->table);
         return DYNB_OK;
     }
-    rc = dynbi_table_find(db, source->table, code, &table, err);
-    if (rc == DYNB_OK)
-        *out = dynbi_place_of(table);
-    return rc;
+    return dynbi_live_place(db, source->table, code, out, err);
 }
 
 /* What a query or a scan reads. */
@@ -17825,7 +17804,6 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
     dynb_backup_description own;
     dynb_result own_result;
     dynbi_record record;
-    dynbi_change change;
     char expiry[32];
     dynb_rc rc;
     memset(&own_result, 0, sizeof own_result);
@@ -17850,12 +17828,8 @@ static dynb_rc dynbi_backup_delete(dynb *db, const char *arn, dynb_backup_descri
                         arn);
     if (rc == DYNB_OK)
         rc = dynbi_change_begin(db, err);
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.is_tombstone = 1;
     if (rc == DYNB_OK)
-        rc = dynbi_change_add(db, &db->catalog, 0, &change, err);
+        rc = dynbi_catalog_change(db, db->key.bytes, db->key.used_bytes, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     if (rc == DYNB_OK)
@@ -17879,11 +17853,9 @@ static dynb_rc dynbi_restore_shape_check(const dynb_restore_overrides *with, dyn
                           "overrides.override must be made of DYNB_OVERRIDE_*");
     if ((with->override & DYNB_OVERRIDE_BILLING_MODE) &&
         (unsigned)with->billing_mode > DYNB_PROVISIONED)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%u' at 'billingModeOverride' failed "
-                          "to satisfy constraint: Member must satisfy enum value set: "
-                          "[PROVISIONED, PAY_PER_REQUEST]",
-                          (uint64_t)(unsigned)with->billing_mode);
+        return dynbi_violated(err, "satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]",
+                              "'%u' at 'billingModeOverride'",
+                              (uint64_t)(unsigned)with->billing_mode);
     if ((with->override & DYNB_OVERRIDE_PROVISIONED) && !units->read_units && !units->write_units)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "2 validation errors detected: Value null at "
@@ -17892,24 +17864,14 @@ static dynb_rc dynbi_restore_shape_check(const dynb_restore_overrides *with, dyn
                           "'provisionedThroughputOverride.readCapacityUnits' failed to satisfy "
                           "constraint: Member must not be null");
     if ((with->override & DYNB_OVERRIDE_PROVISIONED) && (!units->read_units || !units->write_units))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value null at "
-                          "'provisionedThroughputOverride.%s' failed to satisfy constraint: Member "
-                          "must not be null",
-                          units->read_units ? "writeCapacityUnits" : "readCapacityUnits");
+        return dynbi_violated(err, "not be null", "null at 'provisionedThroughputOverride.%s'",
+                              units->read_units ? "writeCapacityUnits" : "readCapacityUnits");
     if ((with->override & DYNB_OVERRIDE_ENCRYPTION) &&
         ((unsigned)with->encryption > DYNB_ENCRYPTION_KMS))
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT,
                           "overrides.encryption is not one of its values");
-    if ((with->override & DYNB_OVERRIDE_ENCRYPTION) && with->kms_key_arn &&
-        (!with->kms_key_arn[0] || dynbi_length(with->kms_key_arn) > 2048))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s' at "
-                          "'sSESpecificationOverride.kMSMasterKeyId' failed to satisfy constraint: "
-                          "Member must have length %s",
-                          with->kms_key_arn[0] ? "..." : "",
-                          with->kms_key_arn[0] ? "less than or equal to 2048"
-                                               : "greater than or equal to 1");
+    if (with->override & DYNB_OVERRIDE_ENCRYPTION)
+        rc = dynbi_kms_key_check("sSESpecificationOverride", with->kms_key_arn, err);
     for (is_global = 0; rc == DYNB_OK && is_global < 2; ++is_global) {
         const dynb_index *list = is_global ? with->global_indexes : with->local_indexes;
         const uint32_t count = is_global ? with->global_index_count : with->local_index_count;
@@ -18117,7 +18079,7 @@ static dynb_rc dynbi_restore_indexes(dynb *db, const dynb_restore_overrides *wit
         if (index->is_global)
             rc = dynbi_index_units_check(&index->about, mode, err);
         if (rc == DYNB_OK && !dynbi_snapshot_define(&db->allocator, snapshot, set))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+            rc = dynbi_no_memory(err, "for an index");
         all[set - 1] = &index->about;
     }
     if (rc == DYNB_OK)
@@ -18138,7 +18100,7 @@ static dynb_rc dynbi_restore_date_indexes(dynb *db, dynbi_snapshot *snapshot, dy
             continue;
         index->since_lsn = db->log.tail.lsn + 1;
         if (!dynbi_snapshot_define(&db->allocator, snapshot, set))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for an index");
+            return dynbi_no_memory(err, "for an index");
     }
     return DYNB_OK;
 }
@@ -18168,7 +18130,7 @@ static dynb_rc dynbi_restore_add_table(dynb *db, const char *name, uint32_t inde
     dynbi_table_baptize(db, &table, uuid, label);
     rc = dynbi_settings_make(&db->value, dynbi_table_number(db->log.tail.lsn, index), &table,
                              NULL, 0, err);
-    return rc == DYNB_OK ? dynbi_table_add(db, name, dynbi_length(name), snapshot, err) : rc;
+    return rc == DYNB_OK ? dynbi_table_add_new(db, name, dynbi_length(name), snapshot, err) : rc;
 }
 
 /* The target must not be there, not even as one that is coming or going. */
@@ -18394,22 +18356,6 @@ static dynb_rc dynbi_base_find(dynb *db, const dynbi_table *table, uint64_t time
     return rc;
 }
 
-/* Adds a put (value not NULL) or a delete of a record to the transaction. */
-static dynb_rc dynbi_history_change(dynb *db, const uint8_t *key, size_t key_size,
-                                    const dynbi_buffer *value, dynb_error *err)
-{
-    dynbi_change change;
-    memset(&change, 0, sizeof change);
-    change.key = key;
-    change.key_size = (uint32_t)key_size;
-    change.is_tombstone = value == NULL;
-    if (value) {
-        change.value = value->bytes;
-        change.value_size = (uint32_t)value->used_bytes;
-    }
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
-}
-
 /* Starts a record in db->value. */
 static void dynbi_history_record(dynb *db, dynbi_coder *coder)
 {
@@ -18430,8 +18376,8 @@ static dynb_rc dynbi_base_log(dynb *db, const uint8_t key[DYNBI_BASE_KEY_BYTES],
     dynbi_code_place(&coder, &base);
     dynbi_code_snapshot(&coder, NULL, &base.snapshot);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
-    return dynbi_history_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
+        return dynbi_no_memory(err, "for a catalog record");
+    return dynbi_catalog_change(db, key, DYNBI_BASE_KEY_BYTES, &db->value, err);
 }
 
 /* *joins: no whole segment lies between two places in the log, so that none can
@@ -18579,8 +18525,8 @@ static dynb_rc dynbi_history_keep_segment(dynb *db, const dynbi_segment *from, d
     dynbi_store64_be(key + 1, segment.first_pos);
     dynbi_history_record(db, &coder);
     dynbi_code_extent(&coder, &segment);
-    return coder.is_broken ? dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record")
-                           : dynbi_history_change(db, key, sizeof key, &db->value, err);
+    return coder.is_broken ? dynbi_no_memory(err, "for a catalog record")
+                           : dynbi_catalog_change(db, key, sizeof key, &db->value, err);
 }
 
 /* Nonzero: some table can be restored to a time, so old log may be needed. */
@@ -18884,9 +18830,9 @@ static dynb_rc dynbi_sweep_expired(dynb *db, dynbi_sweep *sweep, const dynbi_cha
         *ends = 1;
         return DYNB_OK;
     }
-    rc = dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    rc = dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     if (rc == DYNB_OK)
-        rc = dynbi_history_change(db, record->key + 9, record->key_size - 9, NULL, err);
+        rc = dynbi_catalog_change(db, record->key + 9, record->key_size - 9, NULL, err);
     return rc;
 }
 
@@ -18939,7 +18885,7 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
     table = dynbi_store_find_id(db, dynbi_load64_be(record->key + 1));
     if (!table || table->is_dropped || !table->recovery_days ||
         table->recovery_lsn != dynbi_load64_be(record->key + 9))
-        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+        return dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     rc = dynbi_base_read(NULL, record, &base, err);
     if (rc == DYNB_OK)
         rc = dynbi_history_settings(table, &settings, err);
@@ -18951,13 +18897,13 @@ static dynb_rc dynbi_sweep_base(dynb *db, dynbi_sweep *sweep, const dynbi_change
     if (base.mark.time_ms + DYNBI_OLD_BASE_MS < sweep->now_ms)
         gap *= DYNBI_OLD_BASE_GAPS;
     if (sweep->has_older && base.snapshot.folded_time_ms <= earliest)
-        rc = dynbi_history_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
+        rc = dynbi_catalog_change(db, sweep->older_key, sizeof sweep->older_key, NULL, err);
     else if (sweep->has_older && base.mark.pos - sweep->older_pos <= gap)
         rc = dynbi_sweep_join(db, sweep, record, &goes, err);
     if (table->folded_time_ms <= earliest)
         goes = 1; /* the live snapshot will do */
     if (rc == DYNB_OK && goes)
-        return dynbi_history_change(db, record->key, record->key_size, NULL, err);
+        return dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
     table->history_end_pos = DYNBI_POS_UNKNOWN;
     sweep->has_older = 1;
     memcpy(sweep->older_key, record->key, sizeof sweep->older_key);
@@ -18974,7 +18920,7 @@ static dynb_rc dynbi_sweep_segment(dynb *db, dynbi_sweep *sweep, const dynbi_cha
     if (rc != DYNB_OK)
         return rc;
     *ends = dynbi_segment_end(&db->log, &segment) > sweep->keep_pos;
-    return *ends ? DYNB_OK : dynbi_history_change(db, record->key, record->key_size, NULL, err);
+    return *ends ? DYNB_OK : dynbi_catalog_change(db, record->key, record->key_size, NULL, err);
 }
 
 /* Nonzero: a count of the rule wants the backup. */
@@ -19031,7 +18977,7 @@ static dynb_rc dynbi_sweep_backup(dynb *db, dynbi_sweep *sweep, const dynbi_chan
     }
     return sweep->seen_count++ == 0 || is_wanted /* the newest stays, whatever the rule */
                ? DYNB_OK
-               : dynbi_history_change(db, change->key, change->key_size, NULL, err);
+               : dynbi_catalog_change(db, change->key, change->key_size, NULL, err);
 }
 
 /* The next live table with a rule, after the one at hand; NULL: no more. */
@@ -19094,7 +19040,7 @@ static dynb_rc dynbi_sweep_seek(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge
                     dynbi_buffer_append(&sweep->at, "\1", 1);
     }
     if (!is_ok)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     sweep->is_begun = 1;
     return dynbi_merge_seek(merge, sweep->at.bytes, (uint32_t)sweep->at.used_bytes, backwards,
                             err);
@@ -19135,7 +19081,7 @@ static dynb_rc dynbi_sweep_walk(dynb *db, dynbi_sweep *sweep, dynbi_merge *merge
     sweep->at.used_bytes = 0; /* backwards: up to this key, which is to be included */
     if (!dynbi_buffer_append(&sweep->at, record->key, record->key_size) ||
         (sweep->phase == DYNBI_SWEEP_BACKUPS && !dynbi_buffer_append(&sweep->at, "", 1)))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        rc = dynbi_no_memory(err, "for a key");
     return rc;
 }
 
@@ -19435,28 +19381,46 @@ static int dynbi_tidy_goes_on(const dynbi_table *table, uint64_t set_id, uint64_
            table->fold_older_lsn == older_lsn && table->fold_set == set_id;
 }
 
-/* Makes a fold ready to take what next_fn gives; needs no lock. */
-static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
+/* Makes a fold ready to take what a merge gives; needs no lock. */
+static void dynbi_fold_prepare(dynb *db, dynbi_fold *fold, dynbi_merge *merge, int drop_tombstones)
 {
-    dynb *db = job->db;
-    dynbi_worker *worker = db->worker;
-    dynbi_fold *fold = &job->fold;
     uint64_t chunk = db->memory.budget_bytes / 64;
-    job->drops_tombstones = drop_tombstones;
     if (chunk > (uint64_t)256 << 10)
         chunk = (uint64_t)256 << 10;
     memset(fold, 0, sizeof *fold);
-    fold->allocator = &worker->allocator;
-    fold->reader = &worker->reader;
+    fold->allocator = &db->worker->allocator;
+    fold->reader = &db->worker->reader;
     fold->drop_tombstones = drop_tombstones;
     fold->output.disk = &db->disk;
     fold->output.node_bytes = db->node_bytes;
     fold->output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
-    fold->output.sync_chunks = db->config.durability == DYNB_SYNCED;
+    fold->next_fn = dynbi_merge_feed;
+    fold->next_ctx = merge;
+}
+
+static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
+{
+    dynbi_fold *fold = &job->fold;
+    job->drops_tombstones = drop_tombstones;
+    dynbi_fold_prepare(job->db, fold, &job->merge, drop_tombstones);
+    fold->output.sync_chunks = job->db->config.durability == DYNB_SYNCED;
     fold->output.allocate_fn = dynbi_job_allocate;
     fold->output.ctx = job;
-    fold->next_fn = dynbi_merge_feed;
-    fold->next_ctx = &job->merge;
+}
+
+/* Starts folding a view, from a key on if there is one (else NULL), onto
+ * `older`, or NULL for nothing. */
+static dynb_rc dynbi_fold_begin(dynbi_fold *fold, const dynbi_view *view, const dynbi_buffer *from,
+                                const dynbi_root *older, dynb_error *err)
+{
+    dynbi_merge *merge = (dynbi_merge *)fold->next_ctx;
+    dynbi_root nothing;
+    dynb_rc rc = dynbi_merge_init(merge, fold->reader, view, err);
+    memset(&nothing, 0, sizeof nothing);
+    if (rc == DYNB_OK)
+        rc = dynbi_merge_seek(merge, from ? from->bytes : NULL,
+                              from ? (uint32_t)from->used_bytes : 0, 0, err);
+    return rc == DYNB_OK ? dynbi_fold_start(fold, older ? older : &nothing, err) : rc;
 }
 
 /* A filter for a tree of items; entries of indexes are not looked up one by
@@ -19492,28 +19456,18 @@ static void dynbi_job_give_filter(dynbi_job *job, const dynbi_root *root)
 static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table *table,
                                const dynbi_root *older, int drop_tombstones, dynb_error *err)
 {
-    dynbi_worker *worker = job->db->worker;
-    const uint8_t *from = NULL;
-    size_t from_size = 0;
-    dynb_rc rc;
+    const dynbi_buffer *from = NULL;
     job->kind = kind;
     job->table = table;
     if (table)
         ++table->job_count;
-    dynbi_reader_limit(&worker->reader, job->db->pages.page_count);
+    dynbi_reader_limit(&job->db->worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
     dynbi_job_start_filter(job);
     if (kind == DYNBI_JOB_TIDY &&
-        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn)) {
-        from = table->fold_key.bytes;
-        from_size = table->fold_key.used_bytes;
-    }
-    rc = dynbi_merge_init(&job->merge, &worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, from, (uint32_t)from_size, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, older, err);
-    return rc;
+        dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn))
+        from = &table->fold_key;
+    return dynbi_fold_begin(&job->fold, &job->view, from, older, err);
 }
 
 /* --- run: the oldest generation becomes the newest run --- */
@@ -19537,10 +19491,8 @@ static int dynbi_set_is_empty(const dynbi_table *table, uint32_t set)
 static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
                                const dynbi_generation *generation, dynb_error *err)
 {
-    dynbi_root nothing;
     uint32_t set, count = generation->set_count - 1;
     DYNBI_ASSERT(generation->frozen && !generation->next);
-    memset(&nothing, 0, sizeof nothing);
     memset(&job->view, 0, sizeof job->view);
     job->view.newest = generation;
     job->to_lsn = generation->last_lsn;
@@ -19549,8 +19501,7 @@ static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
         job->index_folds = (dynbi_index_fold *)dynbi_allocate(&job->db->allocator,
                                                               count * sizeof(dynbi_index_fold));
         if (!job->index_folds)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fold %u indexes",
-                              (uint64_t)count);
+            return dynbi_no_memory(err, "to fold %u indexes", (uint64_t)count);
         memset(job->index_folds, 0, count * sizeof(dynbi_index_fold));
         job->index_fold_count = count;
     }
@@ -19559,7 +19510,7 @@ static dynb_rc dynbi_run_start(dynbi_job *job, dynbi_table *table,
         if (slot <= count)
             job->index_folds[slot - 1].drops_tombstones = dynbi_set_is_empty(table, set);
     }
-    return dynbi_job_start(job, DYNBI_JOB_RUN, table, &nothing, dynbi_set_is_empty(table, 0), err);
+    return dynbi_job_start(job, DYNBI_JOB_RUN, table, NULL, dynbi_set_is_empty(table, 0), err);
 }
 
 /* The items' tree is made: goes on with the next set that has changes; *is_done
@@ -19571,9 +19522,6 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     const int drops_first = job->drops_tombstones; /* said of the items */
     const uint64_t written_bytes = job->fold.written_bytes;
     const dynbi_unsynced unsynced = job->fold.unsynced;
-    dynbi_root nothing;
-    dynb_rc rc;
-    memset(&nothing, 0, sizeof nothing);
     if (job->set)
         job->index_folds[job->set - 1].root = *root;
     else
@@ -19592,12 +19540,7 @@ static dynb_rc dynbi_run_next_set(dynbi_job *job, const dynbi_root *root, dynbi_
     job->drops_tombstones = drops_first;
     job->fold.written_bytes = written_bytes;
     job->fold.unsynced = unsynced;
-    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, &nothing, err);
-    return rc;
+    return dynbi_fold_begin(&job->fold, &job->view, NULL, NULL, err);
 }
 
 /* What a backup's record comes to hold: the indexes it has always had, with the
@@ -19646,7 +19589,6 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     dynb_backup_description details;
     dynbi_snapshot own;
     dynbi_record record;
-    dynbi_change change;
     dynbi_coder coder;
     int is_there;
     dynb_rc rc = dynbi_catalog_get(db, pending->key, pending->key_size, &db->record, &is_there,
@@ -19665,12 +19607,12 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     coder.out = &db->value;
     dynbi_code_details(&coder, &details);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+        return dynbi_no_memory(err, "for a catalog record");
     record.details = db->value.bytes;
     record.details_size = db->value.used_bytes;
     db->key.used_bytes = 0; /* the settings stand in db->record, which is rewritten */
     if (!dynbi_buffer_append(&db->key, record.settings, (size_t)record.settings_size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a catalog record");
+        return dynbi_no_memory(err, "for a catalog record");
     rc = dynbi_backup_snapshot(db, &record, snapshot, &own, err);
     if (rc != DYNB_OK)
         return rc;
@@ -19679,35 +19621,18 @@ static dynb_rc dynbi_publish_backup(dynb *db, const dynbi_pending *pending,
     dynbi_snapshot_free(&db->allocator, &own);
     if (rc != DYNB_OK)
         return rc;
-    memset(&change, 0, sizeof change);
-    change.key = pending->key;
-    change.key_size = pending->key_size;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return dynbi_catalog_change(db, pending->key, pending->key_size, &db->record, err);
 }
 
 /* Adds a table's record with new runs to the transaction. */
-static dynb_rc dynbi_publish_table(dynb *db, dynbi_table *table, const dynbi_snapshot *snapshot,
-                                   dynb_error *err)
+static dynb_rc dynbi_publish_table(dynb *db, const dynbi_table *table,
+                                   const dynbi_snapshot *snapshot, dynb_error *err)
 {
     dynbi_record record;
-    dynbi_change change;
-    dynb_rc rc;
     memset(&record, 0, sizeof record);
     record.settings = table->settings;
     record.settings_size = table->settings_size;
-    rc = dynbi_record_make(&db->record, &record, snapshot, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_table_key(db, table->name, table->name_length, err);
-    if (rc != DYNB_OK)
-        return rc;
-    memset(&change, 0, sizeof change);
-    change.key = db->key.bytes;
-    change.key_size = (uint32_t)db->key.used_bytes;
-    change.value = db->record.bytes;
-    change.value_size = (uint32_t)db->record.used_bytes;
-    return dynbi_change_add(db, &db->catalog, 0, &change, err);
+    return dynbi_table_add(db, table->name, table->name_length, &record, snapshot, err);
 }
 
 /* Nonzero: no change up to lsn is left in the generations, once those up to
@@ -19776,7 +19701,7 @@ static dynb_rc dynbi_publish_dropped(dynb *db, dynbi_table *table, const dynbi_s
         made += has_memory ? 1u : 0u;
     }
     rc = has_memory ? dynbi_change_commit(db, durability, err)
-                    : dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+                    : dynbi_no_memory(err, "for a list of runs");
     for (set = 0; set < made; ++set) {
         dynbi_runs *to = set ? &table->indexes[set - 1].runs : &table->sets[0];
         if (rc == DYNB_OK) {
@@ -19839,8 +19764,25 @@ static dynb_rc dynbi_publish_open(dynb *db, const dynbi_table *table, dynbi_snap
 {
     dynbi_table_snapshot(table, snapshot);
     if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of indexes");
+        return dynbi_no_memory(err, "for a list of indexes");
     return DYNB_OK;
+}
+
+/* Publishes the table with a list of runs, which it takes over, for one of its
+ * sets. */
+static dynb_rc dynbi_publish_set(dynb *db, dynbi_table *table, uint32_t set, dynbi_runs *runs,
+                                 dynb_error *err)
+{
+    dynbi_snapshot snapshot;
+    dynb_rc rc = dynbi_publish_open(db, table, &snapshot, err);
+    if (rc == DYNB_OK) {
+        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, runs);
+        rc = dynbi_publish(db, table, &snapshot, err);
+    } else {
+        dynbi_runs_free(&db->allocator, runs);
+    }
+    dynbi_snapshot_free(&db->allocator, &snapshot);
+    return rc;
 }
 
 /* Puts a set's new run in front. A set without changes has none: its newest run
@@ -19861,7 +19803,7 @@ static dynb_rc dynbi_run_put(dynb *db, dynbi_snapshot *snapshot, const dynbi_tab
         is_made = dynbi_runs_replace(&db->allocator, old, 0, 0, run, &runs);
     }
     if (!is_made)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        return dynbi_no_memory(err, "for a list of runs");
     dynbi_snapshot_set_runs(&db->allocator, snapshot, set, &runs);
     return DYNB_OK;
 }
@@ -19917,7 +19859,7 @@ static dynb_rc dynbi_tidy_start(dynbi_job *job, dynbi_table *table, uint32_t set
     newer.count = length - 1;
     newer.run = runs->run + first;
     if (!dynbi_runs_copy(&job->db->allocator, &newer, &job->view.runs))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        return dynbi_no_memory(err, "for a list of runs");
     job->set_id = set ? table->indexes[set - 1].id : 0;
     job->older = runs->run[first + length - 1];
     job->to_lsn = runs->run[first].to_lsn;
@@ -19957,28 +19899,22 @@ static dynb_rc dynbi_tidy_publish_early(dynbi_job *job, uint32_t set, uint32_t f
     const dynbi_runs *old = dynbi_table_runs(table, set);
     const uint32_t last = first + job->view.runs.count;
     dynb *db = job->db;
-    dynbi_snapshot snapshot;
     dynbi_runs runs;
     uint32_t i;
     dynb_rc rc;
     run->to_lsn = job->older.to_lsn;
     run->is_counted = last + 1 == old->count && job->drops_tombstones;
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    if (rc == DYNB_OK) {
-        for (i = 0; i < last; ++i)
-            runs.run[i].is_counted = 0;
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
+    db->wants_space = 1; /* what is replaced is needed to go on */
+    if (!dynbi_runs_replace(&db->allocator, old, last, 1, run, &runs))
+        return dynbi_no_memory(err, "for a list of runs");
+    for (i = 0; i < last; ++i)
+        runs.run[i].is_counted = 0;
+    rc = dynbi_publish_set(db, table, set, &runs, err);
     if (rc == DYNB_OK) {
         table->fold_lsn = job->to_lsn;
         table->fold_older_lsn = job->older.to_lsn;
         table->fold_set = job->set_id;
     }
-    db->wants_space = 1; /* what was replaced is needed to go on */
     return rc;
 }
 
@@ -19988,12 +19924,10 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     const uint32_t set = dynbi_table_find_set(table, job->set_id);
     const dynbi_runs *runs;
     dynb *db = job->db;
-    dynbi_snapshot snapshot;
     dynbi_runs made;
     dynbi_run run;
     uint32_t first = 0, i, length = job->view.runs.count + 1;
     int is_counted = 1;
-    dynb_rc rc;
     if (set > table->index_count)
         return DYNB_OK; /* the index is gone */
     runs = dynbi_table_runs(table, set);
@@ -20020,15 +19954,9 @@ static dynb_rc dynbi_tidy_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     if (job->fold.has_ended_early)
         return dynbi_tidy_publish_early(job, set, first, &run, err);
     table->fold_lsn = 0;
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    if (rc == DYNB_OK) {
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &made);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    return rc;
+    return dynbi_runs_replace(&db->allocator, runs, first, length, &run, &made)
+               ? dynbi_publish_set(db, table, set, &made, err)
+               : dynbi_no_memory(err, "for a list of runs");
 }
 
 /* --- fill: the items there are get into an index being created --- */
@@ -20078,7 +20006,7 @@ static dynb_rc dynbi_fill_start(dynbi_job *job, dynbi_table *table, uint32_t set
     job->fill = fill;
     job->set_id = index->id;
     if (!fill)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+        return dynbi_no_memory(err, "to fill an index");
     memset(fill, 0, sizeof *fill);
     fill->item.allocator = &worker->allocator;
     fill->key.allocator = &worker->allocator;
@@ -20090,7 +20018,7 @@ static dynb_rc dynbi_fill_start(dynbi_job *job, dynbi_table *table, uint32_t set
     if (!fill->entries || !dynbi_fill_copy(db, fill, table, index) ||
         !dynbi_runs_copy(&db->allocator, &table->sets[0], &fill->view.runs) ||
         !dynbi_buffer_append(&fill->last_key, index->fill_key, (size_t)index->fill_key_size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+        return dynbi_no_memory(err, "to fill an index");
     dynbi_reader_limit(&worker->reader, db->pages.page_count);
     rc = dynbi_merge_init(&fill->items, &worker->reader, &fill->view, err);
     if (rc == DYNB_OK)
@@ -20111,7 +20039,7 @@ static dynb_rc dynbi_fill_item(dynbi_fill *fill, const dynbi_change *stored, int
     dynb_rc rc;
     fill->item.used_bytes = 0;
     if (!dynbi_buffer_reserve(&fill->item, size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to read an item");
+        return dynbi_no_memory(err, "to read an item");
     size = dynbi_item_restore(&fill->schema, stored->key, stored->key_size, stored->value,
                               stored->value_size, fill->item.bytes);
     if (!size)
@@ -20128,7 +20056,7 @@ static dynb_rc dynbi_fill_item(dynbi_fill *fill, const dynbi_change *stored, int
     entry.value_size = (uint32_t)fill->value.used_bytes;
     if (!dynbi_generation_reserve(fill->entries, 1, (uint64_t)entry.key_size + entry.value_size)) {
         if (!fill->entries->entry_count)
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to fill an index");
+            return dynbi_no_memory(err, "to fill an index");
         *is_full = 1;
         return DYNB_OK;
     }
@@ -20141,7 +20069,6 @@ static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_err
 {
     dynbi_fill *fill = job->fill;
     const dynbi_change *stored;
-    dynbi_root nothing;
     uint64_t spent = 0;
     int is_full = 0;
     dynb_rc rc = DYNB_OK;
@@ -20161,7 +20088,7 @@ static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_err
             break;
         fill->last_key.used_bytes = 0;
         if (!dynbi_buffer_append(&fill->last_key, stored->key, stored->key_size))
-            return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+            return dynbi_no_memory(err, "for a key");
         rc = dynbi_merge_next(&fill->items, err);
     }
     if (rc != DYNB_OK || !is_full)
@@ -20169,15 +20096,9 @@ static dynb_rc dynbi_fill_gather(dynbi_job *job, uint64_t budget_bytes, dynb_err
     fill->has_gathered = 1;
     dynbi_merge_free(&fill->items);
     fill->entries->frozen = 1;
-    memset(&nothing, 0, sizeof nothing);
     job->view.newest = fill->entries;
     dynbi_job_prepare(job, 0);
-    rc = dynbi_merge_init(&job->merge, &job->db->worker->reader, &job->view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&job->merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&job->fold, &nothing, err);
-    return rc;
+    return dynbi_fold_begin(&job->fold, &job->view, NULL, NULL, err);
 }
 
 /* The piece becomes the index's oldest run; after the last the index is
@@ -20218,7 +20139,7 @@ static dynb_rc dynbi_fill_publish(dynbi_job *job, const dynbi_root *root, dynb_e
     if (!dynbi_snapshot_define(&db->allocator, &snapshot, set) ||
         (root->page &&
          !dynbi_runs_replace(&db->allocator, &index->runs, index->runs.count, 0, &run, &runs)))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        rc = dynbi_no_memory(err, "for a list of runs");
     else if (root->page)
         dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
     if (rc == DYNB_OK)
@@ -20332,7 +20253,7 @@ static dynb_rc dynbi_mark_start(dynbi_worker *worker, dynb_error *err)
         !dynbi_mark_list_pasts(worker) || !dynbi_pages_mark_begin(&db->pages)) {
         dynbi_runs_free(&db->allocator, &worker->mark_view.runs);
         dynbi_runs_free(&db->allocator, &worker->mark_pasts);
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to find the free pages");
+        return dynbi_no_memory(err, "to find the free pages");
     }
     worker->is_marking = 1;
     dynbi_mark_log(db);
@@ -20365,7 +20286,7 @@ static dynb_rc dynbi_checkpoint_publish(dynbi_job *job, dynb_error *err)
     /* without memory the old run and generations just stay: they say the
      * same */
     if (!dynbi_runs_make(&db->allocator, 1, &runs))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the catalog");
+        return dynbi_no_memory(err, "for the catalog");
     runs.run[0] = run;
     dynbi_runs_free(&db->allocator, &catalog->sets[0]);
     catalog->sets[0] = runs;
@@ -20530,7 +20451,7 @@ static dynb_rc dynbi_count_start(dynbi_worker *worker, dynbi_table *table, uint6
     part.run = runs->run + (index - 1);
     memset(count, 0, sizeof *count);
     if (!dynbi_runs_copy(&worker->db->allocator, &part, &count->runs))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+        return dynbi_no_memory(err, "for a list of runs");
     count->is_active = 1;
     count->table = table;
     count->set_id = set_id;
@@ -20593,21 +20514,13 @@ static dynb_rc dynbi_count_publish(dynbi_worker *worker, dynb_error *err)
     dynbi_table *table = worker->count.table;
     dynb *db = worker->db;
     const uint32_t set = dynbi_table_find_set(table, worker->count.set_id);
-    dynbi_snapshot snapshot;
     dynbi_runs runs;
-    dynb_rc rc;
     if (set > table->index_count)
         return DYNB_OK; /* the index is gone */
-    rc = dynbi_publish_open(db, table, &snapshot, err);
-    if (rc == DYNB_OK && !dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
-    if (rc == DYNB_OK) {
-        dynbi_count_fill(&worker->count, &runs);
-        dynbi_snapshot_set_runs(&db->allocator, &snapshot, set, &runs);
-        rc = dynbi_publish(db, table, &snapshot, err);
-    }
-    dynbi_snapshot_free(&db->allocator, &snapshot);
-    return rc;
+    if (!dynbi_runs_copy(&db->allocator, dynbi_table_runs(table, set), &runs))
+        return dynbi_no_memory(err, "for a list of runs");
+    dynbi_count_fill(&worker->count, &runs);
+    return dynbi_publish_set(db, table, set, &runs, err);
 }
 
 /* Takes over what a table knows of a run. */
@@ -21152,7 +21065,7 @@ static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
     uint64_t cache = db->memory.budget_bytes / 16;
     dynb_rc rc;
     if (!worker)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the worker");
+        return dynbi_no_memory(err, "for the worker");
     memset(worker, 0, sizeof *worker);
     db->worker = worker;
     worker->db = db;
@@ -21266,7 +21179,7 @@ static dynb_rc dynbi_snapshot_copy(dynb *db, dynbi_snapshot *from, dynbi_snapsho
     coder.out = &db->value;
     dynbi_code_snapshot(&coder, NULL, from);
     if (coder.is_broken)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a table's snapshot");
+        return dynbi_no_memory(err, "for a table's snapshot");
     record.snapshot = db->value.bytes;
     record.snapshot_size = db->value.used_bytes;
     return dynbi_snapshot_read(&db->allocator, &record, out, err);
@@ -21323,40 +21236,23 @@ static dynb_rc dynbi_rebuild_fold_tree(dynbi_rebuild *rebuild, uint32_t set, dyn
                                        dynb_error *err)
 {
     const dynbi_runs *runs = dynbi_snapshot_runs(&rebuild->base.snapshot, set);
-    dynbi_worker *worker = rebuild->worker;
     dynb *db = rebuild->db;
-    uint64_t chunk = db->memory.budget_bytes / 64;
     dynbi_fold fold;
     dynbi_merge merge;
     dynbi_view view;
-    dynbi_root nothing;
     uint32_t i;
-    int is_done;
+    int is_done, drop_tombstones = 1;
     dynb_rc rc;
-    memset(&nothing, 0, sizeof nothing);
-    memset(&fold, 0, sizeof fold);
     memset(&view, 0, sizeof view);
     view.newest = rebuild->generation;
     view.set = set;
-    fold.allocator = &worker->allocator;
-    fold.reader = &worker->reader;
-    fold.drop_tombstones = 1;
     for (i = 0; i < runs->count; ++i)
-        fold.drop_tombstones = fold.drop_tombstones && !runs->run[i].root.page;
-    fold.output.disk = &db->disk;
-    fold.output.node_bytes = db->node_bytes;
-    chunk = chunk > (uint64_t)256 << 10 ? (uint64_t)256 << 10 : chunk;
-    fold.output.chunk_bytes = chunk < db->node_bytes ? db->node_bytes : (uint32_t)chunk;
+        drop_tombstones = drop_tombstones && !runs->run[i].root.page;
+    dynbi_fold_prepare(db, &fold, &merge, drop_tombstones);
     fold.output.is_fleeting = rebuild->is_for_reading;
     fold.output.allocate_fn = dynbi_rebuild_allocate;
     fold.output.ctx = db;
-    fold.next_fn = dynbi_merge_feed;
-    fold.next_ctx = &merge;
-    rc = dynbi_merge_init(&merge, &worker->reader, &view, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_merge_seek(&merge, NULL, 0, 0, err);
-    if (rc == DYNB_OK)
-        rc = dynbi_fold_start(&fold, &nothing, err);
+    rc = dynbi_fold_begin(&fold, &view, NULL, NULL, err);
     if (rc == DYNB_OK)
         rc = dynbi_fold_step(&fold, ~(uint64_t)0, &is_done, err);
     if (rc == DYNB_OK)
@@ -21391,7 +21287,7 @@ static dynb_rc dynbi_rebuild_fold(dynbi_rebuild *rebuild, dynb_error *err)
         run.to_lsn = generation->last_lsn;
         rc = dynbi_rebuild_fold_tree(rebuild, set, &run.root, err);
         if (rc == DYNB_OK && !dynbi_runs_replace(allocator, older, 0, 0, &run, &runs))
-            rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a list of runs");
+            rc = dynbi_no_memory(err, "for a list of runs");
         if (rc != DYNB_OK)
             return rc;
         if (runs.count == 1) {
@@ -21426,9 +21322,7 @@ static dynb_rc dynbi_rebuild_reserve(dynbi_rebuild *rebuild, uint32_t count, uin
             return DYNB_OK;
         rc = dynbi_rebuild_fold(rebuild, err);
     }
-    return rc == DYNB_OK ? dynbi_fail(err, DYNB_NO_MEMORY,
-                                      "no memory to replay %u bytes of changes", bytes)
-                         : rc;
+    return rc == DYNB_OK ? dynbi_no_memory(err, "to replay %u bytes of changes", bytes) : rc;
 }
 
 /* Nonzero: a change is one of the table's, in a set that is being rebuilt. Its
@@ -21517,7 +21411,7 @@ static dynb_rc dynbi_rebuild_replay(dynbi_rebuild *rebuild, dynb_error *err)
     if (scan->at.pos == scan->end_pos)
         return DYNB_OK;
     if (!dynbi_log_list_reserve(log))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the list of log segments");
+        return dynbi_no_memory(err, "for the list of log segments");
     scan->next = log->segments[0] = rebuild->base.segment;
     scan->any_chain = 1;
     rc = dynbi_log_read_head(scan, rebuild->base.segment.first_pos, &is_good, err);
@@ -21605,9 +21499,7 @@ static dynb_rc dynbi_rebuild_source(dynb *db, const dynb_restore_to_time_input *
                           "owner\342\200\231s account.");
     if (!dynbi_text_starts(arn, "arn:") ||
         dynbi_table_name(db, arn, &name, &length, NULL) != DYNB_OK)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: sourceTableArn is not a "
-                          "valid ARN");
+        return dynbi_invalid(err, "sourceTableArn is not a valid ARN");
     *source = dynbi_store_find_table(db, name, length);
     return *source ? DYNB_OK : dynbi_fail(err, DYNB_TABLE_NOT_FOUND, "Table not found");
 }
@@ -21625,7 +21517,7 @@ static dynb_rc dynbi_rebuild_override(dynbi_rebuild *rebuild,
     if (rc != DYNB_OK)
         return rc;
     if (!dynbi_snapshot_open(&db->allocator, snapshot, source->index_count))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for indexes");
+        return dynbi_no_memory(err, "for indexes");
     for (i = 0; i < source->index_count; ++i) {
         dynbi_index *index = &snapshot->indexes[snapshot->index_count];
         if (source->indexes[i].status == DYNB_INDEX_DELETING)
@@ -21914,7 +21806,7 @@ static dynb_rc dynbi_past_keep(dynbi_rebuild *rebuild, uint64_t log_lsn, dynbi_p
     if (!past || !table) {
         dynbi_free(&db->allocator, past, sizeof *past);
         dynbi_free(&db->allocator, table, sizeof *table);
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for the state at a time");
+        return dynbi_no_memory(err, "for the state at a time");
     }
     memset(past, 0, sizeof *past);
     memset(table, 0, sizeof *table);
@@ -22372,7 +22264,7 @@ static dynb_rc dynbi_audit_expires(dynbi_audit *check, const dynbi_change *entry
     db->key.used_bytes = 0;
     if (!dynbi_buffer_append(&db->key, at, sizeof at) ||
         !dynbi_buffer_append(&db->key, entry->key, entry->key_size))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     rc = dynbi_catalog_get(db, db->key.bytes, (uint32_t)db->key.used_bytes, &db->record,
                            &is_there, err);
     if (rc == DYNB_OK && !is_there)
@@ -22444,7 +22336,7 @@ static dynb_rc dynbi_audit_run(dynb *db, dynb_check_report *report, dynb_problem
     check.pages = (uint64_t *)dynbi_allocate(&db->allocator, size);
     check.firsts = (uint64_t *)dynbi_allocate(&db->allocator, size);
     if (!check.pages || !check.firsts)
-        rc = dynbi_fail(err, DYNB_NO_MEMORY, "no memory to check the store");
+        rc = dynbi_no_memory(err, "to check the store");
     if (rc == DYNB_OK) {
         memset(check.pages, 0, size);
         memset(check.firsts, 0, size);
@@ -22548,7 +22440,7 @@ static dynb_rc dynbi_scrub_run(dynb *db, dynb_error *err)
     uint32_t i;
     dynb_rc rc;
     if (!shadow)
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory to scrub");
+        return dynbi_no_memory(err, "to scrub");
     memset(shadow, 0, sizeof *shadow);
     shadow->memory.outer = db->memory.outer;
     shadow->memory.budget_bytes = db->memory.budget_bytes + ((uint64_t)4 << 20);
@@ -23353,7 +23245,8 @@ typedef enum dynbi_kind {
     DYNBI_BACKUP_STRUCTS(S, M, D, R)
 
 /* From here on the lists above become two tables, whose rows hold no pointers:
- * those would have to be relocated, and so be written, before use. */
+ * those would have to be relocated, and so be written, before use. Names and
+ * texts stand in a struct each, as long as they are, and a row tells where. */
 
 #define DYNBI_NO_MIN (-2147483647 - 1)
 #define DYNBI_NOWHERE 0xffffu
@@ -23403,27 +23296,49 @@ typedef enum dynbi_member_check {
     DYNBI_MEMBER_REFUSED
 } dynbi_member_check;
 
+/* The text of a struct of texts that begins at a byte of it. */
+#define DYNBI_TEXT_AT(texts, pos) ((const char *)(const void *)&(texts) + (pos))
+
+typedef struct dynbi_member_names {
+    char none[1];
+#define DYNBI_M(shape, name, of, checked, member) char shape##_##name[sizeof #name];
+#define DYNBI_R(shape, name, of) char shape##_##name[sizeof #name];
+    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
+#undef DYNBI_M
+#undef DYNBI_R
+} dynbi_member_names;
+
+static const dynbi_member_names dynbi_names = {
+    "",
+#define DYNBI_M(shape, name, of, checked, member) #name,
+#define DYNBI_R(shape, name, of) #name,
+    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
+#undef DYNBI_M
+#undef DYNBI_R
+};
+
 typedef struct dynbi_member {
-    char name[38];
+    uint16_t name_pos;
+    uint16_t offset; /* in the owner's type, or NOWHERE */
     uint8_t name_length;
     uint8_t owner; /* the structure */
     uint8_t shape;
     uint8_t check;
-    uint16_t offset; /* in the owner's type, or NOWHERE */
 } dynbi_member;
 
 static const dynbi_member dynbi_members[] = {
-#define DYNBI_S(id, type, class_name) {"", 0, DYNBI_SHAPE_##id, 0, 0, DYNBI_NOWHERE},
+#define DYNBI_S(id, type, class_name) {0, DYNBI_NOWHERE, 0, DYNBI_SHAPE_##id, 0, 0},
 #define DYNBI_M(shape, name, of, checked, member) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked, \
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), \
      (uint16_t)(offsetof(dynbi_structs, of_##shape.member) - \
-                offsetof(dynbi_structs, of_##shape))},
+                offsetof(dynbi_structs, of_##shape)), \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked},
 #define DYNBI_D(shape, name, of) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL, \
-     DYNBI_NOWHERE},
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL},
 #define DYNBI_R(shape, name, of) \
-    {#name, sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED, \
-     DYNBI_NOWHERE},
+    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+     sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_D, DYNBI_R)
 #undef DYNBI_S
 #undef DYNBI_M
@@ -23431,26 +23346,54 @@ static const dynbi_member dynbi_members[] = {
 #undef DYNBI_R
 };
 
+static const char *dynbi_member_name(const dynbi_member *member)
+{
+    return DYNBI_TEXT_AT(dynbi_names, member->name_pos);
+}
+
+/* Of a structure its class, of an enumeration the values. */
+typedef struct dynbi_shape_texts {
+    char none[1];
+#define DYNBI_S(id, type, class_name) char text_##id[sizeof class_name];
+#define DYNBI_E(id, text, a, b, c, d, e) char text_##id[sizeof text];
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+#undef DYNBI_S
+#undef DYNBI_E
+} dynbi_shape_texts;
+
+static const dynbi_shape_texts dynbi_texts = {
+    "",
+#define DYNBI_S(id, type, class_name) class_name,
+#define DYNBI_E(id, text, a, b, c, d, e) text,
+    DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
+    DYNBI_ENUMERATIONS(DYNBI_E)
+#undef DYNBI_S
+#undef DYNBI_E
+};
+
 typedef struct dynbi_shape {
     uint8_t kind;
-    uint8_t of;         /* LIST, ENTRIES: the elements' shape */
-    uint16_t first_row; /* STRUCT */
-    uint16_t size;      /* STRUCT: bytes of its type */
+    uint8_t of;          /* LIST, ENTRIES: the elements' shape */
     uint8_t ordinals[5]; /* ENUM: of the values in the text's order */
+    uint16_t first_row;  /* STRUCT */
+    uint16_t size;       /* STRUCT: bytes of its type */
+    uint16_t text_pos;
     int32_t min;
     int32_t max;
-    char text[72]; /* STRUCT: its class; ENUM: the values */
 } dynbi_shape;
 
 static const dynbi_shape dynbi_shapes[] = {
 #define DYNBI_S(id, type, class_name) \
-    {DYNBI_KIND_STRUCT, 0, DYNBI_HEAD_##id + 1, sizeof(type), {0, 0, 0, 0, 0}, 0, 0, class_name},
+    {DYNBI_KIND_STRUCT, 0, {0, 0, 0, 0, 0}, DYNBI_HEAD_##id + 1, sizeof(type), \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
 #define DYNBI_E(id, text, a, b, c, d, e) \
-    {DYNBI_KIND_ENUM, 0, 0, 0, {a, b, c, d, e}, 0, 0, text},
+    {DYNBI_KIND_ENUM, 0, {a, b, c, d, e}, 0, 0, \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
 #define DYNBI_T(id, kind, min, max) \
-    {DYNBI_KIND_##kind, 0, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+    {DYNBI_KIND_##kind, 0, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
 #define DYNBI_L(id, kind, of, min, max) \
-    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, 0, 0, {0, 0, 0, 0, 0}, min, max, ""},
+    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
     DYNBI_ENUMERATIONS(DYNBI_E)
     DYNBI_SIMPLE_SHAPES(DYNBI_T, DYNBI_L)
@@ -23459,6 +23402,11 @@ static const dynbi_shape dynbi_shapes[] = {
 #undef DYNBI_T
 #undef DYNBI_L
 };
+
+static const char *dynbi_shape_text(const dynbi_shape *shape)
+{
+    return DYNBI_TEXT_AT(dynbi_texts, shape->text_pos);
+}
 
 /* --- memory --- */
 
@@ -23470,7 +23418,7 @@ static void *dynbi_call_take(dynbi_call *call, size_t bytes)
     const size_t head = sizeof(dynbi_call_chunk) + 7u;
     void *taken;
     if (bytes > (size_t)-1 - head - 1024u) {
-        (void)dynbi_fail(call->err, DYNB_NO_MEMORY, "no memory for a request of this size");
+        (void)dynbi_no_memory(call->err, "for a request of this size");
         return NULL;
     }
     bytes = dynbi_round_up_8(bytes);
@@ -23478,7 +23426,7 @@ static void *dynbi_call_take(dynbi_call *call, size_t bytes)
         size_t size = dynbi_round_up_8(head) + (bytes < 4096 ? 4096 : bytes);
         dynbi_call_chunk *chunk = (dynbi_call_chunk *)dynbi_allocate(&memory->allocator, size);
         if (!chunk) {
-            (void)dynbi_fail(call->err, DYNB_NO_MEMORY, "no memory for the request");
+            (void)dynbi_no_memory(call->err, "for the request");
             return NULL;
         }
         chunk->next = memory->chunks;
@@ -23557,7 +23505,7 @@ typedef struct dynbi_reading {
 
 static dynb_rc dynbi_request_no_memory(dynbi_reading *reading)
 {
-    return dynbi_fail(reading->call->err, DYNB_NO_MEMORY, "no memory for the request");
+    return dynbi_no_memory(reading->call->err, "for the request");
 }
 
 static dynbi_request_level *dynbi_request_top(dynbi_reading *reading)
@@ -23616,12 +23564,13 @@ static dynb_rc dynbi_request_array(dynb_error *err, const dynbi_shape *shape, si
     switch (shape->kind) {
     case DYNBI_KIND_STRUCT:
         return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
-                             "Unrecognized collection type class %s%s", model, shape->text);
+                             "Unrecognized collection type class %s%s", model,
+                             dynbi_shape_text(shape));
     case DYNBI_KIND_ANY_STRUCT:
         return dynbi_fail_at(err, DYNB_SERIALIZATION, pos,
                              "Unrecognized collection type class %sWarmThroughput", model);
     case DYNBI_KIND_ENTRIES:
-        value = dynbi_shapes[shape->of].text;
+        value = dynbi_shape_text(&dynbi_shapes[shape->of]);
         break;
     case DYNBI_KIND_NAMES:
         value = "java.lang.String";
@@ -23807,11 +23756,12 @@ static void dynbi_request_path(const dynbi_reading *reading, uint32_t depth, int
             dynbi_format_put(sink, ".", 1);
         if (level->shape->kind == DYNBI_KIND_STRUCT) {
             const dynbi_member *member = &dynbi_members[level->row];
-            char first = member->name[0];
+            const char *name = dynbi_member_name(member);
+            char first = name[0];
             if (!is_newer && first >= 'A' && first <= 'Z')
                 first = (char)(first - 'A' + 'a');
             dynbi_format_put(sink, &first, 1);
-            dynbi_format_put(sink, member->name + 1, member->name_length - 1u);
+            dynbi_format_put(sink, name + 1, member->name_length - 1u);
         } else if (level->shape->kind == DYNBI_KIND_LIST) {
             dynbi_format_put(sink, text,
                              dynbi_format(text, sizeof text, "%u.member", (uint64_t)level->count));
@@ -24013,7 +23963,7 @@ static dynb_rc dynbi_request_string(dynbi_reading *reading, const dynbi_shape *s
 static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *shape, int is_newer,
                                   const dynbi_json_token *token, void *to)
 {
-    const char *at = shape->text;
+    const char *at = dynbi_shape_text(shape);
     char message[128];
     size_t length, i;
     char *text;
@@ -24033,7 +23983,7 @@ static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *sha
         at += at[size] ? size + 2 : size;
     }
     (void)dynbi_format(message, sizeof message, "Member must satisfy enum value set: [%s]",
-                       shape->text);
+                       dynbi_shape_text(shape));
     return dynbi_request_complain(reading, token->pos, is_newer, message);
 }
 
@@ -24232,7 +24182,7 @@ static uint32_t dynbi_request_member(const dynbi_shape *shape, const dynbi_json_
         const dynbi_member *member = &dynbi_members[row];
         if (&dynbi_shapes[member->owner] != shape)
             break;
-        if (member->name_length == length && !memcmp(member->name, text, length))
+        if (member->name_length == length && !memcmp(dynbi_member_name(member), text, length))
             return row;
     }
     return DYNBI_ROW_COUNT;
@@ -24525,6 +24475,7 @@ static dynb_rc dynbi_request_judge(dynbi_reading *reading)
     const dynbi_request_level *root = &reading->level[0];
     const uint32_t first_row = root->shape->first_row;
     const dynbi_member *member;
+    const char *name;
     if (reading->violation_count) {
         const size_t length = reading->said.used_bytes - 2, room = length + 64;
         const char *text = (const char *)reading->said.bytes + 2;
@@ -24546,17 +24497,18 @@ static dynb_rc dynbi_request_judge(dynbi_reading *reading)
         dynbi_members[first_row].check == DYNBI_MEMBER_REQUIRED_LATER)
         return dynbi_fail(call->err, DYNB_VALIDATION,
                           "The parameter '%s' is required but was not present in the request",
-                          dynbi_members[first_row].name);
+                          dynbi_member_name(&dynbi_members[first_row]));
     if (!reading->has_refused)
         return DYNB_OK;
     member = &dynbi_members[reading->refused_place.rows[reading->refused_place.depth - 1]];
-    if (dynbi_text_starts(member->name, "ExpressionAttribute"))
+    name = dynbi_member_name(member);
+    if (dynbi_text_starts(name, "ExpressionAttribute"))
         return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "%s can only be specified when using expressions%s", member->name,
+                          "%s can only be specified when using expressions%s", name,
                           member->shape == DYNBI_SHAPE_ITEM ? ": ConditionExpression is null" : "");
     return dynbi_fail(call->err, DYNB_VALIDATION,
                       "The parameter '%s' is not supported by this version of dynbackup",
-                      member->name);
+                      name);
 }
 
 static dynb_rc dynbi_request_run(dynbi_reading *reading, const dynbi_shape *shape)
@@ -25266,13 +25218,11 @@ static dynb_rc dynbi_wire_encryption(dynbi_call *call, const dynbi_encryption_re
     if (!request)
         return DYNB_OK;
     if (request->enabled != DYNBI_TRUE && (request->sse_type || request->kms_master_key_id))
-        return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: SSEType and KMSMasterKeyId "
-                          "can only be specified when SSESpecification is enabled");
+        return dynbi_invalid(
+            call->err,
+            "SSEType and KMSMasterKeyId can only be specified when SSESpecification is enabled");
     if (request->sse_type == 1)
-        return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: SSEType AES256 is not "
-                          "supported, use KMS");
+        return dynbi_invalid(call->err, "SSEType AES256 is not supported, use KMS");
     if (request->enabled != DYNBI_TRUE)
         return DYNB_OK;
     *encryption = DYNB_ENCRYPTION_KMS;
@@ -25321,13 +25271,11 @@ static dynb_rc dynbi_create_stream(const dynbi_stream_request *request, dynb_str
     if (!request)
         return DYNB_OK;
     if (request->stream_enabled == DYNBI_TRUE && !request->stream_view_type)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Table is being created with "
-                          "a stream enabled, UpdateViewType is required");
+        return dynbi_invalid(
+            err, "Table is being created with a stream enabled, UpdateViewType is required");
     if (request->stream_enabled != DYNBI_TRUE && request->stream_view_type)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Table is being created with "
-                          "a stream disabled, UpdateViewType should not be specified");
+        return dynbi_invalid(err, "Table is being created with a stream disabled, UpdateViewType "
+                                  "should not be specified");
     *out = dynbi_wire_view(request->stream_view_type);
     return DYNB_OK;
 }
@@ -25449,13 +25397,10 @@ static dynb_rc dynbi_update_stream(const dynbi_stream_request *request,
     if (!request)
         return DYNB_OK;
     if (request->stream_enabled == DYNBI_TRUE && !request->stream_view_type)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: If stream is being enabled "
-                          "then UpdateViewType is required");
+        return dynbi_invalid(err, "If stream is being enabled then UpdateViewType is required");
     if (request->stream_enabled != DYNBI_TRUE && request->stream_view_type)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: If stream is being "
-                          "disabled, then UpdateViewType must not be specified");
+        return dynbi_invalid(
+            err, "If stream is being disabled, then UpdateViewType must not be specified");
     input->change |= DYNB_CHANGE_STREAM;
     input->settings.stream_view = dynbi_wire_view(request->stream_view_type);
     return DYNB_OK;
@@ -25470,10 +25415,10 @@ static dynb_rc dynbi_update_index(const dynbi_index_update_request *request, uin
     const int count = (request->create != NULL) + (request->update != NULL) +
                       (request->remove != NULL);
     if (count != 1)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: One and only one of Update, "
-                          "Create and Delete must be specified in GlobalSecondaryIndexUpdate %u",
-                          (uint64_t)number);
+        return dynbi_invalid(err,
+                             "One and only one of Update, Create and Delete must be specified in "
+                             "GlobalSecondaryIndexUpdate %u",
+                             (uint64_t)number);
     out->action = request->create   ? DYNB_CREATE_INDEX
                   : request->update ? DYNB_UPDATE_INDEX
                                     : DYNB_DELETE_INDEX;
@@ -27540,11 +27485,10 @@ static dynb_rc dynbi_read_prepare(const dynbi_read_request *request, const dynbi
     plan->fetches = request->select == DYNBI_SELECT_ALL &&
                     index->about.projection != DYNB_PROJECT_ALL;
     if (plan->fetches && index->is_global)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Select type ALL_ATTRIBUTES "
-                          "is not supported for global secondary index %s because its projection "
-                          "type is not ALL",
-                          request->index_name);
+        return dynbi_invalid(err,
+                             "Select type ALL_ATTRIBUTES is not supported for global secondary "
+                             "index %s because its projection type is not ALL",
+                             request->index_name);
     return DYNB_OK;
 }
 
@@ -27671,9 +27615,7 @@ static dynb_rc dynbi_query_check_part(const dynbi_expression *x, const dynbi_ran
                           part->name, (size_t)part->name_length);
     if (term && (term->value[0].type != (dynb_type)part->type ||
                  (term->is == DYNB_SORT_BETWEEN && term->value[1].type != (dynb_type)part->type)))
-        return dynbi_fail(x->err, DYNB_VALIDATION,
-                          "One or more parameter values were invalid: Condition parameter type "
-                          "does not match schema type");
+        return dynbi_invalid(x->err, "Condition parameter type does not match schema type");
     if (i == 0 && term && term->is != DYNB_SORT_EQ)
         return dynbi_fail(x->err, DYNB_VALIDATION, "Query key condition not supported");
     return DYNB_OK;
@@ -28007,7 +27949,7 @@ static dynb_rc dynbi_fail_asked(dynb *db, dynb_operation operation, dynb_error *
     if (!db->fail_count[operation])
         return DYNB_OK;
     --db->fail_count[operation];
-    return dynbi_fail(err, code, "%s", dynb_rc_text(code));
+    return dynbi_fail(err, code, "%s", db->fail_text_fn(code));
 }
 
 /* Operations that have no C function, which would look itself. */
@@ -28452,32 +28394,39 @@ static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
     return DYNB_OK;
 }
 
-/* Requests a second that an operation may have; DYNB_UNLIMITED: any. (That of
- * CreateBackup is looked at when its tables are known.) */
-static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operation)
-{
-    uint32_t rate = operation == DYNB_OP_DESCRIBE_BACKUP ? config->describe_backup_per_second
-                    : operation == DYNB_OP_LIST_BACKUPS  ? config->list_backups_per_second
-                    : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
-                    : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
-                        ? config->restore_table_per_second
-                    : operation == DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS
-                        ? config->describe_continuous_backups_per_second
-                        : 0;
-    return rate ? rate : DYNB_UNLIMITED;
-}
-
-/* Starts a call that is an operation of the service: it may be throttled, or
- * told to fail. */
+/* Starts a call that is an operation of the service: it may be told to fail. */
 static dynb_rc dynbi_api_begin(dynb *db, dynb_operation operation, dynb_error *err)
 {
-    uint32_t rate;
     dynb_rc rc = dynbi_api_enter(db, err);
     if (rc != DYNB_OK)
         return rc;
-    rate = dynbi_api_rate(&db->config, operation);
     rc = dynbi_fail_asked(db, operation, err);
-    if (rc == DYNB_OK && rate != DYNB_UNLIMITED)
+    if (rc != DYNB_OK)
+        dynbi_unlock(db);
+    return rc;
+}
+
+/* Requests a second that an operation may have; 0 or DYNB_UNLIMITED: any. */
+static uint32_t dynbi_api_rate(const dynb_config *config, dynb_operation operation)
+{
+    return operation == DYNB_OP_DESCRIBE_BACKUP ? config->describe_backup_per_second
+           : operation == DYNB_OP_LIST_BACKUPS  ? config->list_backups_per_second
+           : operation == DYNB_OP_DELETE_BACKUP ? config->delete_backup_per_second
+           : operation == DYNB_OP_RESTORE_TABLE_FROM_BACKUP
+               ? config->restore_table_per_second
+               : config->describe_continuous_backups_per_second;
+}
+
+/* ... or, if it is one of the five above, throttled. (CreateBackup looks at its
+ * rate when its tables are known.) */
+static dynb_rc dynbi_api_begin_limited(dynb *db, dynb_operation operation, dynb_error *err)
+{
+    uint32_t rate;
+    dynb_rc rc = dynbi_api_begin(db, operation, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rate = dynbi_api_rate(&db->config, operation);
+    if (rate && rate != DYNB_UNLIMITED)
         rc = dynbi_bucket_take(db, operation, rate, 1, err);
     if (rc != DYNB_OK)
         dynbi_unlock(db);
@@ -28509,7 +28458,7 @@ static dynb_rc dynbi_api_keep_start(dynb *db, dynb_item *start_after, dynb_error
         return DYNB_OK; /* a last_key is not larger */
     db->start.used_bytes = 0;
     if (!dynbi_buffer_append(&db->start, bytes, start_after->size_bytes))
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a key");
+        return dynbi_no_memory(err, "for a key");
     start_after->bytes = db->start.bytes;
     return DYNB_OK;
 }
@@ -28681,7 +28630,7 @@ DYNB_API dynb_rc dynb_open(dynb **out, const char *path, const dynb_config *conf
     if (!db) {
         if (device.close_fn)
             device.close_fn(device.ctx);
-        return dynbi_fail(err, DYNB_NO_MEMORY, "no memory for a handle");
+        return dynbi_no_memory(err, "for a handle");
     }
     if (device.size_fn(device.ctx, &db->disk.size_bytes) != DYNB_OK)
         rc = dynbi_fail(err, DYNB_IO_FAILED, "the device does not tell its size");
@@ -28914,10 +28863,8 @@ DYNB_API dynb_rc dynb_list_tables(dynb *db, const char *start_after, uint32_t li
     if (!result)
         return dynbi_api_null(err, "result");
     if (limit > 100)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%u' at 'limit' failed to satisfy "
-                          "constraint: Member must have value less than or equal to 100",
-                          (uint64_t)limit);
+        return dynbi_violated(err, "have value less than or equal to 100", "'%u' at 'limit'",
+                              (uint64_t)limit);
     rc = dynbi_api_begin(db, DYNB_OP_LIST_TABLES, err);
     if (rc != DYNB_OK)
         return rc;
@@ -29008,13 +28955,10 @@ DYNB_API dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
         return rc;
     if (attribute_name &&
         (!attribute_name[0] || dynbi_length(attribute_name) > DYNB_KEY_NAME_MAX_BYTES))
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "1 validation error detected: Value '%s' at "
-                        "'timeToLiveSpecification.attributeName' failed to satisfy constraint: "
-                        "Member must have length %s",
-                        attribute_name,
-                        attribute_name[0] ? "less than or equal to 255"
-                                          : "greater than or equal to 1");
+        rc = dynbi_violated(err,
+                            attribute_name[0] ? "have length less than or equal to 255"
+                                              : "have length greater than or equal to 1",
+                            "'%s' at 'timeToLiveSpecification.attributeName'", attribute_name);
     if (rc == DYNB_OK) {
         do
             rc = dynbi_table_set_ttl(db, table, attribute_name, err);
@@ -29189,16 +29133,23 @@ DYNB_API dynb_rc dynb_delete_item(dynb *db, const char *table, dynb_item key,
     return dynbi_api_write(db, &write, options, old, result, err);
 }
 
-DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
-                                  dynb_item *out, dynb_result *result, dynb_error *err)
+/* missing: the first argument but these that must not be NULL and is; or
+ * NULL. */
+static dynb_rc dynbi_api_begin_get(dynb *db, const char *missing, dynb_item key, dynb_item *out,
+                                   const dynb_result *result, dynb_error *err)
 {
-    dynb_rc rc;
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!source || !result || !key.bytes)
-        return dynbi_api_null(err, !source ? "source" : !result ? "result" : "key.bytes");
-    rc = dynbi_api_begin(db, DYNB_OP_GET_ITEM, err);
+    if (missing || !result || !key.bytes)
+        return dynbi_api_null(err, missing ? missing : !result ? "result" : "key.bytes");
+    return dynbi_api_begin(db, DYNB_OP_GET_ITEM, err);
+}
+
+DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item key,
+                                  dynb_item *out, dynb_result *result, dynb_error *err)
+{
+    dynb_rc rc = dynbi_api_begin_get(db, source ? NULL : "source", key, out, result, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -29210,10 +29161,16 @@ DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item
 DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_item *out,
                                dynb_result *result, dynb_error *err)
 {
-    dynb_source source;
-    memset(&source, 0, sizeof source);
-    source.table = table;
-    return dynb_get_item_at(db, &source, key, out, result, err);
+    dynbi_place place;
+    dynb_rc rc = dynbi_api_begin_get(db, NULL, key, out, result, err);
+    if (rc != DYNB_OK)
+        return rc;
+    do {
+        rc = dynbi_live_place(db, table, DYNB_OK, &place, err);
+        if (rc == DYNB_OK)
+            rc = dynbi_item_get(db, &place, key, out, result, err);
+    } while (dynbi_api_again(db, rc, err));
+    return dynbi_api_leave(db, rc);
 }
 
 DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t write_count,
@@ -29286,11 +29243,8 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
         return rc;
     own = *input;
     if (input->total_segments > 1000000)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "1 validation error detected: Value '%u' at 'totalSegments' failed to "
-                        "satisfy constraint: Member must have value less than or equal to "
-                        "1000000",
-                        (uint64_t)input->total_segments);
+        rc = dynbi_violated(err, "have value less than or equal to 1000000",
+                            "'%u' at 'totalSegments'", (uint64_t)input->total_segments);
     else if (input->segment && input->segment >= input->total_segments)
         rc = dynbi_fail(err, DYNB_VALIDATION,
                         "The Segment parameter is zero-based and must be less than parameter "
@@ -29385,7 +29339,7 @@ DYNB_API dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
     memset(out, 0, sizeof *out);
     if (!result)
         return dynbi_api_null(err, "result");
-    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DESCRIBE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     do
@@ -29409,20 +29363,16 @@ DYNB_API dynb_rc dynb_list_backups(dynb *db, const dynb_list_backups_input *inpu
     memset(&none, 0, sizeof none);
     if (!input)
         input = &none;
-    rc = dynbi_api_begin(db, DYNB_OP_LIST_BACKUPS, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_LIST_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     if (input->limit > DYNB_BACKUPS_PAGE_MAX)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "1 validation error detected: Value '%u' at 'limit' failed to satisfy "
-                        "constraint: Member must have value less than or equal to 100",
-                        (uint64_t)input->limit);
+        rc = dynbi_violated(err, "have value less than or equal to 100", "'%u' at 'limit'",
+                            (uint64_t)input->limit);
     else if (input->type > DYNB_LIST_ALL)
         rc = dynbi_fail(err, DYNB_INVALID_ARGUMENT, "input.type is not one of DYNB_LIST_*");
     else if (input->to_ms && input->from_ms > input->to_ms)
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "One or more parameter values were invalid: Time range lower bound must "
-                        "be less than or equal to upper bound");
+        rc = dynbi_invalid(err, "Time range lower bound must be less than or equal to upper bound");
     else
         do
             rc = dynbi_backup_list_run(db, input, out, result, err);
@@ -29437,7 +29387,7 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     dynb_rc rc;
     if (out)
         memset(out, 0, sizeof *out);
-    rc = dynbi_api_begin(db, DYNB_OP_DELETE_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DELETE_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -29478,7 +29428,7 @@ DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_i
         if (!inputs[i].target_table_name)
             return dynbi_api_null(err, "input.target_table_name");
     }
-    rc = dynbi_api_begin(db, DYNB_OP_RESTORE_TABLE_FROM_BACKUP, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_RESTORE_TABLE_FROM_BACKUP, err);
     if (rc != DYNB_OK)
         return rc;
     rc = dynbi_api_check_out(out, result, err);
@@ -29510,7 +29460,7 @@ DYNB_API dynb_rc dynb_describe_continuous_backups(dynb *db, const char *table,
     if (!out)
         return dynbi_api_null(err, "out");
     memset(out, 0, sizeof *out);
-    rc = dynbi_api_begin(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
+    rc = dynbi_api_begin_limited(db, DYNB_OP_DESCRIBE_CONTINUOUS_BACKUPS, err);
     if (rc != DYNB_OK)
         return rc;
     return dynbi_api_leave(db, dynbi_history_describe(db, table, out, err));
@@ -29524,12 +29474,11 @@ static dynb_rc dynbi_api_check_period(const dynb_update_continuous_backups_input
     if (!input->choose_period)
         return DYNB_OK;
     if (days < 1 || days > DYNB_RECOVERY_DAYS_MAX)
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "1 validation error detected: Value '%s%u' at "
-                          "'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to "
-                          "satisfy constraint: Member must have value %s",
-                          days < 0 ? "-" : "", size,
-                          days < 1 ? "greater than or equal to 1" : "less than or equal to 35");
+        return dynbi_violated(err,
+                              days < 1 ? "have value greater than or equal to 1"
+                                       : "have value less than or equal to 35",
+                              "'%s%u' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays'",
+                              days < 0 ? "-" : "", size);
     if (!input->point_in_time_recovery)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling "
@@ -29670,6 +29619,7 @@ DYNB_API dynb_rc dynb_fail_next_calls(dynb *db, dynb_operation operation, dynb_r
     if (rc == DYNB_OK) {
         db->fail_code[operation] = code;
         db->fail_count[operation] = call_count;
+        db->fail_text_fn = dynb_rc_text;
     }
     return dynbi_api_leave(db, rc);
 }
@@ -29814,6 +29764,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_TABLES_MAX
 #undef DYNBI_TABLE_LSN_BITS
 #undef DYNBI_TABLE_STRUCTS
+#undef DYNBI_TEXT_AT
 #undef DYNBI_TIER_RUNS
 #undef DYNBI_TREE_KEY_MAX
 #undef DYNBI_USAGE_INDEXES

@@ -1,7 +1,8 @@
 #!/bin/sh
 # footprint.sh - bytes of code on a Cortex-M3, by section of the header, of the
-# three programs of tests/port/metal.c: put and get; with backups and restores;
-# with JSON; and the stack they may need below main (see stack.sh).
+# programs of tests/port/metal.c: put and get; with backups and restores; with
+# items in JSON; with dynb_call, which reaches everything; and the stack they may
+# need below main (see stack.sh).
 #
 #     sh bench/footprint.sh [--functions]   and the largest functions of each
 #
@@ -28,10 +29,10 @@ link()
     # shellcheck disable=SC2086
     arm-none-eabi-gcc $options -g -DMETAL -DPROGRAM="$program" -DBUDGET_BYTES=65536 -DARENA_BYTES=8 \
         -nostartfiles --specs=nano.specs -Wl,--gc-sections -T tests/port/metal.ld \
-        -Wl,--defsym=STACK_BYTES=1024 -o "$elf" "$@" tests/port/metal.c tests/port/metal_start.c
+        -Wl,--defsym=RAM_BYTES=65536 -Wl,--defsym=STACK_BYTES=1024 -o "$elf" "$@" tests/port/metal.c tests/port/metal_start.c
 }
 
-for program in 1 2 3; do
+for program in 1 2 3 4; do
     link $program "$work/$program.elf" -Wl,-Map="$work/$program.map" || exit 1
     link $program "$work/static.elf" -DDYNBACKUP_STATIC || exit 1
     arm-none-eabi-size "$work/static.elf" | awk 'NR == 2 { print $1 }' >"$work/$program.static"
@@ -97,28 +98,32 @@ FILENAME ~ /symbols$/ {
     texts[program] += size
     count($2 in of_function ? of_function[$2] : $2 ~ /^(str1|dynb)/ || $2 ~ /^\.rodata/ ? sections + 1 : "program", size)
 }
+function line(name, a, b, c, d)
+{
+    printf "%-26s %9s %9s %9s %9s\n", name, a + 0, b + 0, c + 0, d + 0
+}
 function row(name, what)
 {
-    printf "%-26s %9d %9d %9d\n", name, bytes[what, 1], bytes[what, 2], bytes[what, 3]
+    line(name, bytes[what, 1], bytes[what, 2], bytes[what, 3], bytes[what, 4])
 }
 END {
-    printf "%-26s %9s %9s %9s\n", "section, bytes", "put/get", "+ backups", "+ JSON"
+    printf "%-26s %9s %9s %9s %9s\n", "section, bytes", "put/get", "+ backups", "+ JSON", "+ calls"
     for (i = 1; i <= sections; ++i)
         row(title[i], i)
     row("tables, texts of several", sections + 1)
-    printf "%-26s %9d %9d %9d\n", "dynbackup.h", total[1], total[2], total[3]
-    printf "%-26s %9d %9d %9d\n", "  of it texts", texts[1], texts[2], texts[3]
+    line("dynbackup.h", total[1], total[2], total[3], total[4])
+    line("  of it texts", texts[1], texts[2], texts[3], texts[4])
     row("C library and compiler's", "library")
     row("the program itself", "program")
     split(statics, all)
-    printf "%-26s %9d %9d %9d\n", "all, DYNBACKUP_STATIC", all[1], all[2], all[3]
+    line("all, DYNBACKUP_STATIC", all[1], all[2], all[3], all[4])
     split(stacks, all)
-    printf "%-26s %9d %9d %9d\n", "stack below main", all[1], all[2], all[3]
+    line("stack below main", all[1], all[2], all[3], all[4])
 }
 AWK
 awk -v functions="$work/functions" -v stacks="$(cat "$work"/?.stack)" \
     -v statics="$(cat "$work"/?.static)" -f "$work/table.awk" dynbackup.h \
     "$work/1.symbols" "$work/1.texts" "$work/2.symbols" "$work/2.texts" \
-    "$work/3.symbols" "$work/3.texts" || exit 1
+    "$work/3.symbols" "$work/3.texts" "$work/4.symbols" "$work/4.texts" || exit 1
 [ "${1:-}" != --functions ] || sort -k 1,1n -k 2,2nr "$work/functions" |
     awk '++seen[$1] <= 40 { print "program " $1 ": " $2 " " $3 " " $4 " " $5 }'

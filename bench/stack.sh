@@ -31,12 +31,14 @@ dynbi_resize/2 dynbi_memory_resize
 dynbi_memory_resize dynbi_resize/3
 dynbi_resize/3 user
 dynbi_fold_start dynbi_merge_feed
+dynbi_fold_begin dynbi_merge_feed
 dynbi_fold_take dynbi_merge_feed
 dynbi_fold_step dynbi_merge_feed
 dynbi_fold_emit dynbi_job_allocate dynbi_rebuild_allocate
 dynbi_log_reserve_segment dynbi_store_allocate_log
 dynbi_catalog_walk dynbi_mark_visit dynbi_recover_record dynbi_audit_record
 dynbi_audit_problem user
+dynbi_fail_asked dynb_rc_text
 dynbi_disk_read user
 dynbi_disk_write user
 dynbi_disk_sync user

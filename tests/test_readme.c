@@ -32,7 +32,7 @@ static void add_members(const dynbi_shape *shape, int refused)
         if ((member->check == DYNBI_MEMBER_REFUSED) != refused)
             continue;
         add(count++ ? ", " : "");
-        add(member->name);
+        add(dynbi_member_name(member));
     }
 }
 

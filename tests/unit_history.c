@@ -124,7 +124,7 @@ static void delete_records(store *s, char kind)
     while (find_record(s, kind, 0, &record)) {
         MUST(dynbi_store_begin_writing(s->db, &kit_err));
         MUST(dynbi_change_begin(s->db, &kit_err));
-        MUST(dynbi_history_change(s->db, record.key, record.key_size, NULL, &kit_err));
+        MUST(dynbi_catalog_change(s->db, record.key, record.key_size, NULL, &kit_err));
         MUST(dynbi_change_commit(s->db, DYNB_SYNCED, &kit_err));
     }
 }

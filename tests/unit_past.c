@@ -207,7 +207,7 @@ static void test_ends(void)
         else {
             MUST(dynbi_store_begin_writing(s.db, &kit_err));
             MUST(dynbi_change_begin(s.db, &kit_err));
-            MUST(dynbi_history_change(s.db, key, size, NULL, &kit_err));
+            MUST(dynbi_catalog_change(s.db, key, size, NULL, &kit_err));
             MUST(dynbi_change_commit(s.db, DYNB_SYNCED, &kit_err));
         }
         seen_count = 0;

@@ -696,7 +696,7 @@ static void test_rows(void)
     for (row = 0; row < DYNBI_ROW_COUNT; ++row) {
         const dynbi_member *m = &dynbi_members[row];
         const dynbi_shape *owner = &dynbi_shapes[m->owner];
-        CHECK_INT(strlen(m->name), m->name_length);
+        CHECK_INT(strlen(dynbi_member_name(m)), m->name_length);
         CHECK_INT(owner->kind, DYNBI_KIND_STRUCT);
         if (!m->name_length) {
             CHECK_INT(owner->first_row, row + 1);

@@ -1,9 +1,10 @@
-/* metal.c - three programs as firmware would have them: one that only puts and
- * gets, one with backups and restores, one with items in JSON.
+/* metal.c - four programs as firmware would have them: one that only puts and
+ * gets, one with backups and restores, one with items in JSON, one with all.
  *
  *     -DPROGRAM=1   put and get
  *     -DPROGRAM=2   and delete, scan, backups, restores
- *     -DPROGRAM=3   and items in JSON, point in time, comparison of backups
+ *     -DPROGRAM=3   and items in JSON
+ *     -DPROGRAM=4   and requests in JSON: dynb_call, which reaches everything
  *     -DMETAL       on the board, started by metal_start.c
  *     -DBUDGET_BYTES=n -DARENA_BYTES=n   memory of the handle, and in all
  *
@@ -421,6 +422,53 @@ static void get_json(uint32_t number)
 }
 #endif
 
+#if PROGRAM >= 4
+/* One request of the service, the number in place of each # in its text. */
+static void call(const char *name, const char *form, uint32_t number)
+{
+    char json[256], *end = json;
+    dynb_response response;
+    for (; *form; ++form) {
+        if (*form == '#')
+            end = text_number(end, number, 10, 1);
+        else
+            *end++ = *form;
+    }
+    if (DO(dynb_call(db, name, json, (size_t)(end - json), &result, &response, &error))) {
+        digest_number((uint64_t)response.http_status);
+        digest_bytes(response.body, response.body_size);
+    }
+}
+
+static void call_something(uint32_t number)
+{
+    switch (number % 4) {
+    case 0:
+        call("PutItem",
+             "{\"TableName\":\"Sensors\",\"ReturnValues\":\"ALL_OLD\",\"Item\":{"
+             "\"Id\":{\"S\":\"call\"},\"At\":{\"N\":\"#\"},"
+             "\"More\":{\"L\":[{\"N\":\"#\"},{\"BOOL\":true}]}}}",
+             number % 20);
+        break;
+    case 1:
+        call("Query",
+             "{\"TableName\":\"Sensors\",\"KeyConditionExpression\":\"Id = :id\","
+             "\"ExpressionAttributeValues\":{\":id\":{\"S\":\"call\"}},\"Limit\":#}",
+             1 + number % 3);
+        break;
+    case 2:
+        call("BatchGetItem",
+             "{\"RequestItems\":{\"Sensors\":{\"Keys\":[{\"Id\":{\"S\":\"call\"},"
+             "\"At\":{\"N\":\"#\"}}]}}}",
+             number % 20);
+        break;
+    default:
+        call("ListTables", "{\"Limit\":#}", 1 + number % 3);
+        break;
+    }
+}
+#endif
+
 static void operation(int number)
 {
     const uint32_t key = below(KEYS);
@@ -443,6 +491,11 @@ static void operation(int number)
         break;
     case 5:
         put_json(key % 50);
+        break;
+#endif
+#if PROGRAM >= 4
+    case 6:
+        call_something(key);
         break;
 #endif
     default:
