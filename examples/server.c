@@ -13,12 +13,14 @@
  * and no sockets, finds the requests in it; each becomes an answer through
  * dynb_call, the library's door for JSON; all answers to what was read go out by
  * one write. A connection has memory of its own only while half a request has
- * come, or while its client does not take the answers; so a thousand that do
- * nothing cost next to nothing, in memory and in time.
+ * come, while more have come than are answered in one turn, or while its client
+ * does not take the answers; so a thousand that do nothing cost next to nothing,
+ * in memory and in time.
  *
  * What clients can do to it is bounded: the size of heads and bodies, the time
- * for a request to come and for an answer to be taken, the number of
- * connections, and what all of them hold together.
+ * for a request to come and for an answer to be taken, what one may ask before it
+ * is the others' turn, the number of connections, and what all of them hold
+ * together.
  *
  * Exit codes: 0 ended by SIGTERM or SIGINT, 1 failed, 2 wrong usage.
  *
@@ -975,7 +977,9 @@ static void service_free(service *s)
 #include <unistd.h>
 
 #define READ_SIZE 65536u         /* read from a connection at a time */
-#define FLUSH_SIZE 65536u        /* answers that are sent before the next is made */
+#define FLUSH_SIZE 65536u        /* answers of one turn ... */
+#define TURN_REQUESTS 16u        /* ... and how many requests; whichever comes first ... */
+#define TURN_US 1000u            /* ... and how long they take, but for the last */
 #define WORK_BYTES (256u * 1024) /* built between two looks at the connections */
 #define EVENTS_MAX 64
 #define FINISH_MS 1000u /* how long the last answers may take to be read */
@@ -1187,6 +1191,7 @@ typedef struct server {
     uint64_t connection_count;
     int is_accepting;
     queue idle;    /* between two requests */
+    queue ready;   /* more requests have come than were answered; has no limit */
     queue coming;  /* in the middle of one, or about to be closed */
     queue taking;  /* the client takes its answers */
     connection *dead;
@@ -1363,27 +1368,28 @@ static void answer_expectation(server *s, connection *c, const char *bytes, size
 typedef struct incoming {
     char *bytes;
     size_t size;
-    int answered; /* something was answered of them */
+    unsigned answered; /* so many requests of them */
+    int is_more;       /* and the others in the next turn */
 } incoming;
 
-/* Answers all requests that have come whole, unless the client does not take the
- * answers. Returns 0 when the connection is closed. */
-static int answer_all(server *s, connection *c, incoming *in)
+/* Answers the requests that have come whole, as many as one turn has room for.
+ * Returns 0 when the connection is closed. */
+static int answer_some(server *s, connection *c, incoming *in)
 {
-    size_t used;
-    while (in->size && !c->ends && !c->out.size) {
+    uint64_t began_us = clock_us();
+    while (in->size && !c->ends && !in->is_more) {
         if (!http_read(&c->http, in->bytes, &in->size)) {
             answer_expectation(s, c, in->bytes, in->size);
             break;
         }
         answer_one(s, c, in->bytes);
-        in->answered = 1;
-        used = c->http.at;
+        in->bytes += c->http.at;
+        in->size -= c->http.at;
         memset(&c->http, 0, sizeof c->http);
-        in->bytes += used;
-        in->size -= used;
-        if (s->service.out.size >= FLUSH_SIZE && !flush(s, c))
-            return 0;
+        ++in->answered;
+        in->is_more = in->size &&
+                      (in->answered >= TURN_REQUESTS || s->service.out.size >= FLUSH_SIZE ||
+                       clock_us() - began_us >= TURN_US);
     }
     return flush(s, c);
 }
@@ -1418,6 +1424,8 @@ static void keep_rest(server *s, connection *c, const incoming *in)
         return; /* waits for that to be taken */
     if (c->ends)
         drain(s, c);
+    else if (in->is_more)
+        enter_queue(s, c, &s->ready);
     else if (!c->in.size)
         enter_queue(s, c, &s->idle);
     else if (in->answered || c->waits_in != &s->coming) /* a request has begun */
@@ -1430,7 +1438,8 @@ static void serve(server *s, connection *c, char *bytes, size_t size)
     in.bytes = bytes;
     in.size = size;
     in.answered = 0;
-    if (answer_all(s, c, &in))
+    in.is_more = 0;
+    if (answer_some(s, c, &in))
         keep_rest(s, c, &in);
 }
 
@@ -1470,6 +1479,16 @@ static void on_writable(server *s, connection *c)
     c->out_sent = 0;
     poller_want(&s->poller, c->fd, c, 0);
     serve(s, c, c->in.bytes, c->in.size);
+}
+
+/* One turn for each that was ready before it. */
+static void serve_ready(server *s)
+{
+    connection *c = NULL, *last = s->ready.last;
+    while (c != last) {
+        c = s->ready.first;
+        serve(s, c, c->in.bytes, c->in.size);
+    }
 }
 
 static int set_flags(int fd)
@@ -1578,6 +1597,8 @@ static int sooner(const server *s, const queue *q, int timeout_ms)
 static int timeout_of(const server *s)
 {
     int timeout_ms = -1;
+    if (s->ready.first)
+        return 0;
 #if !defined(DYNBACKUP_PTHREADS)
     timeout_ms = s->has_work ? 0 : 1000;
 #endif
@@ -1613,18 +1634,19 @@ static void handle(server *s, void *owner)
         s->stopping = 1;
     else if (c->fd >= 0 && c->out.size)
         on_writable(s, c);
-    else if (c->fd >= 0)
+    else if (c->fd >= 0 && c->waits_in != &s->ready) /* that has enough to do */
         on_readable(s, c);
 }
 
 /* Waits, does what there is to do, cuts who is late. */
 static void turn(server *s)
 {
-    int i, count = poller_wait(&s->poller, timeout_of(s));
+    int i, count = poller_wait(&s->poller, timeout_of(s)), is_idle = !count && !s->ready.first;
     s->now_ms = clock_us() / 1000;
+    serve_ready(s);
     for (i = 0; i < count; ++i)
         handle(s, poller_owner(&s->poller, i));
-    if (count == 0)
+    if (is_idle)
         work(s);
     cut_late(s, &s->idle);
     cut_late(s, &s->coming);
@@ -1655,7 +1677,7 @@ static void finish(server *s)
     s->listener = -1;
     finish_queue(s, &s->coming);
     finish_queue(s, &s->idle);
-    while (s->taking.first || s->coming.first)
+    while (s->ready.first || s->taking.first || s->coming.first)
         turn(s);
     while (s->idle.first)
         close_connection(s, s->idle.first);

@@ -291,6 +291,158 @@ static void test_answers_not_taken(void)
     stop(&p);
 }
 
+/* ------------------------------------------------------- one turn each --
+ *
+ * The loop's turns, taken by hand in this process on pairs of sockets: what is
+ * counted are answers, not time. */
+
+enum { PIPELINED = 500, TURN_MAX = 16 };
+
+static server *begin_turns(void)
+{
+    server *here = (server *)calloc(1, sizeof *here);
+    CHECK(here != NULL && poller_open(&here->poller));
+    here->options.durability = "os";
+    here->options.memory_mb = 16;
+    here->options.connections = 10;
+    here->options.held_mb = 1;
+    here->idle.limit_ms = here->coming.limit_ms = here->taking.limit_ms = 60000;
+    here->listener = -1;
+    here->now_ms = clock_us() / 1000;
+    CHECK_INT(open_store(here), DONE);
+    return here;
+}
+
+static int connect_here(server *here)
+{
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    add_connection_of(here, ends[0]);
+    CHECK(set_flags(ends[1]));
+    return ends[1];
+}
+
+/* How many answers have come since the last look. Each has the mark once; it is a
+ * single byte, for what comes may end anywhere. */
+static unsigned count_answers(int fd, char mark)
+{
+    static char bytes[1 << 20];
+    unsigned count = 0;
+    ssize_t size = recv(fd, bytes, sizeof bytes, 0), i;
+    for (i = 0; i < size; ++i)
+        count += bytes[i] == mark;
+    return count;
+}
+#define HEALTH_MARK 'w' /* of "amazonaws" */
+
+static void end_turns(server *here)
+{
+    finish(here);
+    CHECK_INT(here->held_bytes, 0);
+    CHECK_INT(close_store(here), DONE);
+    service_free(&here->service);
+    poller_close(&here->poller);
+    free(here);
+}
+
+/* A client that has sent hundreds of requests keeps another one waiting for as
+ * many answers as belong to one turn, and all of its own come. */
+static void test_turn_requests(void)
+{
+    static char batch[PIPELINED * sizeof HEALTH];
+    server *here = begin_turns();
+    int greedy = connect_here(here), other = connect_here(here);
+    unsigned i, answered = 0, before, waited = 0;
+    for (i = 0; i < PIPELINED; ++i)
+        memcpy(batch + i * (sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    CHECK(send(greedy, batch, PIPELINED * (sizeof HEALTH - 1), 0) > 0);
+    while (answered < PIPELINED) {
+        before = answered;
+        turn(here);
+        answered += count_answers(greedy, HEALTH_MARK);
+        CHECK(answered > before && answered - before <= TURN_MAX);
+        if (answered == PIPELINED)
+            break;
+        send_text(other, HEALTH);
+        for (waited = 0; !count_answers(other, HEALTH_MARK); waited += answered - before) {
+            before = answered;
+            turn(here);
+            answered += count_answers(greedy, HEALTH_MARK);
+        }
+        CHECK(waited <= TURN_MAX);
+    }
+    CHECK_INT(answered, PIPELINED);
+    CHECK(here->ready.first == NULL && here->idle.first != NULL);
+    end_turns(here);
+    close(greedy);
+    close(other);
+}
+
+/* Large answers: a turn is over when they fill a write. Who takes none is not
+ * answered further, and holds what one turn made; then all come. */
+static void test_turn_bytes(void)
+{
+    static char batch[200000], value[4001];
+    server *here = begin_turns();
+    int greedy = connect_here(here), other = connect_here(here), i;
+    unsigned answered, turns;
+    uint64_t most;
+    memset(value, 'v', sizeof value - 1);
+    value[0] = '~'; /* the mark */
+    send_text(other, make("CreateTable", create_table));
+    turn(here);
+    CHECK(count_answers(other, '}') > 1);
+    snprintf(batch, sizeof batch,
+             "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k1\"},\"v\":{\"S\":\"%s\"}}}", value);
+    send_text(other, make("PutItem", batch));
+    turn(here);
+    CHECK_INT(count_answers(other, '}'), 1);
+    for (batch[0] = 0, i = 0; i < 130; ++i)
+        strcat(batch, get_request(1));
+    CHECK(send(greedy, batch, strlen(batch), 0) == (ssize_t)strlen(batch));
+    for (turns = 0, most = 0; turns < 300; ++turns) { /* nothing is taken */
+        send_text(other, HEALTH);
+        turn(here);
+        CHECK_INT(count_answers(other, HEALTH_MARK), 1);
+        most = here->held_bytes > most ? here->held_bytes : most;
+    }
+    CHECK(here->taking.first != NULL && here->ready.first == NULL);
+    CHECK(most < 4 * (READ_SIZE + FLUSH_SIZE));
+    answered = count_answers(greedy, '~');
+    while (answered < 130) {
+        turn(here);
+        i = (int)count_answers(greedy, '~');
+        CHECK(i <= 2 * TURN_MAX); /* what was left of one, and one */
+        answered += (unsigned)i;
+    }
+    CHECK_INT(answered, 130);
+    end_turns(here);
+    close(greedy);
+    close(other);
+}
+
+/* Asked to end while much is still to be answered: whole answers, then the end. */
+static void test_turn_finish(void)
+{
+    static char batch[PIPELINED * sizeof HEALTH];
+    server *here = begin_turns();
+    int greedy = connect_here(here);
+    unsigned i;
+    for (i = 0; i < PIPELINED; ++i)
+        memcpy(batch + i * (sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    CHECK(send(greedy, batch, PIPELINED * (sizeof HEALTH - 1), 0) > 0);
+    turn(here);
+    CHECK(here->ready.first != NULL);
+    here->stopping = 1;
+    shutdown(greedy, SHUT_WR);
+    CHECK(pipe(here->wake) == 0);
+    finish(here);
+    i = count_answers(greedy, HEALTH_MARK);
+    CHECK(i > 1 && i <= TURN_MAX + 1); /* the last of them says that it is */
+    end_turns(here);
+    close(greedy);
+}
+
 /* Each limit of time, with the others out of reach. */
 static void test_times(void)
 {
@@ -563,6 +715,9 @@ int main(void)
     test_large();
     test_broken_clients();
     test_answers_not_taken();
+    test_turn_requests();
+    test_turn_bytes();
+    test_turn_finish();
     test_times();
     test_answer_time();
     test_limits();
