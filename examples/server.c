@@ -980,7 +980,9 @@ static void service_free(service *s)
 #define FLUSH_SIZE 65536u        /* answers of one turn ... */
 #define TURN_REQUESTS 16u        /* ... and how many requests; whichever comes first ... */
 #define TURN_US 1000u            /* ... and how long they take, but for the last */
-#define WORK_BYTES (256u * 1024) /* built between two looks at the connections */
+#define WORK_BYTES (256u * 1024) /* built between two looks at the connections ... */
+#define WORK_QUIET_MS 5u         /* ... when nobody has asked for so long, ... */
+#define WORK_BUSY_MS 20u         /* ... or so long after the last time */
 #define EVENTS_MAX 64
 #define FINISH_MS 1000u /* how long the last answers may take to be read */
 
@@ -1186,6 +1188,8 @@ typedef struct server {
     int stopping;
     int has_work;       /* dynb_work may find something to do */
     int work_complained;
+    uint64_t worked_ms; /* when it was asked last */
+    uint64_t asked_ms;  /* when the last request came */
     uint64_t now_ms;
     uint64_t held_bytes; /* by all connections' buffers */
     uint64_t connection_count;
@@ -1348,6 +1352,7 @@ static void answer_one(server *s, connection *c, const char *bytes)
     }
     c->ends = !c->http.keep_alive;
     s->has_work = 1;
+    s->asked_ms = s->now_ms;
 }
 
 /* A client that sends "Expect: 100-continue" waits for this before the body. */
@@ -1592,15 +1597,20 @@ static int sooner(const server *s, const queue *q, int timeout_ms)
     return timeout_ms < 0 || left < (uint64_t)timeout_ms ? (int)left : timeout_ms;
 }
 
-/* Without a builder thread the loop builds, when nobody asks for anything; now
- * and then it looks whether time alone has made something to do. */
+/* Without a builder thread the loop builds: when nobody has asked for anything for
+ * a while, since what is built in the gaps between two requests would be little,
+ * and each time be synced; and sometimes though they ask, so that what is to be
+ * built will be. Now and then it looks whether time alone has made something to
+ * do. */
 static int timeout_of(const server *s)
 {
     int timeout_ms = -1;
     if (s->ready.first)
         return 0;
 #if !defined(DYNBACKUP_PTHREADS)
-    timeout_ms = s->has_work ? 0 : 1000;
+    timeout_ms = !s->has_work                              ? 1000
+                 : s->now_ms >= s->asked_ms + WORK_QUIET_MS ? 0
+                                                            : (int)WORK_QUIET_MS;
 #endif
     timeout_ms = sooner(s, &s->idle, timeout_ms);
     timeout_ms = sooner(s, &s->coming, timeout_ms);
@@ -1611,6 +1621,10 @@ static void work(server *s)
 {
 #if !defined(DYNBACKUP_PTHREADS)
     service *v = &s->service;
+    const uint64_t due_ms = s->worked_ms + WORK_BUSY_MS;
+    if (s->now_ms < s->asked_ms + WORK_QUIET_MS && (!s->has_work || s->now_ms < due_ms))
+        return;
+    s->worked_ms = s->now_ms;
     s->has_work = 0;
     if (dynb_work(v->db, WORK_BYTES, &s->has_work, &v->err) == DYNB_OK) {
         s->work_complained = 0;
@@ -1641,13 +1655,12 @@ static void handle(server *s, void *owner)
 /* Waits, does what there is to do, cuts who is late. */
 static void turn(server *s)
 {
-    int i, count = poller_wait(&s->poller, timeout_of(s)), is_idle = !count && !s->ready.first;
+    int i, count = poller_wait(&s->poller, timeout_of(s));
     s->now_ms = clock_us() / 1000;
     serve_ready(s);
     for (i = 0; i < count; ++i)
         handle(s, poller_owner(&s->poller, i));
-    if (is_idle)
-        work(s);
+    work(s);
     cut_late(s, &s->idle);
     cut_late(s, &s->coming);
     cut_late(s, &s->taking);

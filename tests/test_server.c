@@ -443,6 +443,74 @@ static void test_turn_finish(void)
     close(greedy);
 }
 
+#if !defined(DYNBACKUP_PTHREADS)
+/* When the loop builds: not in each gap between two requests, but when it has been
+ * quiet for a while, and sometimes though it has not. */
+static void test_when_to_work(void)
+{
+    server *here = begin_turns();
+    here->has_work = 1;
+    here->asked_ms = here->now_ms = 1000;
+    here->worked_ms = 1001 - WORK_BUSY_MS;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001 - WORK_BUSY_MS);
+    CHECK_INT(timeout_of(here), (int)WORK_QUIET_MS);
+    here->now_ms = 1001;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001);
+    here->has_work = 1;
+    here->now_ms = 999 + WORK_QUIET_MS;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001);
+    here->now_ms = 1000 + WORK_QUIET_MS;
+    CHECK_INT(timeout_of(here), 0);
+    while (here->has_work)
+        work(here);
+    CHECK_INT(here->worked_ms, 1000 + WORK_QUIET_MS);
+    CHECK_INT(timeout_of(here), 1000);
+    end_turns(here);
+}
+
+/* Backups are built though one client asks for something all the time. */
+static void test_work_when_busy(void)
+{
+    static char said[4000];
+    char arn[200] = "", json[300];
+    server *here = begin_turns();
+    int fd = connect_here(here), other = connect_here(here), i;
+    const char *at;
+    send_text(fd, make("CreateTable", create_table));
+    turn(here);
+    for (i = 0; i < 50; ++i) {
+        snprintf(json, sizeof json,
+                 "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%d\"}}}", i);
+        send_text(fd, make("PutItem", json));
+        turn(here);
+    }
+    (void)count_answers(fd, ' ');
+    send_text(fd, make("CreateBackup", "{\"TableName\":\"Wire\",\"BackupName\":\"b-1\"}"));
+    turn(here);
+    CHECK(recv(fd, said, sizeof said - 1, 0) > 0);
+    at = strstr(said, "\"BackupArn\":\"");
+    CHECK(at != NULL);
+    sscanf(at, "\"BackupArn\":\"%199[^\"]", arn);
+    snprintf(json, sizeof json, "{\"BackupArn\":\"%s\"}", arn);
+    for (i = 0, said[0] = 0; i < 10000000 && !strstr(said, "AVAILABLE"); ++i) {
+        send_text(other, HEALTH HEALTH);
+        if (i % 100 == 0)
+            send_text(fd, make("DescribeBackup", json));
+        turn(here);
+        memset(said, 0, sizeof said);
+        (void)!recv(fd, said, sizeof said - 1, 0);
+        (void)count_answers(other, HEALTH_MARK);
+    }
+    CHECK(i < 10000000);
+    end_turns(here);
+    close(fd);
+    close(other);
+}
+#endif
+
 /* Each limit of time, with the others out of reach. */
 static void test_times(void)
 {
@@ -718,6 +786,10 @@ int main(void)
     test_turn_requests();
     test_turn_bytes();
     test_turn_finish();
+#if !defined(DYNBACKUP_PTHREADS)
+    test_when_to_work();
+    test_work_when_busy();
+#endif
     test_times();
     test_answer_time();
     test_limits();
