@@ -1862,6 +1862,9 @@ static int open_store(server *s)
     config.region = o->region;
     config.control_plane_delay_ms = (uint32_t)o->delay_ms;
     config.backup_delay_ms = (uint32_t)o->delay_ms;
+#if !defined(DYNBACKUP_PTHREADS)
+    config.manual_work = 1; /* the loop builds, and answers first */
+#endif
     if (dynb_open(&v->db, o->db, &config, &v->err) != DYNB_OK)
         return complain("cannot open the store", v->err.message);
     v->region = o->region ? o->region : "us-east-1";
