@@ -211,7 +211,7 @@ static int is_word(const char *text, size_t size, const char *word)
 static int is_token(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+           c == '-' || (c != 0 && c != ':' && strchr("!#$%&'*+.^_`|~", c) != NULL);
 }
 
 /* Printable, or beyond ASCII: allowed in values. */
@@ -347,11 +347,12 @@ static void read_header(http_request *r, const char *bytes, span line)
         refuse(r, 400, "a header is malformed");
         return;
     }
-    for (i = at + 1; i < end; ++i)
-        if (!is_visible(bytes[i])) {
-            refuse(r, 400, "a header holds a control character");
-            return;
-        }
+    for (i = at + 1; i < end && is_visible(bytes[i]); ++i)
+        continue;
+    if (i < end) {
+        refuse(r, 400, "a header holds a control character");
+        return;
+    }
     value = trimmed(bytes, at + 1, end);
     for (header = 0; header < HEADER_COUNT && r->phase == HTTP_HEADERS; ++header)
         if (is_word(bytes + line.pos, at - line.pos, header_names[header])) {
@@ -521,12 +522,13 @@ static int span_is(const request *q, span s, const char *text)
  * it is, and whether it is right, is not asked. */
 
 /* Has the text a parameter of that name with a value? Parameters are parted by
- * any of the separators. */
-static int has_parameter(const char *text, size_t size, const char *separators, const char *name)
+ * either of the separators. */
+static int has_parameter(const char *text, size_t size, const char separators[2], const char *name)
 {
+    const char one = separators[0], other = separators[1];
     size_t at = 0, length = strlen(name), from;
     while (at < size) {
-        for (from = at; at < size && !strchr(separators, text[at]); ++at)
+        for (from = at; at < size && text[at] != one && text[at] != other; ++at)
             continue;
         if (at - from > length + 1 && memcmp(text + from, name, length) == 0 &&
             text[from + length] == '=')
@@ -596,7 +598,7 @@ static void check_query_parts(const request *q, buffer *body)
     const char *text = q->bytes + q->http->query.pos;
     size_t i;
     for (i = 0; i < 5; ++i)
-        if (!has_parameter(text, q->http->query.size, "&", names[i]))
+        if (!has_parameter(text, q->http->query.size, "&&", names[i]))
             auth_lacks(body, "AWS query-string parameters must include '", names[i], "'. ");
     if (body->size)
         add_text(body, "Re-examine the query-string parameters.");
