@@ -984,7 +984,7 @@ static void service_free(service *s)
 #define TURN_US 1000u            /* ... and how long they take, but for the last */
 #define WORK_BYTES (256u * 1024) /* built between two looks at the connections ... */
 #define WORK_QUIET_MS 5u         /* ... when nobody has asked for so long, ... */
-#define WORK_BUSY_MS 20u         /* ... or so long after the last time */
+#define WORK_BUSY_MS 20u         /* ... or so long after the last time, or at once */
 #define EVENTS_MAX 64
 #define FINISH_MS 1000u /* how long the last answers may take to be read */
 
@@ -1336,6 +1336,14 @@ static void say_request(server *s, const request *q, size_t out_before, uint64_t
             (double)(clock_us() - began_us) / 1000);
 }
 
+/* What clients use as soon as it is there, so that its beginning should not wait:
+ * most backups and indexes are small, and built when the next request comes. */
+static int is_waited_for(const char *operation)
+{
+    return strcmp(operation, "CreateBackup") == 0 || strcmp(operation, "UpdateTable") == 0 ||
+           strcmp(operation, "DeleteTable") == 0;
+}
+
 static void answer_one(server *s, connection *c, const char *bytes)
 {
     request q;
@@ -1355,6 +1363,8 @@ static void answer_one(server *s, connection *c, const char *bytes)
     c->ends = !c->http.keep_alive;
     s->has_work = 1;
     s->asked_ms = s->now_ms;
+    if (is_waited_for(s->service.operation))
+        s->worked_ms = 0;
 }
 
 /* A client that sends "Expect: 100-continue" waits for this before the body. */
