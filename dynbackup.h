@@ -4066,11 +4066,9 @@ static dynb_rc dynbi_key_append(const dynbi_schema *schema, uint32_t index, cons
     return DYNB_OK;
 }
 
-/* Lengths and bytes of one part whose type is right already. is_put chooses
- * between the two wordings of AWS for an empty key. */
+/* Lengths and bytes of one part whose type is right already. */
 static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index,
-                                      dynb_value value, int is_put, dynbi_buffer *to,
-                                      dynb_error *err)
+                                      dynb_value value, dynbi_buffer *to, dynb_error *err)
 {
     const dynbi_key_part *part = &schema->part[index];
     size_t length = 0;
@@ -4082,9 +4080,8 @@ static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index
     }
     if (!length) {
         return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values %s The AttributeValue for a key "
-                          "attribute cannot contain an empty %s value. Key: %t",
-                          is_put ? "are not valid." : "were invalid:",
+                          "One or more parameter values are not valid. The AttributeValue for a "
+                          "key attribute cannot contain an empty %s value. Key: %t",
                           part->type == DYNB_S ? "string" : "binary", part->name,
                           (size_t)part->name_length);
     }
@@ -4115,7 +4112,7 @@ static dynb_rc dynbi_key_encode_part(const dynbi_schema *schema, uint32_t index,
     if (value.type != (dynb_type)schema->part[index].type || !value.bytes) {
         return dynbi_key_mismatch(err);
     }
-    return dynbi_key_encode_value(schema, index, value, 0, to, err);
+    return dynbi_key_encode_value(schema, index, value, to, err);
 }
 
 /* Which part of the schema the name is; part_count if none. */
@@ -4168,7 +4165,7 @@ static dynb_rc dynbi_key_encode(const dynbi_schema *schema, dynb_item item, int 
                             "the item",
                             part->name, (size_t)part->name_length);
         } else if (values[i].type == (dynb_type)part->type) {
-            rc = dynbi_key_encode_value(schema, i, values[i], !key_only, to, err);
+            rc = dynbi_key_encode_value(schema, i, values[i], to, err);
         } else if (key_only) {
             rc = dynbi_key_mismatch(err);
         } else {
@@ -15888,6 +15885,26 @@ static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi
     return dynbi_change_add(db, table, index->slot, &change, err);
 }
 
+/* An item cannot be in `first`, one of the table's indexes: of all those it cannot
+ * be in the first by name is told, as the service does. */
+static dynb_rc dynbi_index_fail(dynb *db, const dynbi_table *table, const dynbi_index *first,
+                                dynb_item item, dynb_error *err)
+{
+    uint32_t i;
+    int is_there;
+    for (i = 0; i < table->index_count; ++i) {
+        const dynbi_index *index = &table->indexes[i];
+        const char *name = index->about.index_name, *other = first->about.index_name;
+        if (index->status != DYNB_INDEX_DELETING &&
+            dynbi_name_compare(name, dynbi_length(name), other, dynbi_length(other)) < 0 &&
+            dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1], &is_there,
+                              NULL) == DYNB_VALIDATION)
+            first = index;
+    }
+    return dynbi_index_entry(first, item, 1, &db->entry_key[1], &db->entry_value[1], &is_there,
+                             err);
+}
+
 /* Adds what the write at hand (its key is in db->key) changes in the table's
  * indexes. item without bytes: a deletion. */
 static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dynb_error *err)
@@ -15903,6 +15920,8 @@ static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dyn
         if (item.bytes)
             rc = dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1],
                                    &is_there[1], err);
+        if (rc == DYNB_VALIDATION)
+            rc = dynbi_index_fail(db, table, index, item, err);
         if (rc == DYNB_OK && old.bytes)
             rc = dynbi_index_entry(index, old, 0, &db->entry_key[0], &db->entry_value[0],
                                    &is_there[0], err);
@@ -22494,7 +22513,7 @@ typedef enum dynbi_kind {
     L(TAG_KEYS, LIST, TAG_KEY, 0, 0) \
     L(KEYS, LIST, ITEM, 1, 100) \
     L(WRITES, LIST, WRITE, 1, 25) \
-    L(BATCH_KEYS, ENTRIES, TABLE_KEYS, 1, 100) \
+    L(BATCH_KEYS, ENTRIES, TABLE_KEYS, 0, 100) \
     L(BATCH_WRITES, ENTRIES, TABLE_WRITES, 0, 25)
 
 /* The structures, members in the order in which AWS is known to complain:
@@ -24581,6 +24600,11 @@ static dynb_rc dynbi_wire_keys(const dynbi_list *schema, dynb_key_attribute *par
     const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
     if (!schema->count)
         return DYNB_OK;
+    if (schema->count > 1 &&
+        dynbi_text_equal(elements[0].attribute_name, elements[1].attribute_name))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Both the Hash Key and the Range Key element in the KeySchema have the "
+                          "same name");
     if (elements[0].key_type != 1)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
@@ -24775,6 +24799,9 @@ static dynb_rc dynbi_create_input(dynbi_call *call, const dynbi_table_request *r
     rc = dynbi_wire_settings(call, request, &input->settings);
     if (rc == DYNB_OK)
         rc = dynbi_throughput_check(&input->settings, call->err);
+    if (rc == DYNB_OK && request->attribute_definitions.count < request->key_schema.count)
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
+                        "Invalid KeySchema: Some index key attribute have no definition");
     if (rc == DYNB_OK)
         rc = dynbi_wire_keys(&request->key_schema, &input->partition_key, &input->sort_key,
                              call->err);
@@ -25775,6 +25802,18 @@ static dynb_rc dynbi_batch_look(dynbi_call *call, const dynbi_batch_request *req
     return rc;
 }
 
+/* A put in a batch whose keys are wrong is told as a deletion's, not as PutItem
+ * tells them. */
+static void dynbi_batch_mismatch(dynb_error *err)
+{
+    static const char before[] = "One or more parameter values were invalid: ";
+    const char *rest = err->message + sizeof before - 1;
+    if (dynbi_text_starts(err->message, before) &&
+        (dynbi_text_starts(rest, "Missing the key ") ||
+         dynbi_text_starts(rest, "Type mismatch for key ")))
+        (void)dynbi_key_mismatch(err);
+}
+
 /* Takes off "writes[3]: ", with which dynb_batch_write tells which one it was:
  * the service does not. */
 static void dynbi_items_bare(dynb_error *err, const char *prefix, const char *end)
@@ -25888,8 +25927,10 @@ static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
     rc = rc == DYNB_NO_MEMORY ? rc : call->writer.rc;
     if (rc == DYNB_OK)
         rc = dynb_batch_write(call->db, writes, count, NULL, call->err);
-    if (rc != DYNB_OK)
+    if (rc != DYNB_OK) {
         dynbi_items_bare(call->err, "writes[", "]: ");
+        dynbi_batch_mismatch(call->err);
+    }
     return rc;
 }
 
@@ -25900,6 +25941,9 @@ static dynb_rc dynbi_batch_check_keys(const dynbi_batch_request *request, dynb_e
 {
     const dynbi_table_keys *tables = (const dynbi_table_keys *)request->request_items.elements;
     uint32_t i, k, m, count = 0;
+    if (!request->request_items.count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchGetItem");
     for (i = 0; i < request->request_items.count; ++i)
         count += tables[i].keys->keys.count;
     if (count > DYNBI_BATCH_KEYS_MAX)

@@ -167,7 +167,7 @@ static const row rows[] = {
     {"BatchWriteItem",
      "{'RequestItems':{'Tab':[{'PutRequest':{'Item':{'p':{'S':'b'},'s':{'S':'1'}}}}]},"
      "'ReturnConsumedCapacity':'INDEXES'}",
-     "! One or more parameter values were invalid: Type mismatch for key s expected: N actual: S"},
+     "! The provided key element does not match the schema"},
     {"BatchWriteItem",
      "{'RequestItems':{'Tab':[{}]}}",
      "! Supplied AttributeValue has more than one datatypes set, must contain exactly one of "
@@ -318,7 +318,7 @@ static const row rows[] = {
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :v',"
      "'ExpressionAttributeValues':{':v':{'S':''}}}",
-     "! One or more parameter values were invalid: The AttributeValue for a key attribute "
+     "! One or more parameter values are not valid. The AttributeValue for a key attribute "
      "cannot contain an empty string value. Key: p"},
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :v','ExpressionAttributeValues':{}}",
@@ -610,7 +610,7 @@ static const row rows[] = {
      "{'TableName':'Tab','KeyConditionExpression':'p = :a',"
      "'ExpressionAttributeValues':{':a':{'S':'b'}},'ExclusiveStartKey':{'p':{'S':''},"
      "'s':{'N':'1'}}}",
-     "! One or more parameter values were invalid: The AttributeValue for a key attribute "
+     "! One or more parameter values are not valid. The AttributeValue for a key attribute "
      "cannot contain an empty string value. Key: p"},
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :a',"
