@@ -80,8 +80,8 @@
  *   what an HTTP server needs (examples/server.c), or a test. It calls the
  *   functions here. An answer has its memory before what it tells is done, so
  *   a call that fails changes nothing here, too; but for PutItem and DeleteItem
- *   with ReturnValues or ReturnConsumedCapacity, when another thread changes the
- *   item meanwhile and there is no memory to tell the item it left.
+ *   with ReturnValues or ReturnConsumedCapacity, when another thread changes
+ *   the item meanwhile and there is no memory to tell the item it left.
  *
  * STATES
  *
@@ -1472,7 +1472,7 @@ typedef struct dynb_response {
  *   error's.
  * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
  *   SERIALIZATION, VALIDATION, and what the function of the operation's name
- *   returns. NO_MEMORY after a change: only as JSON REQUESTS in the manual says.
+ *   returns; NO_MEMORY after a change only as the manual's JSON REQUESTS says.
  *   err, which may be NULL, holds code and message.
  * Cost: the function's, and O(json_size). Threads: any, each with a result of
  * its own. Source: contract 4, appendix A. */
@@ -15885,8 +15885,8 @@ static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi
     return dynbi_change_add(db, table, index->slot, &change, err);
 }
 
-/* An item cannot be in `first`, one of the table's indexes: of all those it cannot
- * be in the first by name is told, as the service does. */
+/* An item cannot be in `first`, one of the table's indexes: of all those it
+ * cannot be in the first by name is told, as the service does. */
 static dynb_rc dynbi_index_fail(dynb *db, const dynbi_table *table, const dynbi_index *first,
                                 dynb_item item, dynb_error *err)
 {
@@ -25598,9 +25598,9 @@ static void dynbi_collection_write(dynbi_call *call, const dynbi_table *table, d
 
 /* --- PutItem, DeleteItem, GetItem --- */
 
-/* Looks what a write will find: that its table is there, that the item fits the
- * keys and, unless old is NULL, the item that is there, in call->scratch. Adds to
- * *usage, unless it is NULL, what the write will cost. */
+/* Looks what a write will find: that its table is there, that the item fits
+ * the keys and, unless old is NULL, the item that is there, in call->scratch.
+ * Adds to *usage, unless it is NULL, what the write will cost. */
 static dynb_rc dynbi_write_look(dynbi_call *call, const dynb_write *write, dynb_item *old,
                                 dynbi_usage *usage)
 {
@@ -25632,7 +25632,7 @@ static dynb_rc dynbi_write_look(dynbi_call *call, const dynb_write *write, dynb_
 }
 
 /* The answer to a write in place of `old`: that, what was consumed and which
- * collection was met, if asked for; nothing, should the table be gone by now. */
+ * collection was met, if asked for; nothing, should the table be gone. */
 static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *request,
                                   dynb_item old)
 {
@@ -25674,8 +25674,8 @@ static int dynbi_item_same(dynb_item a, dynb_item b)
            (!a.bytes || memcmp(a.bytes, b.bytes, a.size_bytes) == 0);
 }
 
-/* The write, whose answer has been written for *told, if that is not NULL; it is
- * written anew when another thread's write came between. */
+/* The write, whose answer has been written for *told, if that is not NULL; it
+ * is written anew when another thread's write came between. */
 static dynb_rc dynbi_write_make(dynbi_call *call, const dynb_write *write, int tells_old,
                                 const dynb_item *told)
 {
@@ -25700,8 +25700,8 @@ static dynb_rc dynbi_write_make(dynbi_call *call, const dynb_write *write, int t
     return rc;
 }
 
-/* What is done is told: the answer is written first, since there may be no memory
- * for it. A write that will fail is left to the call that makes it. */
+/* What is done is told: the answer is written first, since there may be no
+ * memory for it. A write that will fail is left to the call that makes it. */
 static dynb_rc dynbi_call_write(dynbi_call *call, int is_delete)
 {
     const dynbi_item_request *request = (const dynbi_item_request *)call->request;
@@ -25901,8 +25901,8 @@ static void dynbi_batch_answer(dynbi_call *call, const dynbi_batch_request *requ
     (void)dynbi_json_room(&call->writer, 2); /* the end */
 }
 
-/* As with a single write, the answer is written first, and a batch that will fail
- * left to the call that makes it. */
+/* As with a single write, the answer is written first, and a batch that will
+ * fail left to the call that makes it. */
 static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
 {
     const dynbi_batch_request *request = (const dynbi_batch_request *)call->request;

@@ -1719,8 +1719,9 @@ static char *all_items(store *s)
  * nothing has been changed, and what has been changed is told. */
 static void fail_each(store *s, const char *operation, const char *request, const char *part)
 {
-    static const char item[] = "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'},"
-                               "'g':{'S':'y'},'old':{'S':'@'}}}";
+    static const char item[] =
+        "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'},'g':{'S':'y'},"
+        "'old':{'S':'@'}}}";
     char *text = (char *)fault_memory(NULL, 20000);
     uint64_t n, failed = 0;
     int from, is_error, errors = 0;

@@ -393,7 +393,8 @@ static void test_turn_bytes(void)
     turn(here);
     CHECK(count_answers(other, '}') > 1);
     snprintf(batch, sizeof batch,
-             "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k1\"},\"v\":{\"S\":\"%s\"}}}", value);
+             "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k1\"},\"v\":{\"S\":\"%s\"}}}",
+             value);
     send_text(other, make("PutItem", batch));
     turn(here);
     CHECK_INT(count_answers(other, '}'), 1);
@@ -498,7 +499,8 @@ static void test_work_when_busy(void)
     for (round = 0; round < 2; ++round) {
         for (i = 0; i < (round ? 500 : 10); ++i) {
             snprintf(json, sizeof json,
-                     "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%d\"},\"v\":{\"S\":\"%s\"}}}",
+                     "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%d\"},"
+                     "\"v\":{\"S\":\"%s\"}}}",
                      i, value);
             (void)ask_here(here, fd, "PutItem", json);
         }
