@@ -306,8 +306,8 @@ static const char order[] =
     "\"Weights\":{\"NS\":[\"0.25\",\"1.5\"]},\"Picture\":{\"B\":"
     "\"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA"
     "60e6kgAAAABJRU5ErkJggg==\"},\"Status\":{\"S\":\"SHIPPED\"},\"Customer\":{\"S\":\"c-001234\"},"
-    "\"Note\":{\"S\":\"Please leave the parcel with the neighbours if nobody opens; the bell of the "
-    "third floor does not work. Thank you very much, and greetings to everybody.\"}}";
+    "\"Note\":{\"S\":\"Please leave the parcel with the neighbours if nobody opens; the bell of "
+    "the third floor does not work. Thank you very much, and greetings to everybody.\"}}";
 
 /* MB/s of the text, each way for half a second. */
 static void measure_json(void)
