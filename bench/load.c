@@ -3,18 +3,19 @@
  *     cc -O2 -o server examples/server.c && cc -O2 -o load bench/load.c
  *     ./load ./server [--db FILE]
  *
- * Starts the server (with --port 0 and the options given), puts 10,000 items of
- * 100 bytes, and measures, each for a second: puts, gets and queries of ten
- * items, by 1 and by 8 connections, keep-alive, one request on the way in each;
- * gets by 8 connections while 1,000 are open; the time from start to ready, and
- * the memory when idle. Then it puts a million items and measures CreateBackup
- * after a change each; and, without a server, JSON to an item and back. Beside
- * each figure stands its bar and whether it is met, if it has one; the bar of
- * puts is for those into a file.
+ * Starts the server (with --port 0 and the options given) eleven times, which
+ * gives the time from start to ready, and the memory when idle. Puts 10,000
+ * items of 100 bytes and measures, each for a second: puts, gets and queries of
+ * ten items, by 1 and by 8 connections, keep-alive, one request on the way in
+ * each; gets by 8 connections alone and while 1,000 are open, in turns, the best
+ * of three each. Then it puts a million items and measures CreateBackup after a
+ * change each; and, without a server and by the time of the processor, JSON to
+ * an item and back. Beside each figure stands its bar and whether it is met, if
+ * it has one; the bar of puts is for those into a file.
  *
  * Client and server share the machine's cores; the client is one thread that
- * waits for whoever answers first. Every answer's status is checked. Needs Linux.
- * Exit codes: 0 done, whatever the figures; 1 failed. */
+ * waits for whoever answers first. Every answer's status is checked. Needs
+ * Linux. Exit codes: 0 done, whatever the figures; 1 failed. */
 #define DYNBACKUP_IMPLEMENTATION
 #include "../dynbackup.h"
 
@@ -39,6 +40,8 @@
 #define MANY 1000000u /* for backups */
 #define BATCH 25u
 #define BACKUPS 101
+#define STARTS 11
+#define TURNS 3 /* of busy connections alone and among others */
 
 enum { PUT, GET, QUERY };
 
@@ -105,6 +108,35 @@ static double start(int argc, char **argv)
     fclose(said);
     free(words);
     return ready - began;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int stop(void)
+{
+    int status = 0;
+    kill(server_id, SIGTERM);
+    waitpid(server_id, &status, 0);
+    server_id = 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Starts the server some times, and leaves it running. */
+static void measure_start(int argc, char **argv)
+{
+    static double took[STARTS];
+    int i;
+    for (i = 0; i < STARTS; ++i) {
+        took[i] = start(argc, argv) * 1000;
+        if (i + 1 < STARTS && !stop())
+            fail("the server does not end well");
+    }
+    qsort(took, STARTS, sizeof *took, by_size);
+    tell("start to ready, median", took[STARTS / 2], "ms", 0, 5);
 }
 
 static long resident_kib(void)
@@ -226,8 +258,8 @@ static void measure_items(int *fds, int in_file)
     static const char *const names[] = {"put", "get", "query of 10"};
     static const double bars[3][2] = {{0, 15000}, {9000, 25000}, {0, 10000}};
     char what[60];
-    double alone, among;
-    int i, kind;
+    double rate, alone = 0, among = 0;
+    int i, k, kind;
     for (kind = PUT; kind <= QUERY; ++kind) {
         const double bar = kind == PUT && !in_file ? 0 : bars[kind][1];
         snprintf(what, sizeof what, "%s, 1 connection", names[kind]);
@@ -235,10 +267,16 @@ static void measure_items(int *fds, int in_file)
         snprintf(what, sizeof what, "%s, 8 connections", names[kind]);
         tell(what, measure(fds, 8, kind), "/s", 1, bar);
     }
-    alone = measure(fds, 8, GET);
-    for (i = 8; i < OPEN_MAX; ++i)
-        fds[i] = open_connection();
-    among = measure(fds, 8, GET);
+    for (k = 0; k < TURNS; ++k) {
+        rate = measure(fds, 8, GET);
+        alone = rate > alone ? rate : alone;
+        for (i = 8; i < OPEN_MAX; ++i)
+            fds[i] = open_connection();
+        rate = measure(fds, 8, GET);
+        among = rate > among ? rate : among;
+        for (i = 8; i < OPEN_MAX && k + 1 < TURNS; ++i)
+            close(fds[i]);
+    }
     tell("get, 8 busy of 1,000 open: rate / alone", among / alone, "", 1, 0.8);
     tell("memory with 10,000 items and 1,000 open", (double)resident_kib() / 1024, "MiB", 0, 0);
 }
@@ -260,12 +298,6 @@ static void ask_batch(int fd, uint32_t first)
                                 i == first ? "" : ",", i / GROUP, i % GROUP, value);
     strcpy(json + used, "]}}");
     ask(fd, "BatchWriteItem", json);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void measure_backups(int *fds)
@@ -309,6 +341,13 @@ static const char order[] =
     "\"Note\":{\"S\":\"Please leave the parcel with the neighbours if nobody opens; the bell of "
     "the third floor does not work. Thank you very much, and greetings to everybody.\"}}";
 
+static double busy(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* MB/s of the text, each way for half a second. */
 static void measure_json(void)
 {
@@ -323,18 +362,18 @@ static void measure_json(void)
     double began;
     memset(&builder, 0, sizeof builder);
     memset(&result, 0, sizeof result);
-    began = now();
-    for (rounds = 0; now() < began + 0.5; rounds += 100)
+    began = busy();
+    for (rounds = 0; busy() < began + 0.5; rounds += 100)
         for (i = 0; i < 100; ++i)
             if (dynb_item_from_json(&builder, order, size, &item, &err) != DYNB_OK)
                 fail(err.message);
-    tell("JSON to an item", (double)(rounds * size) / (now() - began) / 1e6, "MB/s", 1, 150);
-    began = now();
-    for (rounds = 0; now() < began + 0.5; rounds += 100)
+    tell("JSON to an item", (double)(rounds * size) / (busy() - began) / 1e6, "MB/s", 1, 150);
+    began = busy();
+    for (rounds = 0; busy() < began + 0.5; rounds += 100)
         for (i = 0; i < 100; ++i)
             if (dynb_item_to_json(item, &result, &text, &length, &err) != DYNB_OK)
                 fail(err.message);
-    tell("an item to JSON", (double)(rounds * length) / (now() - began) / 1e6, "MB/s", 1, 150);
+    tell("an item to JSON", (double)(rounds * length) / (busy() - began) / 1e6, "MB/s", 1, 150);
     dynb_result_free(&result);
     dynb_builder_free(&builder);
 }
@@ -353,7 +392,7 @@ int main(int argc, char **argv)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    tell("start to ready", start(argc, argv) * 1000, "ms", 0, 5);
+    measure_start(argc, argv);
     tell("memory when idle", (double)resident_kib() / 1024, "MiB", 0, 4);
     for (i = 0; i < 8; ++i)
         fds[i] = open_connection();
@@ -370,9 +409,8 @@ int main(int argc, char **argv)
     }
     measure_items(fds, in_file);
     measure_backups(fds);
-    kill(server_id, SIGTERM);
-    waitpid(server_id, &i, 0);
-    server_id = 0;
+    if (!stop())
+        fail("the server does not end well");
     measure_json();
-    return !WIFEXITED(i) || WEXITSTATUS(i) != 0;
+    return 0;
 }
