@@ -993,6 +993,9 @@ static void service_free(service *s)
  * Tells which of many sockets can go on. Linux does it in a time that does not
  * grow with those that are idle; elsewhere poll does, which is slower. */
 
+/* What a connection waits for. */
+typedef enum wanted { WANT_NOTHING, WANT_TO_READ, WANT_TO_WRITE } wanted;
+
 #if defined(__linux__)
 #include <sys/epoll.h>
 
@@ -1007,23 +1010,23 @@ static int poller_open(poller *p)
     return p->fd >= 0;
 }
 
-static int poller_change(poller *p, int change, int fd, void *owner, int to_write)
+static int poller_change(poller *p, int change, int fd, void *owner, wanted what)
 {
     struct epoll_event event;
     memset(&event, 0, sizeof event);
-    event.events = to_write ? EPOLLOUT : EPOLLIN;
+    event.events = what == WANT_TO_WRITE ? EPOLLOUT : what == WANT_TO_READ ? EPOLLIN : 0;
     event.data.ptr = owner;
     return epoll_ctl(p->fd, change, fd, &event) == 0;
 }
 
 static int poller_add(poller *p, int fd, void *owner)
 {
-    return poller_change(p, EPOLL_CTL_ADD, fd, owner, 0);
+    return poller_change(p, EPOLL_CTL_ADD, fd, owner, WANT_TO_READ);
 }
 
-static void poller_want(poller *p, int fd, void *owner, int to_write)
+static void poller_want(poller *p, int fd, void *owner, wanted what)
 {
-    (void)poller_change(p, EPOLL_CTL_MOD, fd, owner, to_write);
+    (void)poller_change(p, EPOLL_CTL_MOD, fd, owner, what);
 }
 
 static void poller_remove(poller *p, int fd)
@@ -1096,10 +1099,11 @@ static nfds_t poller_find(poller *p, int fd)
     return i;
 }
 
-static void poller_want(poller *p, int fd, void *owner, int to_write)
+static void poller_want(poller *p, int fd, void *owner, wanted what)
 {
+    const short events = what == WANT_TO_WRITE ? POLLOUT : what == WANT_TO_READ ? POLLIN : 0;
     (void)owner;
-    p->fds[poller_find(p, fd)].events = to_write ? POLLOUT : POLLIN;
+    p->fds[poller_find(p, fd)].events = events;
 }
 
 static void poller_remove(poller *p, int fd)
@@ -1315,7 +1319,7 @@ static int flush(server *s, connection *c)
     if (ok && (size_t)sent < out->size) {
         ok = hold(s, &c->out, out->bytes + sent, out->size - (size_t)sent);
         if (ok) {
-            poller_want(&s->poller, c->fd, c, 1);
+            poller_want(&s->poller, c->fd, c, WANT_TO_WRITE);
             enter_queue(s, c, &s->taking);
         }
     }
@@ -1421,6 +1425,14 @@ static void overload(server *s, connection *c)
     close_connection(s, c);
 }
 
+/* In the next turn: nobody has to tell of it until it has caught up. */
+static void enter_ready(server *s, connection *c)
+{
+    if (c->waits_in != &s->ready)
+        poller_want(&s->poller, c->fd, c, WANT_NOTHING);
+    enter_queue(s, c, &s->ready);
+}
+
 /* Keeps what is left, of c->in or else of the shared bytes, and sets what the
  * connection waits for. */
 static void keep_rest(server *s, connection *c, const incoming *in)
@@ -1442,7 +1454,7 @@ static void keep_rest(server *s, connection *c, const incoming *in)
     if (c->ends)
         drain(s, c);
     else if (in->is_more)
-        enter_queue(s, c, &s->ready);
+        enter_ready(s, c);
     else if (!c->in.size)
         enter_queue(s, c, &s->idle);
     else if (in->answered || c->waits_in != &s->coming) /* a request has begun */
@@ -1494,7 +1506,7 @@ static void on_writable(server *s, connection *c)
         return;
     drop_buffer(s, &c->out);
     c->out_sent = 0;
-    poller_want(&s->poller, c->fd, c, 0);
+    poller_want(&s->poller, c->fd, c, WANT_TO_READ);
     serve(s, c, c->in.bytes, c->in.size);
 }
 
@@ -1505,6 +1517,8 @@ static void serve_ready(server *s)
     while (c != last) {
         c = s->ready.first;
         serve(s, c, c->in.bytes, c->in.size);
+        if (c->fd >= 0 && !c->out.size && c->waits_in != &s->ready)
+            poller_want(&s->poller, c->fd, c, WANT_TO_READ);
     }
 }
 

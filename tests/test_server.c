@@ -304,7 +304,7 @@ static server *begin_turns(void)
     CHECK(here != NULL && poller_open(&here->poller));
     here->options.durability = "os";
     here->options.memory_mb = 16;
-    here->options.connections = 10;
+    here->options.connections = 200;
     here->options.held_mb = 1;
     here->idle.limit_ms = here->coming.limit_ms = here->taking.limit_ms = 60000;
     here->listener = -1;
@@ -375,6 +375,38 @@ static void test_turn_requests(void)
     CHECK(here->ready.first == NULL && here->idle.first != NULL);
     end_turns(here);
     close(greedy);
+    close(other);
+}
+
+/* However many such clients there are, with more to come than was read, another one
+ * is answered in the turn after it asked. */
+static void test_turn_many(void)
+{
+    enum { GREEDY = 150, EACH = 4200 };
+    static char batch[EACH * sizeof HEALTH];
+    static int fds[GREEDY];
+    server *here = begin_turns();
+    int other = connect_here(here), i, turns;
+    here->options.held_mb = 32;
+    for (i = 0; i < EACH; ++i)
+        memcpy(batch + i * (int)(sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    for (i = 0; i < GREEDY; ++i) {
+        fds[i] = connect_here(here);
+        CHECK(send(fds[i], batch, EACH * (sizeof HEALTH - 1), 0) > (ssize_t)READ_SIZE);
+    }
+    for (turns = 0; turns < 5; ++turns) /* all have begun */
+        turn(here);
+    for (turns = 0; turns < 10; ++turns) {
+        CHECK(here->ready.first != NULL);
+        send_text(other, HEALTH);
+        turn(here);
+        CHECK_INT(count_answers(other, HEALTH_MARK), 1);
+    }
+    for (i = 0; i < GREEDY; ++i) {
+        CHECK(count_answers(fds[i], HEALTH_MARK) > 10);
+        close(fds[i]);
+    }
+    end_turns(here);
     close(other);
 }
 
@@ -798,6 +830,7 @@ int main(void)
     test_broken_clients();
     test_answers_not_taken();
     test_turn_requests();
+    test_turn_many();
     test_turn_bytes();
     test_turn_finish();
 #if !defined(DYNBACKUP_PTHREADS)
