@@ -984,7 +984,8 @@ static void service_free(service *s)
 #define TURN_US 1000u            /* ... and how long they take, but for the last */
 #define WORK_BYTES (256u * 1024) /* built between two looks at the connections ... */
 #define WORK_QUIET_MS 5u         /* ... when nobody has asked for so long, ... */
-#define WORK_BUSY_MS 20u         /* ... or so long after the last time, or at once */
+#define WORK_BUSY_MS 20u         /* ... or so long after the last time, or at once, ... */
+#define WORK_ASKED (WORK_BYTES / 4) /* ... or when so much has come since */
 #define EVENTS_MAX 64
 #define FINISH_MS 1000u /* how long the last answers may take to be read */
 
@@ -1196,6 +1197,7 @@ typedef struct server {
     int work_complained;
     uint64_t worked_ms; /* when it was asked last */
     uint64_t asked_ms;  /* when the last request came */
+    uint64_t asked_bytes; /* of bodies since worked_ms */
     uint64_t now_ms;
     uint64_t held_bytes; /* by all connections' buffers */
     uint64_t connection_count;
@@ -1367,6 +1369,7 @@ static void answer_one(server *s, connection *c, const char *bytes)
     c->ends = !c->http.keep_alive;
     s->has_work = 1;
     s->asked_ms = s->now_ms;
+    s->asked_bytes += c->http.body_size;
     if (is_waited_for(s->service.operation))
         s->worked_ms = 0;
 }
@@ -1647,10 +1650,12 @@ static void work(server *s)
 {
 #if !defined(DYNBACKUP_PTHREADS)
     service *v = &s->service;
-    const uint64_t due_ms = s->worked_ms + WORK_BUSY_MS;
-    if (s->now_ms < s->asked_ms + WORK_QUIET_MS && (!s->has_work || s->now_ms < due_ms))
+    const int is_due = s->has_work && (s->now_ms >= s->worked_ms + WORK_BUSY_MS ||
+                                       s->asked_bytes >= WORK_ASKED);
+    if (s->now_ms < s->asked_ms + WORK_QUIET_MS && !is_due)
         return;
     s->worked_ms = s->now_ms;
+    s->asked_bytes = 0;
     s->has_work = 0;
     if (dynb_work(v->db, WORK_BYTES, &s->has_work, &v->err) == DYNB_OK) {
         s->work_complained = 0;

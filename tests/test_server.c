@@ -495,6 +495,15 @@ static void test_when_to_work(void)
     here->now_ms = 999 + WORK_QUIET_MS;
     work(here);
     CHECK_INT(here->worked_ms, 1001);
+    here->worked_ms = 999;
+    here->asked_bytes = WORK_ASKED - 1;
+    work(here);
+    CHECK_INT(here->worked_ms, 999);
+    here->asked_bytes = WORK_ASKED; /* writers are helped in proportion */
+    work(here);
+    CHECK_INT(here->worked_ms, 999 + WORK_QUIET_MS);
+    CHECK_INT(here->asked_bytes, 0);
+    here->has_work = 1;
     here->now_ms = 1000 + WORK_QUIET_MS;
     CHECK_INT(timeout_of(here), 0);
     while (here->has_work)
