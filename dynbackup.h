@@ -79,8 +79,10 @@
  *   dynb_call takes an operation's name and a request as DynamoDB's clients
  *   send it, and gives the status and the JSON they expect, messages and all:
  *   what an HTTP server needs (examples/server.c), or a test. It calls the
- *   functions here. It alone may have made a change when it says NO_MEMORY: of
- *   an answer above 4 KiB.
+ *   functions here. An answer has its memory before what it tells is done, so
+ *   a call that fails changes nothing here, too; but for PutItem and DeleteItem
+ *   with ReturnValues or ReturnConsumedCapacity, when another thread changes
+ *   the item meanwhile and there is no memory to tell the item it left.
  *
  * STATES
  *
@@ -1477,8 +1479,8 @@ typedef struct dynb_response {
  *   error's.
  * Returns: the code that out->body tells in words: UNKNOWN_OPERATION,
  *   SERIALIZATION, VALIDATION, and what the function of the operation's name
- *   returns; NO_MEMORY also where a change has been made and its answer, above
- *   4 KiB, found no memory. err, which may be NULL, holds code and message.
+ *   returns; NO_MEMORY after a change only as the manual's JSON REQUESTS says.
+ *   err, which may be NULL, holds code and message.
  * Cost: the function's, and O(json_size). Threads: any, each with a result of
  * its own. Source: contract 4, appendix A. */
 DYNB_API dynb_rc dynb_call(dynb *db, const char *operation, const char *json, size_t json_size,
@@ -4118,11 +4120,9 @@ static dynb_rc dynbi_key_too_long(int is_sort_key, dynb_error *err)
                  : "Size of hashkey has exceeded the maximum size limit of2048 bytes");
 }
 
-/* Lengths and bytes of one part whose type is right already. is_put chooses
- * between the two wordings of AWS for an empty key. */
+/* Lengths and bytes of one part whose type is right already. */
 static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index,
-                                      dynb_value value, int is_put, dynbi_buffer *to,
-                                      dynb_error *err)
+                                      dynb_value value, dynbi_buffer *to, dynb_error *err)
 {
     const dynbi_key_part *part = &schema->part[index];
     size_t length = 0;
@@ -4134,9 +4134,8 @@ static dynb_rc dynbi_key_encode_value(const dynbi_schema *schema, uint32_t index
     }
     if (!length) {
         return dynbi_fail(err, DYNB_VALIDATION,
-                          "One or more parameter values %s The AttributeValue for a key "
-                          "attribute cannot contain an empty %s value. Key: %t",
-                          is_put ? "are not valid." : "were invalid:",
+                          "One or more parameter values are not valid. The AttributeValue for a "
+                          "key attribute cannot contain an empty %s value. Key: %t",
                           part->type == DYNB_S ? "string" : "binary", part->name,
                           (size_t)part->name_length);
     }
@@ -4163,7 +4162,7 @@ static dynb_rc dynbi_key_encode_part(const dynbi_schema *schema, uint32_t index,
     if (value.type != (dynb_type)schema->part[index].type || !value.bytes) {
         return dynbi_key_mismatch(err);
     }
-    return dynbi_key_encode_value(schema, index, value, 0, to, err);
+    return dynbi_key_encode_value(schema, index, value, to, err);
 }
 
 /* Which part of the schema the name is; part_count if none. */
@@ -4214,7 +4213,7 @@ static dynb_rc dynbi_key_encode(const dynbi_schema *schema, dynb_item item, int 
             rc = dynbi_invalid(err, "Missing the key %t in the item", part->name,
                                (size_t)part->name_length);
         } else if (values[i].type == (dynb_type)part->type) {
-            rc = dynbi_key_encode_value(schema, i, values[i], !key_only, to, err);
+            rc = dynbi_key_encode_value(schema, i, values[i], to, err);
         } else if (key_only) {
             rc = dynbi_key_mismatch(err);
         } else {
@@ -16237,6 +16236,26 @@ static dynb_rc dynbi_index_add_entries(dynb *db, dynbi_table *table, const dynbi
     return dynbi_change_add(db, table, index->slot, &change, err);
 }
 
+/* An item cannot be in `first`, one of the table's indexes: of all those it
+ * cannot be in the first by name is told, as the service does. */
+static dynb_rc dynbi_index_fail(dynb *db, const dynbi_table *table, const dynbi_index *first,
+                                dynb_item item, dynb_error *err)
+{
+    uint32_t i;
+    int is_there;
+    for (i = 0; i < table->index_count; ++i) {
+        const dynbi_index *index = &table->indexes[i];
+        const char *name = index->about.index_name, *other = first->about.index_name;
+        if (index->status != DYNB_INDEX_DELETING &&
+            dynbi_name_compare(name, dynbi_length(name), other, dynbi_length(other)) < 0 &&
+            dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1], &is_there,
+                              NULL) == DYNB_VALIDATION)
+            first = index;
+    }
+    return dynbi_index_entry(first, item, 1, &db->entry_key[1], &db->entry_value[1], &is_there,
+                             err);
+}
+
 /* Adds what the write at hand (its key is in db->key) changes in the table's
  * indexes. item without bytes: a deletion. */
 static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dynb_error *err)
@@ -16252,6 +16271,8 @@ static dynb_rc dynbi_index_add(dynb *db, dynbi_table *table, dynb_item item, dyn
         if (item.bytes)
             rc = dynbi_index_entry(index, item, 1, &db->entry_key[1], &db->entry_value[1],
                                    &is_there[1], err);
+        if (rc == DYNB_VALIDATION)
+            rc = dynbi_index_fail(db, table, index, item, err);
         if (rc == DYNB_OK && old.bytes)
             rc = dynbi_index_key(index, old, 0, &db->entry_key[0], &is_there[0], err);
         if (rc == DYNB_OK)
@@ -21058,6 +21079,31 @@ static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
     return 0;
 }
 
+/* Memory that only makes the next read faster: worth less than going on. */
+static void dynbi_worker_drop_caches(dynb *db)
+{
+    dynbi_store_drop_kept(db);
+    dynbi_store_drop_scratch(db);
+    dynbi_pool_trim(&db->pool);
+    dynbi_reader_trim(&db->reader);
+}
+
+/* Nonzero: a call that failed for want of room should be made again. */
+static int dynbi_worker_again(dynb *db, dynb_rc rc, dynb_error *err)
+{
+    uint64_t used_bytes = db->memory.used_bytes;
+    if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
+        return 0;
+    dynbi_store_trim_pasts(db, 0); /* they may hold pages */
+    if (rc == DYNB_NO_MEMORY)
+        dynbi_worker_drop_caches(db);
+    if ((db->tries_count > 1 || db->memory.used_bytes == used_bytes) &&
+        !dynbi_worker_relieve(db, rc))
+        return 0;
+    dynbi_error_clear(err);
+    return 1;
+}
+
 static dynb_rc dynbi_worker_open(dynb *db, dynb_error *err)
 {
     dynbi_worker *worker = (dynbi_worker *)dynbi_allocate(&db->allocator, sizeof *worker);
@@ -22960,7 +23006,7 @@ typedef enum dynbi_kind {
     L(TAG_KEYS, LIST, TAG_KEY, 0, 0) \
     L(KEYS, LIST, ITEM, 1, 100) \
     L(WRITES, LIST, WRITE, 1, 25) \
-    L(BATCH_KEYS, ENTRIES, TABLE_KEYS, 1, 100) \
+    L(BATCH_KEYS, ENTRIES, TABLE_KEYS, 0, 100) \
     L(BATCH_WRITES, ENTRIES, TABLE_WRITES, 0, 25)
 
 /* The structures, members in the order in which AWS is known to complain:
@@ -25107,6 +25153,11 @@ static dynb_rc dynbi_wire_keys(const dynbi_list *schema, dynb_key_attribute *par
     const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
     if (!schema->count)
         return DYNB_OK;
+    if (schema->count > 1 &&
+        dynbi_text_equal(elements[0].attribute_name, elements[1].attribute_name))
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "Both the Hash Key and the Range Key element in the KeySchema have the "
+                          "same name");
     if (elements[0].key_type != 1)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
@@ -25297,6 +25348,9 @@ static dynb_rc dynbi_create_input(dynbi_call *call, const dynbi_table_request *r
     rc = dynbi_wire_settings(call, request, &input->settings);
     if (rc == DYNB_OK)
         rc = dynbi_throughput_check(&input->settings, call->err);
+    if (rc == DYNB_OK && request->attribute_definitions.count < request->key_schema.count)
+        rc = dynbi_fail(call->err, DYNB_VALIDATION,
+                        "Invalid KeySchema: Some index key attribute have no definition");
     if (rc == DYNB_OK)
         rc = dynbi_wire_keys(&request->key_schema, &input->partition_key, &input->sort_key,
                              call->err);
@@ -26090,8 +26144,41 @@ static void dynbi_collection_write(dynbi_call *call, const dynbi_table *table, d
 
 /* --- PutItem, DeleteItem, GetItem --- */
 
-/* What was consumed and which collection was met, if asked for; nothing, should
- * the table be gone by now. */
+/* Looks what a write will find: that its table is there, that the item fits
+ * the keys and, unless old is NULL, the item that is there, in call->scratch.
+ * Adds to *usage, unless it is NULL, what the write will cost. */
+static dynb_rc dynbi_write_look(dynbi_call *call, const dynb_write *write, dynb_item *old,
+                                dynbi_usage *usage)
+{
+    static const dynb_item none = {NULL, 0};
+    dynb *db = call->db;
+    dynbi_table *table;
+    dynb_rc rc;
+    dynbi_lock(db);
+    db->tries_count = 0;
+    do {
+        dynbi_usage sum;
+        rc = dynbi_table_find(db, write->table, DYNB_OK, &table, call->err);
+        if (rc == DYNB_OK)
+            rc = dynbi_item_encode(db, table, write->item, write->is_delete, call->err);
+        if (rc == DYNB_OK && old) {
+            const dynbi_place place = dynbi_place_of(table);
+            *old = none;
+            rc = dynbi_item_read(db, &place, old, &call->scratch, call->err);
+        }
+        if (rc == DYNB_OK && usage) {
+            sum = *usage;
+            rc = dynbi_usage_add(db, table, *old, write->is_delete ? none : write->item, &sum,
+                                 call->err);
+            *usage = rc == DYNB_OK ? sum : *usage;
+        }
+    } while (dynbi_worker_again(db, rc, call->err));
+    dynbi_unlock(db);
+    return rc;
+}
+
+/* The answer to a write in place of `old`: that, what was consumed and which
+ * collection was met, if asked for; nothing, should the table be gone. */
 static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *request,
                                   dynb_item old)
 {
@@ -26100,9 +26187,17 @@ static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *re
     dynbi_usage usage;
     dynbi_table *table;
     dynb_rc rc = DYNB_OK;
+    call->writer.result->used_bytes = 1; /* the brace */
+    call->writer.needs_comma = 0;
+    if (request->return_values == DYNBI_RETURN_ALL_OLD && old.bytes) {
+        dynbi_items_name(&call->writer, "Attributes");
+        dynbi_json_write_item(&call->writer, old);
+    }
+    (void)dynbi_json_room(&call->writer, wants_usage || wants_size
+                                             ? DYNBI_USAGE_ROOM + DYNBI_COLLECTION_ROOM
+                                             : 2u); /* the end */
     if (!wants_usage && !wants_size)
-        return DYNB_OK;
-    (void)dynbi_json_room(&call->writer, DYNBI_USAGE_ROOM + DYNBI_COLLECTION_ROOM);
+        return call->writer.rc;
     dynbi_lock(call->db);
     (void)dynbi_table_find(call->db, request->table_name, DYNB_OK, &table, NULL);
     if (table && wants_usage) {
@@ -26116,36 +26211,65 @@ static dynb_rc dynbi_write_answer(dynbi_call *call, const dynbi_item_request *re
         dynbi_collection_write(call, table, request->item.bytes ? request->item : request->key);
     }
     dynbi_unlock(call->db);
-    return rc;
+    return rc == DYNB_OK ? call->writer.rc : rc;
 }
 
-/* The change stays, should there be no memory for its answer. */
-static dynb_rc dynbi_call_write(dynbi_call *call, int is_delete)
+static int dynbi_item_same(dynb_item a, dynb_item b)
+{
+    return !a.bytes == !b.bytes && a.size_bytes == b.size_bytes &&
+           (!a.bytes || memcmp(a.bytes, b.bytes, a.size_bytes) == 0);
+}
+
+/* The write, whose answer has been written for *told, if that is not NULL; it
+ * is written anew when another thread's write came between. */
+static dynb_rc dynbi_write_make(dynbi_call *call, const dynb_write *write, int tells_old,
+                                const dynb_item *told)
 {
     const dynbi_item_request *request = (const dynbi_item_request *)call->request;
     dynb_write_options options;
+    dynb_result memory;
     dynb_item old = {NULL, 0};
     dynb_rc rc;
+    memset(&options, 0, sizeof options);
+    memset(&memory, 0, sizeof memory);
+    options.return_old = tells_old;
+    if (write->is_delete)
+        rc = dynb_delete_item(call->db, write->table, write->item, &options, &old, &memory,
+                              call->err);
+    else
+        rc = dynb_put_item(call->db, write->table, write->item, &options, &old, &memory,
+                           call->err);
+    if (rc == DYNB_OK && (!told || (tells_old && !dynbi_item_same(old, *told))))
+        rc = dynbi_write_answer(call, request, old);
+    memory.allocator = call->memory->allocator; /* the handle's, under its lock */
+    dynb_result_free(&memory);
+    return rc;
+}
+
+/* What is done is told: the answer is written first, since there may be no
+ * memory for it. A write that will fail is left to the call that makes it. */
+static dynb_rc dynbi_call_write(dynbi_call *call, int is_delete)
+{
+    const dynbi_item_request *request = (const dynbi_item_request *)call->request;
+    const int tells_old = request->return_values == DYNBI_RETURN_ALL_OLD ||
+                          dynbi_usage_is_wanted(request->return_consumed_capacity);
+    const int tells_more = tells_old || request->return_item_collection_metrics == 1;
+    dynb_write write;
+    dynb_item old = {NULL, 0};
+    dynb_rc rc = DYNB_OK;
     if (request->return_values > DYNBI_RETURN_ALL_OLD)
         return dynbi_fail(call->err, DYNB_VALIDATION, "Return values set to invalid value");
-    memset(&options, 0, sizeof options);
-    options.return_old = request->return_values == DYNBI_RETURN_ALL_OLD ||
-                         dynbi_usage_is_wanted(request->return_consumed_capacity);
-    if (is_delete)
-        rc = dynb_delete_item(call->db, request->table_name, request->key, &options,
-                              options.return_old ? &old : NULL,
-                              options.return_old ? &call->scratch : NULL, call->err);
-    else
-        rc = dynb_put_item(call->db, request->table_name, request->item, &options,
-                           options.return_old ? &old : NULL,
-                           options.return_old ? &call->scratch : NULL, call->err);
-    if (rc == DYNB_OK && request->return_values == DYNBI_RETURN_ALL_OLD && old.bytes) {
-        dynbi_items_name(&call->writer, "Attributes");
-        dynbi_json_write_item(&call->writer, old);
-    }
+    write.table = request->table_name;
+    write.item = is_delete ? request->key : request->item;
+    write.is_delete = is_delete;
+    if (!tells_more)
+        return dynbi_write_make(call, &write, 0, &old);
+    rc = dynbi_write_look(call, &write, tells_old ? &old : NULL, NULL);
+    if (rc != DYNB_OK && rc != DYNB_NO_MEMORY)
+        return dynbi_write_make(call, &write, tells_old, NULL);
     if (rc == DYNB_OK)
         rc = dynbi_write_answer(call, request, old);
-    return rc == DYNB_OK ? call->writer.rc : rc;
+    return rc == DYNB_OK ? dynbi_write_make(call, &write, tells_old, &old) : rc;
 }
 
 static dynb_rc dynbi_call_put_item(dynbi_call *call)
@@ -26205,43 +26329,35 @@ static dynb_rc dynbi_batch_gather(dynbi_call *call, const dynbi_batch_request *r
     return DYNB_OK;
 }
 
-/* Adds what a write that is still to be made will cost. One that will fail is
- * left to the call that makes it. */
-static dynb_rc dynbi_batch_usage(dynbi_call *call, const dynb_write *write, dynbi_usage *usage)
-{
-    static const dynb_item none = {NULL, 0};
-    dynb *db = call->db;
-    dynb_item old = none;
-    dynbi_table *table;
-    dynb_rc rc = dynbi_items_lock(call, write->table, &table);
-    if (rc != DYNB_OK)
-        return rc;
-    rc = dynbi_item_encode(db, table, write->item, write->is_delete, call->err);
-    if (rc == DYNB_OK) {
-        const dynbi_place place = dynbi_place_of(table);
-        rc = dynbi_item_read(db, &place, &old, &call->scratch, call->err);
-    }
-    if (rc == DYNB_OK)
-        rc = dynbi_usage_add(db, table, old, write->is_delete ? none : write->item, usage,
-                             call->err);
-    dynbi_unlock(db);
-    return rc;
-}
-
-static dynb_rc dynbi_batch_usages(dynbi_call *call, const dynbi_batch_request *request,
-                                  const dynb_write *writes, dynbi_usage *usages)
+/* Looks whether the writes can be made and, if usages are wanted, what each
+ * table's will cost. */
+static dynb_rc dynbi_batch_look(dynbi_call *call, const dynbi_batch_request *request,
+                                const dynb_write *writes, dynbi_usage *usages)
 {
     const dynbi_table_writes *tables = (const dynbi_table_writes *)request->request_items.elements;
     uint32_t i, k, n = 0;
+    dynb_item old;
     dynb_rc rc = DYNB_OK;
-    memset(usages, 0, request->request_items.count * sizeof *usages);
     for (i = 0; i < request->request_items.count; ++i) {
-        for (k = 0; k < tables[i].writes.count; ++k) {
-            if (rc == DYNB_OK)
-                rc = dynbi_batch_usage(call, &writes[n++], &usages[i]);
-        }
+        if (usages)
+            memset(&usages[i], 0, sizeof *usages);
+        for (k = 0; rc == DYNB_OK && k < tables[i].writes.count; ++k)
+            rc = dynbi_write_look(call, &writes[n++], usages ? &old : NULL,
+                                  usages ? &usages[i] : NULL);
     }
-    return rc == DYNB_VALIDATION || rc == DYNB_RESOURCE_NOT_FOUND ? DYNB_OK : rc;
+    return rc;
+}
+
+/* A put in a batch whose keys are wrong is told as a deletion's, not as PutItem
+ * tells them. */
+static void dynbi_batch_mismatch(dynb_error *err)
+{
+    static const char before[] = "One or more parameter values were invalid: ";
+    const char *rest = err->message + sizeof before - 1;
+    if (dynbi_text_starts(err->message, before) &&
+        (dynbi_text_starts(rest, "Missing the key ") ||
+         dynbi_text_starts(rest, "Type mismatch for key ")))
+        (void)dynbi_key_mismatch(err);
 }
 
 /* Takes off "writes[3]: ", with which dynb_batch_write tells which one it was:
@@ -26312,32 +26428,15 @@ static void dynbi_batch_collections(dynbi_call *call, const dynbi_batch_request 
     dynbi_json_close(&call->writer, '}');
 }
 
-static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
+/* What a batch met and consumed, if asked for. */
+static void dynbi_batch_answer(dynbi_call *call, const dynbi_batch_request *request,
+                               const dynb_write *writes, const dynbi_usage *usages)
 {
-    const dynbi_batch_request *request = (const dynbi_batch_request *)call->request;
     const dynbi_table_writes *tables = (const dynbi_table_writes *)request->request_items.elements;
-    const int wants_usage = dynbi_usage_is_wanted(request->return_consumed_capacity);
-    dynb_write writes[DYNBI_BATCH_WRITES_MAX + 1];
-    dynbi_usage usages[DYNBI_BATCH_WRITES_MAX];
-    uint32_t i, count = 0;
-    dynb_rc rc = dynbi_batch_gather(call, request, writes, &count);
-    if (rc == DYNB_OK && !count)
-        return dynbi_fail(call->err, DYNB_VALIDATION,
-                          "The requestItems parameter is required for BatchWriteItem");
-    if (rc == DYNB_OK && wants_usage)
-        rc = dynbi_batch_usages(call, request, writes, usages);
-    if (rc == DYNB_OK)
-        rc = dynb_batch_write(call->db, writes, count, NULL, call->err);
-    if (rc != DYNB_OK) {
-        dynbi_items_bare(call->err, "writes[", "]: ");
-        return rc;
-    }
-    dynbi_items_name(&call->writer, "UnprocessedItems");
-    dynbi_json_open(&call->writer, '{');
-    dynbi_json_close(&call->writer, '}');
+    uint32_t i;
     if (request->return_item_collection_metrics == 1)
         dynbi_batch_collections(call, request, writes);
-    if (wants_usage) {
+    if (usages) {
         dynbi_items_name(&call->writer, "ConsumedCapacity");
         dynbi_json_open(&call->writer, '[');
         for (i = 0; i < request->request_items.count; ++i)
@@ -26345,7 +26444,40 @@ static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
                                &usages[i]);
         dynbi_json_close(&call->writer, ']');
     }
-    return call->writer.rc;
+    (void)dynbi_json_room(&call->writer, 2); /* the end */
+}
+
+/* As with a single write, the answer is written first, and a batch that will
+ * fail left to the call that makes it. */
+static dynb_rc dynbi_call_batch_write_item(dynbi_call *call)
+{
+    const dynbi_batch_request *request = (const dynbi_batch_request *)call->request;
+    const int wants_usage = dynbi_usage_is_wanted(request->return_consumed_capacity);
+    dynb_write writes[DYNBI_BATCH_WRITES_MAX + 1];
+    dynbi_usage usages[DYNBI_BATCH_WRITES_MAX];
+    uint32_t count = 0;
+    dynb_rc rc = dynbi_batch_gather(call, request, writes, &count);
+    if (rc == DYNB_OK && !count)
+        return dynbi_fail(call->err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchWriteItem");
+    if (rc != DYNB_OK)
+        return rc;
+    dynbi_items_name(&call->writer, "UnprocessedItems");
+    dynbi_json_open(&call->writer, '{');
+    dynbi_json_close(&call->writer, '}');
+    if (wants_usage || request->return_item_collection_metrics == 1) {
+        rc = dynbi_batch_look(call, request, writes, wants_usage ? usages : NULL);
+        if (rc == DYNB_OK)
+            dynbi_batch_answer(call, request, writes, wants_usage ? usages : NULL);
+    }
+    rc = rc == DYNB_NO_MEMORY ? rc : call->writer.rc;
+    if (rc == DYNB_OK)
+        rc = dynb_batch_write(call->db, writes, count, NULL, call->err);
+    if (rc != DYNB_OK) {
+        dynbi_items_bare(call->err, "writes[", "]: ");
+        dynbi_batch_mismatch(call->err);
+    }
+    return rc;
 }
 
 /* --- BatchGetItem --- */
@@ -26355,6 +26487,9 @@ static dynb_rc dynbi_batch_check_keys(const dynbi_batch_request *request, dynb_e
 {
     const dynbi_table_keys *tables = (const dynbi_table_keys *)request->request_items.elements;
     uint32_t i, k, m, count = 0;
+    if (!request->request_items.count)
+        return dynbi_fail(err, DYNB_VALIDATION,
+                          "The requestItems parameter is required for BatchGetItem");
     for (i = 0; i < request->request_items.count; ++i)
         count += tables[i].keys->keys.count;
     if (count > DYNBI_BATCH_KEYS_MAX)
@@ -28358,31 +28493,6 @@ static void dynbi_api_help(dynb *db, uint64_t written_bytes)
     }
 }
 
-/* Memory that only makes the next read faster: worth less than going on. */
-static void dynbi_api_drop_caches(dynb *db)
-{
-    dynbi_store_drop_kept(db);
-    dynbi_store_drop_scratch(db);
-    dynbi_pool_trim(&db->pool);
-    dynbi_reader_trim(&db->reader);
-}
-
-/* Nonzero: a call that failed for want of room should be made again. */
-static int dynbi_api_again(dynb *db, dynb_rc rc, dynb_error *err)
-{
-    uint64_t used_bytes = db->memory.used_bytes;
-    if ((rc != DYNB_NO_MEMORY && rc != DYNB_NO_SPACE) || ++db->tries_count > 64)
-        return 0;
-    dynbi_store_trim_pasts(db, 0); /* they may hold pages */
-    if (rc == DYNB_NO_MEMORY)
-        dynbi_api_drop_caches(db);
-    if ((db->tries_count > 1 || db->memory.used_bytes == used_bytes) &&
-        !dynbi_worker_relieve(db, rc))
-        return 0;
-    dynbi_error_clear(err);
-    return 1;
-}
-
 /* Every call starts here: the handle is looked at and the lock taken. */
 static dynb_rc dynbi_api_enter(dynb *db, dynb_error *err)
 {
@@ -28750,7 +28860,7 @@ DYNB_API dynb_rc dynb_check(dynb *db, dynb_check_report *report, dynb_problem_fn
     dynbi_worker_still(db);
     rc = dynbi_audit_run(db, report, problem_fn, ctx, err);
     if (rc == DYNB_NO_MEMORY && !report->problems_count) { /* which are told once */
-        dynbi_api_drop_caches(db);
+        dynbi_worker_drop_caches(db);
         dynbi_error_clear(err);
         rc = dynbi_audit_run(db, report, problem_fn, ctx, err);
     }
@@ -28765,7 +28875,7 @@ DYNB_API dynb_rc dynb_scrub(dynb *db, dynb_error *err)
     dynbi_worker_still(db);
     rc = dynbi_scrub_run(db, err);
     if (rc == DYNB_NO_MEMORY) {
-        dynbi_api_drop_caches(db);
+        dynbi_worker_drop_caches(db);
         dynbi_error_clear(err);
         rc = dynbi_scrub_run(db, err);
     }
@@ -28826,7 +28936,7 @@ DYNB_API dynb_rc dynb_create_table(dynb *db, const dynb_create_table_input *inpu
     if (rc == DYNB_OK) {
         do
             rc = dynbi_table_create(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
@@ -28922,7 +29032,7 @@ DYNB_API dynb_rc dynb_update_table(dynb *db, const dynb_update_table_input *inpu
     if (rc == DYNB_OK) {
         do
             rc = dynbi_table_update(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     return dynbi_api_leave(db, rc);
 }
@@ -28940,7 +29050,7 @@ DYNB_API dynb_rc dynb_delete_table(dynb *db, const char *table, dynb_table_descr
     if (rc == DYNB_OK) {
         do
             rc = dynbi_history_delete_table(db, table, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
@@ -28962,7 +29072,7 @@ DYNB_API dynb_rc dynb_update_time_to_live(dynb *db, const char *table,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_table_set_ttl(db, table, attribute_name, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     return dynbi_api_leave(db, rc);
 }
@@ -29032,7 +29142,7 @@ DYNB_API dynb_rc dynb_tag_resource(dynb *db, const char *resource_arn, const dyn
     if (rc == DYNB_OK) {
         do
             rc = dynbi_tags_change(db, resource_arn, tags, NULL, tag_count, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     return dynbi_api_leave(db, rc);
 }
@@ -29053,7 +29163,7 @@ DYNB_API dynb_rc dynb_untag_resource(dynb *db, const char *resource_arn, const c
         return rc;
     do
         rc = dynbi_tags_change(db, resource_arn, NULL, keys, key_count, err);
-    while (dynbi_api_again(db, rc, err));
+    while (dynbi_worker_again(db, rc, err));
     return dynbi_api_leave(db, rc);
 }
 
@@ -29104,7 +29214,7 @@ static dynb_rc dynbi_api_write(dynb *db, const dynb_write *write,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_item_write(db, write, options, old, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc == DYNB_OK)
         dynbi_api_help(db, db->frame.used_bytes);
@@ -29154,7 +29264,7 @@ DYNB_API dynb_rc dynb_get_item_at(dynb *db, const dynb_source *source, dynb_item
         return rc;
     do
         rc = dynbi_source_get(db, source, key, out, result, err);
-    while (dynbi_api_again(db, rc, err));
+    while (dynbi_worker_again(db, rc, err));
     return dynbi_api_leave(db, rc);
 }
 
@@ -29169,7 +29279,7 @@ DYNB_API dynb_rc dynb_get_item(dynb *db, const char *table, dynb_item key, dynb_
         rc = dynbi_live_place(db, table, DYNB_OK, &place, err);
         if (rc == DYNB_OK)
             rc = dynbi_item_get(db, &place, key, out, result, err);
-    } while (dynbi_api_again(db, rc, err));
+    } while (dynbi_worker_again(db, rc, err));
     return dynbi_api_leave(db, rc);
 }
 
@@ -29194,7 +29304,7 @@ DYNB_API dynb_rc dynb_batch_write(dynb *db, const dynb_write *writes, uint32_t w
     if (rc == DYNB_OK) {
         do
             rc = dynbi_item_batch(db, writes, write_count, options, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc == DYNB_OK)
         dynbi_api_help(db, db->frame.used_bytes);
@@ -29222,7 +29332,7 @@ DYNB_API dynb_rc dynb_query(dynb *db, const dynb_query_input *input, dynb_page *
             rc = dynbi_api_keep_start(db, &own.start_after, err);
             if (rc == DYNB_OK)
                 rc = dynbi_source_query(db, &own, out, result, err);
-        } while (dynbi_api_again(db, rc, err));
+        } while (dynbi_worker_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -29255,7 +29365,7 @@ DYNB_API dynb_rc dynb_scan(dynb *db, const dynb_scan_input *input, dynb_page *ou
             rc = dynbi_api_keep_start(db, &own.start_after, err);
             if (rc == DYNB_OK)
                 rc = dynbi_source_scan(db, &own, out, result, err);
-        } while (dynbi_api_again(db, rc, err));
+        } while (dynbi_worker_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -29279,7 +29389,7 @@ DYNB_API dynb_rc dynb_compare(dynb *db, const dynb_compare_input *input,
         rc = dynbi_api_keep_start(db, &own.start_after, err);
         if (rc == DYNB_OK)
             rc = dynbi_source_compare(db, &own, out, result, err);
-    } while (dynbi_api_again(db, rc, err));
+    } while (dynbi_worker_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -29312,7 +29422,7 @@ DYNB_API dynb_rc dynb_create_backups(dynb *db, const char *const *tables, uint32
     if (rc == DYNB_OK) {
         do
             rc = dynbi_backup_create(db, tables, table_count, backup_name, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc == DYNB_OK && dynbi_api_has_work(db))
         dynbi_api_help(db, db->frame.used_bytes);
@@ -29344,7 +29454,7 @@ DYNB_API dynb_rc dynb_describe_backup(dynb *db, const char *backup_arn,
         return rc;
     do
         rc = dynbi_backup_describe(db, backup_arn, &record, out, result, err);
-    while (dynbi_api_again(db, rc, err));
+    while (dynbi_worker_again(db, rc, err));
     if (rc != DYNB_OK)
         memset(out, 0, sizeof *out);
     return dynbi_api_leave(db, rc);
@@ -29376,7 +29486,7 @@ DYNB_API dynb_rc dynb_list_backups(dynb *db, const dynb_list_backups_input *inpu
     else
         do
             rc = dynbi_backup_list_run(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     return dynbi_api_leave(db, rc);
 }
 
@@ -29394,7 +29504,7 @@ DYNB_API dynb_rc dynb_delete_backup(dynb *db, const char *backup_arn,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_backup_delete(db, backup_arn, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
@@ -29437,7 +29547,7 @@ DYNB_API dynb_rc dynb_restore_tables_from_backups(dynb *db, const dynb_restore_i
     if (rc == DYNB_OK) {
         do
             rc = dynbi_backup_restore(db, inputs, input_count, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, input_count * sizeof *out);
@@ -29502,7 +29612,7 @@ DYNB_API dynb_rc dynb_update_continuous_backups(dynb *db,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_history_update(db, input, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc == DYNB_OK && out)
         rc = dynbi_history_describe(db, input->table, out, err);
@@ -29560,7 +29670,7 @@ DYNB_API dynb_rc dynb_restore_table_to_point_in_time(dynb *db,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_rebuild_run(db, input, out, result, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     if (rc != DYNB_OK && out)
         memset(out, 0, sizeof *out);
@@ -29579,7 +29689,7 @@ DYNB_API dynb_rc dynb_update_backup_retention(dynb *db, const char *table,
     if (rc == DYNB_OK) {
         do
             rc = dynbi_retention_update(db, table, rule, err);
-        while (dynbi_api_again(db, rc, err));
+        while (dynbi_worker_again(db, rc, err));
     }
     return dynbi_api_leave(db, rc);
 }

@@ -13,12 +13,14 @@
  * and no sockets, finds the requests in it; each becomes an answer through
  * dynb_call, the library's door for JSON; all answers to what was read go out by
  * one write. A connection has memory of its own only while half a request has
- * come, or while its client does not take the answers; so a thousand that do
- * nothing cost next to nothing, in memory and in time.
+ * come, while more have come than are answered in one turn, or while its client
+ * does not take the answers; so a thousand that do nothing cost next to nothing,
+ * in memory and in time.
  *
  * What clients can do to it is bounded: the size of heads and bodies, the time
- * for a request to come and for an answer to be taken, the number of
- * connections, and what all of them hold together.
+ * for a request to come and for an answer to be taken, what one may ask before it
+ * is the others' turn, the number of connections, and what all of them hold
+ * together.
  *
  * Exit codes: 0 ended by SIGTERM or SIGINT, 1 failed, 2 wrong usage.
  *
@@ -209,7 +211,7 @@ static int is_word(const char *text, size_t size, const char *word)
 static int is_token(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+           c == '-' || (c != 0 && c != ':' && strchr("!#$%&'*+.^_`|~", c) != NULL);
 }
 
 /* Printable, or beyond ASCII: allowed in values. */
@@ -345,11 +347,12 @@ static void read_header(http_request *r, const char *bytes, span line)
         refuse(r, 400, "a header is malformed");
         return;
     }
-    for (i = at + 1; i < end; ++i)
-        if (!is_visible(bytes[i])) {
-            refuse(r, 400, "a header holds a control character");
-            return;
-        }
+    for (i = at + 1; i < end && is_visible(bytes[i]); ++i)
+        continue;
+    if (i < end) {
+        refuse(r, 400, "a header holds a control character");
+        return;
+    }
     value = trimmed(bytes, at + 1, end);
     for (header = 0; header < HEADER_COUNT && r->phase == HTTP_HEADERS; ++header)
         if (is_word(bytes + line.pos, at - line.pos, header_names[header])) {
@@ -519,12 +522,13 @@ static int span_is(const request *q, span s, const char *text)
  * it is, and whether it is right, is not asked. */
 
 /* Has the text a parameter of that name with a value? Parameters are parted by
- * any of the separators. */
-static int has_parameter(const char *text, size_t size, const char *separators, const char *name)
+ * either of the separators. */
+static int has_parameter(const char *text, size_t size, const char separators[2], const char *name)
 {
+    const char one = separators[0], other = separators[1];
     size_t at = 0, length = strlen(name), from;
     while (at < size) {
-        for (from = at; at < size && !strchr(separators, text[at]); ++at)
+        for (from = at; at < size && text[at] != one && text[at] != other; ++at)
             continue;
         if (at - from > length + 1 && memcmp(text + from, name, length) == 0 &&
             text[from + length] == '=')
@@ -594,7 +598,7 @@ static void check_query_parts(const request *q, buffer *body)
     const char *text = q->bytes + q->http->query.pos;
     size_t i;
     for (i = 0; i < 5; ++i)
-        if (!has_parameter(text, q->http->query.size, "&", names[i]))
+        if (!has_parameter(text, q->http->query.size, "&&", names[i]))
             auth_lacks(body, "AWS query-string parameters must include '", names[i], "'. ");
     if (body->size)
         add_text(body, "Re-examine the query-string parameters.");
@@ -975,8 +979,13 @@ static void service_free(service *s)
 #include <unistd.h>
 
 #define READ_SIZE 65536u         /* read from a connection at a time */
-#define FLUSH_SIZE 65536u        /* answers that are sent before the next is made */
-#define WORK_BYTES (256u * 1024) /* built between two looks at the connections */
+#define FLUSH_SIZE 65536u        /* answers of one turn ... */
+#define TURN_REQUESTS 16u        /* ... and how many requests; whichever comes first ... */
+#define TURN_US 1000u            /* ... and how long they take, but for the last */
+#define WORK_BYTES (256u * 1024) /* built between two looks at the connections ... */
+#define WORK_QUIET_MS 5u         /* ... when nobody has asked for so long, ... */
+#define WORK_BUSY_MS 20u         /* ... or so long after the last time, or at once, ... */
+#define WORK_ASKED (WORK_BYTES / 4) /* ... or when so much has come since */
 #define EVENTS_MAX 64
 #define FINISH_MS 1000u /* how long the last answers may take to be read */
 
@@ -984,6 +993,9 @@ static void service_free(service *s)
  *
  * Tells which of many sockets can go on. Linux does it in a time that does not
  * grow with those that are idle; elsewhere poll does, which is slower. */
+
+/* What a connection waits for. */
+typedef enum wanted { WANT_NOTHING, WANT_TO_READ, WANT_TO_WRITE } wanted;
 
 #if defined(__linux__)
 #include <sys/epoll.h>
@@ -999,23 +1011,23 @@ static int poller_open(poller *p)
     return p->fd >= 0;
 }
 
-static int poller_change(poller *p, int change, int fd, void *owner, int to_write)
+static int poller_change(poller *p, int change, int fd, void *owner, wanted what)
 {
     struct epoll_event event;
     memset(&event, 0, sizeof event);
-    event.events = to_write ? EPOLLOUT : EPOLLIN;
+    event.events = what == WANT_TO_WRITE ? EPOLLOUT : what == WANT_TO_READ ? EPOLLIN : 0;
     event.data.ptr = owner;
     return epoll_ctl(p->fd, change, fd, &event) == 0;
 }
 
 static int poller_add(poller *p, int fd, void *owner)
 {
-    return poller_change(p, EPOLL_CTL_ADD, fd, owner, 0);
+    return poller_change(p, EPOLL_CTL_ADD, fd, owner, WANT_TO_READ);
 }
 
-static void poller_want(poller *p, int fd, void *owner, int to_write)
+static void poller_want(poller *p, int fd, void *owner, wanted what)
 {
-    (void)poller_change(p, EPOLL_CTL_MOD, fd, owner, to_write);
+    (void)poller_change(p, EPOLL_CTL_MOD, fd, owner, what);
 }
 
 static void poller_remove(poller *p, int fd)
@@ -1088,10 +1100,11 @@ static nfds_t poller_find(poller *p, int fd)
     return i;
 }
 
-static void poller_want(poller *p, int fd, void *owner, int to_write)
+static void poller_want(poller *p, int fd, void *owner, wanted what)
 {
+    const short events = what == WANT_TO_WRITE ? POLLOUT : what == WANT_TO_READ ? POLLIN : 0;
     (void)owner;
-    p->fds[poller_find(p, fd)].events = to_write ? POLLOUT : POLLIN;
+    p->fds[poller_find(p, fd)].events = events;
 }
 
 static void poller_remove(poller *p, int fd)
@@ -1182,11 +1195,15 @@ typedef struct server {
     int stopping;
     int has_work;       /* dynb_work may find something to do */
     int work_complained;
+    uint64_t worked_ms; /* when it was asked last */
+    uint64_t asked_ms;  /* when the last request came */
+    uint64_t asked_bytes; /* of bodies since worked_ms */
     uint64_t now_ms;
     uint64_t held_bytes; /* by all connections' buffers */
     uint64_t connection_count;
     int is_accepting;
     queue idle;    /* between two requests */
+    queue ready;   /* more requests have come than were answered; has no limit */
     queue coming;  /* in the middle of one, or about to be closed */
     queue taking;  /* the client takes its answers */
     connection *dead;
@@ -1304,7 +1321,7 @@ static int flush(server *s, connection *c)
     if (ok && (size_t)sent < out->size) {
         ok = hold(s, &c->out, out->bytes + sent, out->size - (size_t)sent);
         if (ok) {
-            poller_want(&s->poller, c->fd, c, 1);
+            poller_want(&s->poller, c->fd, c, WANT_TO_WRITE);
             enter_queue(s, c, &s->taking);
         }
     }
@@ -1325,6 +1342,14 @@ static void say_request(server *s, const request *q, size_t out_before, uint64_t
             (double)(clock_us() - began_us) / 1000);
 }
 
+/* What clients use as soon as it is there, so that its beginning should not wait:
+ * most backups and indexes are small, and built when the next request comes. */
+static int is_waited_for(const char *operation)
+{
+    return strcmp(operation, "CreateBackup") == 0 || strcmp(operation, "UpdateTable") == 0 ||
+           strcmp(operation, "DeleteTable") == 0;
+}
+
 static void answer_one(server *s, connection *c, const char *bytes)
 {
     request q;
@@ -1343,6 +1368,10 @@ static void answer_one(server *s, connection *c, const char *bytes)
     }
     c->ends = !c->http.keep_alive;
     s->has_work = 1;
+    s->asked_ms = s->now_ms;
+    s->asked_bytes += c->http.body_size;
+    if (is_waited_for(s->service.operation))
+        s->worked_ms = 0;
 }
 
 /* A client that sends "Expect: 100-continue" waits for this before the body. */
@@ -1363,27 +1392,28 @@ static void answer_expectation(server *s, connection *c, const char *bytes, size
 typedef struct incoming {
     char *bytes;
     size_t size;
-    int answered; /* something was answered of them */
+    unsigned answered; /* so many requests of them */
+    int is_more;       /* and the others in the next turn */
 } incoming;
 
-/* Answers all requests that have come whole, unless the client does not take the
- * answers. Returns 0 when the connection is closed. */
-static int answer_all(server *s, connection *c, incoming *in)
+/* Answers the requests that have come whole, as many as one turn has room for.
+ * Returns 0 when the connection is closed. */
+static int answer_some(server *s, connection *c, incoming *in)
 {
-    size_t used;
-    while (in->size && !c->ends && !c->out.size) {
+    uint64_t began_us = clock_us();
+    while (in->size && !c->ends && !in->is_more) {
         if (!http_read(&c->http, in->bytes, &in->size)) {
             answer_expectation(s, c, in->bytes, in->size);
             break;
         }
         answer_one(s, c, in->bytes);
-        in->answered = 1;
-        used = c->http.at;
+        in->bytes += c->http.at;
+        in->size -= c->http.at;
         memset(&c->http, 0, sizeof c->http);
-        in->bytes += used;
-        in->size -= used;
-        if (s->service.out.size >= FLUSH_SIZE && !flush(s, c))
-            return 0;
+        ++in->answered;
+        in->is_more = in->size &&
+                      (in->answered >= TURN_REQUESTS || s->service.out.size >= FLUSH_SIZE ||
+                       clock_us() - began_us >= TURN_US);
     }
     return flush(s, c);
 }
@@ -1396,6 +1426,14 @@ static void overload(server *s, connection *c)
     if (!c->out.size)
         (void)!send(c->fd, text, sizeof text - 1, 0);
     close_connection(s, c);
+}
+
+/* In the next turn: nobody has to tell of it until it has caught up. */
+static void enter_ready(server *s, connection *c)
+{
+    if (c->waits_in != &s->ready)
+        poller_want(&s->poller, c->fd, c, WANT_NOTHING);
+    enter_queue(s, c, &s->ready);
 }
 
 /* Keeps what is left, of c->in or else of the shared bytes, and sets what the
@@ -1418,6 +1456,8 @@ static void keep_rest(server *s, connection *c, const incoming *in)
         return; /* waits for that to be taken */
     if (c->ends)
         drain(s, c);
+    else if (in->is_more)
+        enter_ready(s, c);
     else if (!c->in.size)
         enter_queue(s, c, &s->idle);
     else if (in->answered || c->waits_in != &s->coming) /* a request has begun */
@@ -1430,7 +1470,8 @@ static void serve(server *s, connection *c, char *bytes, size_t size)
     in.bytes = bytes;
     in.size = size;
     in.answered = 0;
-    if (answer_all(s, c, &in))
+    in.is_more = 0;
+    if (answer_some(s, c, &in))
         keep_rest(s, c, &in);
 }
 
@@ -1468,8 +1509,20 @@ static void on_writable(server *s, connection *c)
         return;
     drop_buffer(s, &c->out);
     c->out_sent = 0;
-    poller_want(&s->poller, c->fd, c, 0);
+    poller_want(&s->poller, c->fd, c, WANT_TO_READ);
     serve(s, c, c->in.bytes, c->in.size);
+}
+
+/* One turn for each that was ready before it. */
+static void serve_ready(server *s)
+{
+    connection *c = NULL, *last = s->ready.last;
+    while (c != last) {
+        c = s->ready.first;
+        serve(s, c, c->in.bytes, c->in.size);
+        if (c->fd >= 0 && !c->out.size && c->waits_in != &s->ready)
+            poller_want(&s->poller, c->fd, c, WANT_TO_READ);
+    }
 }
 
 static int set_flags(int fd)
@@ -1573,13 +1626,20 @@ static int sooner(const server *s, const queue *q, int timeout_ms)
     return timeout_ms < 0 || left < (uint64_t)timeout_ms ? (int)left : timeout_ms;
 }
 
-/* Without a builder thread the loop builds, when nobody asks for anything; now
- * and then it looks whether time alone has made something to do. */
+/* Without a builder thread the loop builds: when nobody has asked for anything for
+ * a while, since what is built in the gaps between two requests would be little,
+ * and each time be synced; and sometimes though they ask, so that what is to be
+ * built will be. Now and then it looks whether time alone has made something to
+ * do. */
 static int timeout_of(const server *s)
 {
     int timeout_ms = -1;
+    if (s->ready.first)
+        return 0;
 #if !defined(DYNBACKUP_PTHREADS)
-    timeout_ms = s->has_work ? 0 : 1000;
+    timeout_ms = !s->has_work                              ? 1000
+                 : s->now_ms >= s->asked_ms + WORK_QUIET_MS ? 0
+                                                            : (int)WORK_QUIET_MS;
 #endif
     timeout_ms = sooner(s, &s->idle, timeout_ms);
     timeout_ms = sooner(s, &s->coming, timeout_ms);
@@ -1590,6 +1650,12 @@ static void work(server *s)
 {
 #if !defined(DYNBACKUP_PTHREADS)
     service *v = &s->service;
+    const int is_due = s->has_work && (s->now_ms >= s->worked_ms + WORK_BUSY_MS ||
+                                       s->asked_bytes >= WORK_ASKED);
+    if (s->now_ms < s->asked_ms + WORK_QUIET_MS && !is_due)
+        return;
+    s->worked_ms = s->now_ms;
+    s->asked_bytes = 0;
     s->has_work = 0;
     if (dynb_work(v->db, WORK_BYTES, &s->has_work, &v->err) == DYNB_OK) {
         s->work_complained = 0;
@@ -1613,7 +1679,7 @@ static void handle(server *s, void *owner)
         s->stopping = 1;
     else if (c->fd >= 0 && c->out.size)
         on_writable(s, c);
-    else if (c->fd >= 0)
+    else if (c->fd >= 0 && c->waits_in != &s->ready) /* that has enough to do */
         on_readable(s, c);
 }
 
@@ -1622,10 +1688,10 @@ static void turn(server *s)
 {
     int i, count = poller_wait(&s->poller, timeout_of(s));
     s->now_ms = clock_us() / 1000;
+    serve_ready(s);
     for (i = 0; i < count; ++i)
         handle(s, poller_owner(&s->poller, i));
-    if (count == 0)
-        work(s);
+    work(s);
     cut_late(s, &s->idle);
     cut_late(s, &s->coming);
     cut_late(s, &s->taking);
@@ -1655,7 +1721,7 @@ static void finish(server *s)
     s->listener = -1;
     finish_queue(s, &s->coming);
     finish_queue(s, &s->idle);
-    while (s->taking.first || s->coming.first)
+    while (s->ready.first || s->taking.first || s->coming.first)
         turn(s);
     while (s->idle.first)
         close_connection(s, s->idle.first);
@@ -1827,6 +1893,9 @@ static int open_store(server *s)
     config.region = o->region;
     config.control_plane_delay_ms = (uint32_t)o->delay_ms;
     config.backup_delay_ms = (uint32_t)o->delay_ms;
+#if !defined(DYNBACKUP_PTHREADS)
+    config.manual_work = 1; /* the loop builds, and answers first */
+#endif
     if (dynb_open(&v->db, o->db, &config, &v->err) != DYNB_OK)
         return complain("cannot open the store", v->err.message);
     v->region = o->region ? o->region : "us-east-1";

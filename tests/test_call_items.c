@@ -167,7 +167,7 @@ static const row rows[] = {
     {"BatchWriteItem",
      "{'RequestItems':{'Tab':[{'PutRequest':{'Item':{'p':{'S':'b'},'s':{'S':'1'}}}}]},"
      "'ReturnConsumedCapacity':'INDEXES'}",
-     "! One or more parameter values were invalid: Type mismatch for key s expected: N actual: S"},
+     "! The provided key element does not match the schema"},
     {"BatchWriteItem",
      "{'RequestItems':{'Tab':[{}]}}",
      "! Supplied AttributeValue has more than one datatypes set, must contain exactly one of "
@@ -318,7 +318,7 @@ static const row rows[] = {
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :v',"
      "'ExpressionAttributeValues':{':v':{'S':''}}}",
-     "! One or more parameter values were invalid: The AttributeValue for a key attribute "
+     "! One or more parameter values are not valid. The AttributeValue for a key attribute "
      "cannot contain an empty string value. Key: p"},
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :v','ExpressionAttributeValues':{}}",
@@ -610,7 +610,7 @@ static const row rows[] = {
      "{'TableName':'Tab','KeyConditionExpression':'p = :a',"
      "'ExpressionAttributeValues':{':a':{'S':'b'}},'ExclusiveStartKey':{'p':{'S':''},"
      "'s':{'N':'1'}}}",
-     "! One or more parameter values were invalid: The AttributeValue for a key attribute "
+     "! One or more parameter values are not valid. The AttributeValue for a key attribute "
      "cannot contain an empty string value. Key: p"},
     {"Query",
      "{'TableName':'Tab','KeyConditionExpression':'p = :a',"
@@ -1706,6 +1706,149 @@ static void test_memory(void)
     end(&s);
 }
 
+/* The items there are, as text: to be freed. */
+static char *all_items(store *s)
+{
+    const char *got = send(s, "Scan", "{'TableName':'Tab'}");
+    char *text = (char *)fault_memory(NULL, strlen(got) + 1);
+    CHECK_INT(response.http_status, 200);
+    return strcpy(text, got);
+}
+
+/* With each allocation failing, alone or with all after it: where an error is told
+ * nothing has been changed, and what has been changed is told. */
+static void fail_each(store *s, const char *operation, const char *request, const char *part)
+{
+    static const char item[] =
+        "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'},'g':{'S':'y'},"
+        "'old':{'S':'@'}}}";
+    char *text = (char *)fault_memory(NULL, 20000);
+    uint64_t n, failed = 0;
+    int from, is_error, errors = 0;
+    strcpy(text, filled(request, 6000, 'x', 0));
+    for (from = 0; from < 2; ++from) {
+        for (n = 1, failed = 1; failed && n < 1000; ++n) {
+            char *before, *after;
+            const char *got;
+            must_send(s, "PutItem", filled(item, 9000, '\\', 0));
+            must_send(s, "DeleteItem", "{'TableName':'Tab','Key':{'p':{'S':'n'},'s':{'N':'2'}}}");
+            before = all_items(s);
+            dynb_result_free(&s->result);
+            s->memory.call_count = s->memory.failed_count = 0;
+            s->memory.fail_at = n;
+            s->memory.fail_from = from;
+            got = send(s, operation, text);
+            failed = s->memory.failed_count;
+            s->memory.fail_at = 0;
+            s->memory.fail_from = 0;
+            CHECK(response.http_status == 200 ? strstr(got, part) != NULL
+                                              : kit_err.code == DYNB_NO_MEMORY);
+            is_error = response.http_status != 200;
+            errors += is_error;
+            after = all_items(s);
+            if (is_error && strcmp(before, after) != 0)
+                printf("%s: allocation %llu\n", operation, (unsigned long long)n);
+            CHECK((strcmp(before, after) == 0) == is_error);
+            free(before);
+            free(after);
+        }
+        CHECK(n < 1000);
+    }
+    CHECK(errors > 0);
+    free(text);
+}
+
+static void test_told(void)
+{
+    store s;
+    store_init(&s);
+    s.config.memory_bytes = 4 << 20;
+    store_open(&s);
+    create_table(&s);
+    fail_each(&s, "PutItem",
+              "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'},"
+              "'g':{'S':'z'},'big':{'S':'@'}},'ReturnValues':'ALL_OLD',"
+              "'ReturnConsumedCapacity':'INDEXES','ReturnItemCollectionMetrics':'SIZE'}",
+              "'SizeEstimateRangeGB'");
+    fail_each(&s, "PutItem",
+              "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'l':{'S':'x'}},"
+              "'ReturnValues':'ALL_OLD'}", "\\\\'}");
+    fail_each(&s, "PutItem",
+              "{'TableName':'Tab','Item':{'p':{'S':'n'},'s':{'N':'2'},'big':{'S':'@'}},"
+              "'ReturnItemCollectionMetrics':'SIZE'}", "'SizeEstimateRangeGB'");
+    fail_each(&s, "DeleteItem",
+              "{'TableName':'Tab','Key':{'p':{'S':'m'},'s':{'N':'1'}},"
+              "'ReturnValues':'ALL_OLD','ReturnConsumedCapacity':'TOTAL',"
+              "'ReturnItemCollectionMetrics':'SIZE'}", "'ConsumedCapacity'");
+    fail_each(&s, "BatchWriteItem",
+              "{'RequestItems':{'Tab':[{'PutRequest':{'Item':{'p':{'S':'m'},'s':{'N':'1'},"
+              "'l':{'S':'z'},'g':{'S':'y'},'big':{'S':'@'}}}},"
+              "{'PutRequest':{'Item':{'p':{'S':'n'},'s':{'N':'2'},'l':{'S':'z'}}}}]},"
+              "'ReturnConsumedCapacity':'INDEXES','ReturnItemCollectionMetrics':'SIZE'}",
+              "'ItemCollectionMetrics'");
+    fail_each(&s, "BatchWriteItem",
+              "{'RequestItems':{'Tab':[{'DeleteRequest':{'Key':{'p':{'S':'m'},'s':{'N':'1'}}}}]}}",
+              "'UnprocessedItems'");
+    end(&s);
+}
+
+/* A result's memory that, when it grows, lets somebody else write first: as another
+ * thread may between what the answer tells and the change. */
+typedef struct intruder {
+    store *s;
+    int waits;
+} intruder;
+
+static void *intrude(void *ctx, void *ptr, size_t old_size, size_t new_size)
+{
+    intruder *other = (intruder *)ctx;
+    void *moved = NULL;
+    (void)old_size;
+    if (new_size > 4096 && other->waits) {
+        static const char put[] = "{\"TableName\":\"Tab\",\"Item\":{\"p\":{\"S\":\"m\"},"
+                                  "\"s\":{\"N\":\"1\"},\"by\":{\"S\":\"another\"}}}";
+        dynb_response own;
+        dynb_result result;
+        memset(&result, 0, sizeof result);
+        other->waits = 0;
+        MUST(dynb_call(other->s->db, "PutItem", put, sizeof put - 1, &result, &own, &kit_err));
+        dynb_result_free(&result);
+    }
+    if (new_size == 0)
+        free(ptr);
+    else
+        moved = realloc(ptr, new_size);
+    return moved;
+}
+
+static void test_between(void)
+{
+    store s;
+    intruder other;
+    const char *got;
+    store_init(&s);
+    s.config.memory_bytes = 4 << 20;
+    store_open(&s);
+    create_table(&s);
+    must_send(&s, "PutItem",
+              filled("{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'},'v':{'S':'@'}}}",
+                     9000, 'x', 0));
+    dynb_result_free(&s.result);
+    other.s = &s;
+    other.waits = 1;
+    s.result.allocator.resize_fn = intrude;
+    s.result.allocator.ctx = &other;
+    s.result.memory = (uint8_t *)malloc(8);
+    s.result.capacity_bytes = 8;
+    got = send(&s, "PutItem", "{'TableName':'Tab','Item':{'p':{'S':'m'},'s':{'N':'1'}},"
+                              "'ReturnValues':'ALL_OLD'}");
+    CHECK_INT(other.waits, 0);
+    CHECK_TEXT(got, "{'Attributes':{'by':{'S':'another'},'p':{'S':'m'},'s':{'N':'1'}}}");
+    dynb_result_free(&s.result);
+    memset(&s.result, 0, sizeof s.result);
+    end(&s);
+}
+
 int main(void)
 {
     test_rows();
@@ -1719,5 +1862,7 @@ int main(void)
     test_large_keys();
     test_random();
     test_memory();
+    test_told();
+    test_between();
     return check_report("test_call_items");
 }

@@ -738,12 +738,41 @@ static const char update_rich[] =
     "'ProvisionedThroughput':{'ReadCapacityUnits':1,'WriteCapacityUnits':1}}}],"
     "'SSESpecification':{'Enabled':true,'KMSMasterKeyId':'alias/other'}}";
 
-/* Each allocation of a call fails once: the answer is whole or an error, and what
- * is there stays there. */
+/* What is there, in words; the answer at hand and its memory stay. */
+static void tell_state(char *text, size_t size)
+{
+    static const struct { const char *operation, *request; } looks[] = {
+        {"ListTables", "{}"},
+        {"ListBackups", "{'BackupType':'ALL'}"},
+        {"DescribeTable", NAMED("Rich")},
+        {"DescribeTimeToLive", NAMED("Rich")},
+        {"DescribeContinuousBackups", NAMED("Rich")},
+        {"ListTagsOfResource", "{'ResourceArn':'" ARN "Rich'}"}};
+    static char kept[sizeof answer];
+    const dynb_result of_kept = held;
+    const dynb_response shown = response;
+    size_t i, used = 0;
+    kit_copy(kept, sizeof kept, answer);
+    memset(&held, 0, sizeof held);
+    for (i = 0; i < sizeof looks / sizeof *looks; ++i) {
+        (void)send(looks[i].operation, looks[i].request);
+        used += (size_t)snprintf(text + used, size - used, "%s\n", answer);
+        CHECK(used < size);
+    }
+    dynb_result_free(&held);
+    held = of_kept;
+    response = shown;
+    kit_copy(answer, sizeof answer, kept);
+}
+
+/* Each allocation of a call fails, with all after it: the answer is whole, or an
+ * error, and nothing has been changed. */
 static void fail_each(const char *operation, const char *request)
 {
+    static char before[1 << 17], after[1 << 17];
     uint64_t n, failed = 0;
     dynb_rc rc = DYNB_NO_MEMORY;
+    tell_state(before, sizeof before);
     for (n = 1; rc == DYNB_NO_MEMORY && n < 1000; ++n) {
         dynb_result_free(&held);
         s.memory.call_count = 0;
@@ -755,6 +784,8 @@ static void fail_each(const char *operation, const char *request)
         if (rc == DYNB_NO_MEMORY) {
             HAS(EXCEPTION("InternalServerError"));
             ++failed;
+            tell_state(after, sizeof after);
+            CHECK_TEXT(after, before);
         }
     }
     CHECK_INT(rc, DYNB_OK);

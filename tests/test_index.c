@@ -306,6 +306,30 @@ static void open_with_one(store *s, dynb_index *index)
     MUST(dynb_create_table(s->db, &input, NULL, NULL, &kit_err));
 }
 
+/* Of several indexes that a put does not fit the first by name is told. */
+static void test_first_by_name(void)
+{
+    dynb_index indexes[3];
+    dynb_create_table_input input;
+    store s;
+    store_begin(&s);
+    store_open(&s);
+    begin_input(&input, "Things");
+    memset(&input.sort_key, 0, sizeof input.sort_key);
+    indexes[0] = make_index("by-owner", "owner", DYNB_S, NULL, DYNB_TYPE_NONE);
+    indexes[1] = make_index("by-age", "age", DYNB_N, "owner", DYNB_S);
+    indexes[2] = make_index("by-none", "none", DYNB_S, NULL, DYNB_TYPE_NONE);
+    input.global_indexes = indexes;
+    input.global_index_count = 3;
+    MUST(dynb_create_table(s.db, &input, NULL, NULL, &kit_err));
+    EXPECT_MESSAGE(put_json(&s, "Things", "{'Id':{'S':'a'},'owner':{'N':'1'}}"), DYNB_VALIDATION,
+                   BAD "Type mismatch for Index Key owner Expected: S Actual: N IndexName: by-age");
+    EXPECT_MESSAGE(put_json(&s, "Things", "{'Id':{'S':'a'},'none':{'N':'1'}}"), DYNB_VALIDATION,
+                   BAD "Type mismatch for Index Key none Expected: S Actual: N IndexName: by-none");
+    EXPECT(put_json(&s, "Things", "{'Id':{'S':'a'},'owner':{'S':'1'}}"), DYNB_OK);
+    store_end(&s);
+}
+
 static void test_put_messages(void)
 {
     dynb_index index = make_index("by-owner", "owner", DYNB_S, "age", DYNB_B);
@@ -1280,6 +1304,7 @@ int main(void)
     test_create_and_describe();
     test_create_messages();
     test_put_messages();
+    test_first_by_name();
     test_read_messages();
     test_online();
     test_unfilled();

@@ -291,6 +291,281 @@ static void test_answers_not_taken(void)
     stop(&p);
 }
 
+/* ------------------------------------------------------- one turn each --
+ *
+ * The loop's turns, taken by hand in this process on pairs of sockets: what is
+ * counted are answers, not time. */
+
+enum { PIPELINED = 500, TURN_MAX = 16 };
+
+static server *begin_turns(void)
+{
+    server *here = (server *)calloc(1, sizeof *here);
+    CHECK(here != NULL && poller_open(&here->poller));
+    here->options.durability = "os";
+    here->options.memory_mb = 16;
+    here->options.connections = 200;
+    here->options.held_mb = 1;
+    here->idle.limit_ms = here->coming.limit_ms = here->taking.limit_ms = 60000;
+    here->listener = -1;
+    here->now_ms = clock_us() / 1000;
+    CHECK_INT(open_store(here), DONE);
+    return here;
+}
+
+static int connect_here(server *here)
+{
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    add_connection_of(here, ends[0]);
+    CHECK(set_flags(ends[1]));
+    return ends[1];
+}
+
+/* How many answers have come since the last look. Each has the mark once; it is a
+ * single byte, for what comes may end anywhere. */
+static unsigned count_answers(int fd, char mark)
+{
+    static char bytes[1 << 20];
+    unsigned count = 0;
+    ssize_t size = recv(fd, bytes, sizeof bytes, 0), i;
+    for (i = 0; i < size; ++i)
+        count += bytes[i] == mark;
+    return count;
+}
+#define HEALTH_MARK 'w' /* of "amazonaws" */
+
+static void end_turns(server *here)
+{
+    finish(here);
+    CHECK_INT(here->held_bytes, 0);
+    CHECK_INT(close_store(here), DONE);
+    service_free(&here->service);
+    poller_close(&here->poller);
+    free(here);
+}
+
+/* A client that has sent hundreds of requests keeps another one waiting for as
+ * many answers as belong to one turn, and all of its own come. */
+static void test_turn_requests(void)
+{
+    static char batch[PIPELINED * sizeof HEALTH];
+    server *here = begin_turns();
+    int greedy = connect_here(here), other = connect_here(here);
+    unsigned i, answered = 0, before, waited = 0;
+    for (i = 0; i < PIPELINED; ++i)
+        memcpy(batch + i * (sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    CHECK(send(greedy, batch, PIPELINED * (sizeof HEALTH - 1), 0) > 0);
+    while (answered < PIPELINED) {
+        before = answered;
+        turn(here);
+        answered += count_answers(greedy, HEALTH_MARK);
+        CHECK(answered > before && answered - before <= TURN_MAX);
+        if (answered == PIPELINED)
+            break;
+        send_text(other, HEALTH);
+        for (waited = 0; !count_answers(other, HEALTH_MARK); waited += answered - before) {
+            before = answered;
+            turn(here);
+            answered += count_answers(greedy, HEALTH_MARK);
+        }
+        CHECK(waited <= TURN_MAX);
+    }
+    CHECK_INT(answered, PIPELINED);
+    CHECK(here->ready.first == NULL && here->idle.first != NULL);
+    end_turns(here);
+    close(greedy);
+    close(other);
+}
+
+/* However many such clients there are, with more to come than was read, another one
+ * is answered in the turn after it asked. */
+static void test_turn_many(void)
+{
+    enum { GREEDY = 150, EACH = 4200 };
+    static char batch[EACH * sizeof HEALTH];
+    static int fds[GREEDY];
+    server *here = begin_turns();
+    int other = connect_here(here), i, turns;
+    here->options.held_mb = 32;
+    for (i = 0; i < EACH; ++i)
+        memcpy(batch + i * (int)(sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    for (i = 0; i < GREEDY; ++i) {
+        fds[i] = connect_here(here);
+        CHECK(send(fds[i], batch, EACH * (sizeof HEALTH - 1), 0) > (ssize_t)READ_SIZE);
+    }
+    for (turns = 0; turns < 5; ++turns) /* all have begun */
+        turn(here);
+    for (turns = 0; turns < 10; ++turns) {
+        CHECK(here->ready.first != NULL);
+        send_text(other, HEALTH);
+        turn(here);
+        CHECK_INT(count_answers(other, HEALTH_MARK), 1);
+    }
+    for (i = 0; i < GREEDY; ++i) {
+        CHECK(count_answers(fds[i], HEALTH_MARK) > 10);
+        close(fds[i]);
+    }
+    end_turns(here);
+    close(other);
+}
+
+/* Large answers: a turn is over when they fill a write. Who takes none is not
+ * answered further, and holds what one turn made; then all come. */
+static void test_turn_bytes(void)
+{
+    static char batch[200000], value[4001];
+    server *here = begin_turns();
+    int greedy = connect_here(here), other = connect_here(here), i;
+    unsigned answered, turns;
+    uint64_t most;
+    memset(value, 'v', sizeof value - 1);
+    value[0] = '~'; /* the mark */
+    send_text(other, make("CreateTable", create_table));
+    turn(here);
+    CHECK(count_answers(other, '}') > 1);
+    snprintf(batch, sizeof batch,
+             "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k1\"},\"v\":{\"S\":\"%s\"}}}",
+             value);
+    send_text(other, make("PutItem", batch));
+    turn(here);
+    CHECK_INT(count_answers(other, '}'), 1);
+    for (batch[0] = 0, i = 0; i < 130; ++i)
+        strcat(batch, get_request(1));
+    CHECK(send(greedy, batch, strlen(batch), 0) == (ssize_t)strlen(batch));
+    for (turns = 0, most = 0; turns < 300; ++turns) { /* nothing is taken */
+        send_text(other, HEALTH);
+        turn(here);
+        CHECK_INT(count_answers(other, HEALTH_MARK), 1);
+        most = here->held_bytes > most ? here->held_bytes : most;
+    }
+    CHECK(here->taking.first != NULL && here->ready.first == NULL);
+    CHECK(most < 4 * (READ_SIZE + FLUSH_SIZE));
+    answered = count_answers(greedy, '~');
+    while (answered < 130) {
+        turn(here);
+        i = (int)count_answers(greedy, '~');
+        CHECK(i <= 2 * TURN_MAX); /* what was left of one, and one */
+        answered += (unsigned)i;
+    }
+    CHECK_INT(answered, 130);
+    end_turns(here);
+    close(greedy);
+    close(other);
+}
+
+/* Asked to end while much is still to be answered: whole answers, then the end. */
+static void test_turn_finish(void)
+{
+    static char batch[PIPELINED * sizeof HEALTH];
+    server *here = begin_turns();
+    int greedy = connect_here(here);
+    unsigned i;
+    for (i = 0; i < PIPELINED; ++i)
+        memcpy(batch + i * (sizeof HEALTH - 1), HEALTH, sizeof HEALTH - 1);
+    CHECK(send(greedy, batch, PIPELINED * (sizeof HEALTH - 1), 0) > 0);
+    turn(here);
+    CHECK(here->ready.first != NULL);
+    here->stopping = 1;
+    shutdown(greedy, SHUT_WR);
+    CHECK(pipe(here->wake) == 0);
+    finish(here);
+    i = count_answers(greedy, HEALTH_MARK);
+    CHECK(i > 1 && i <= TURN_MAX + 1); /* the last of them says that it is */
+    end_turns(here);
+    close(greedy);
+}
+
+#if !defined(DYNBACKUP_PTHREADS)
+/* When the loop builds: not in each gap between two requests, but when it has been
+ * quiet for a while, and sometimes though it has not. */
+static void test_when_to_work(void)
+{
+    server *here = begin_turns();
+    here->has_work = 1;
+    here->asked_ms = here->now_ms = 1000;
+    here->worked_ms = 1001 - WORK_BUSY_MS;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001 - WORK_BUSY_MS);
+    CHECK_INT(timeout_of(here), (int)WORK_QUIET_MS);
+    here->now_ms = 1001;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001);
+    here->has_work = 1;
+    here->now_ms = 999 + WORK_QUIET_MS;
+    work(here);
+    CHECK_INT(here->worked_ms, 1001);
+    here->worked_ms = 999;
+    here->asked_bytes = WORK_ASKED - 1;
+    work(here);
+    CHECK_INT(here->worked_ms, 999);
+    here->asked_bytes = WORK_ASKED; /* writers are helped in proportion */
+    work(here);
+    CHECK_INT(here->worked_ms, 999 + WORK_QUIET_MS);
+    CHECK_INT(here->asked_bytes, 0);
+    here->has_work = 1;
+    here->now_ms = 1000 + WORK_QUIET_MS;
+    CHECK_INT(timeout_of(here), 0);
+    while (here->has_work)
+        work(here);
+    CHECK_INT(here->worked_ms, 1000 + WORK_QUIET_MS);
+    CHECK_INT(timeout_of(here), 1000);
+    end_turns(here);
+}
+
+/* Asks and takes a turn; what is answered is valid until the next. */
+static const char *ask_here(server *here, int fd, const char *operation, const char *json)
+{
+    static char said[8000];
+    ssize_t size;
+    send_text(fd, make(operation, json));
+    turn(here);
+    size = recv(fd, said, sizeof said - 1, 0);
+    CHECK(size > 0);
+    said[size > 0 ? size : 0] = 0;
+    return said;
+}
+
+/* A small backup is there for the next request; a large one is built though one
+ * client asks for something all the time. */
+static void test_work_when_busy(void)
+{
+    static char said[8000];
+    char arn[200] = "", json[5000], value[4001];
+    server *here = begin_turns();
+    int fd = connect_here(here), other = connect_here(here), i, round;
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    (void)ask_here(here, fd, "CreateTable", create_table);
+    for (round = 0; round < 2; ++round) {
+        for (i = 0; i < (round ? 500 : 10); ++i) {
+            snprintf(json, sizeof json,
+                     "{\"TableName\":\"Wire\",\"Item\":{\"pk\":{\"S\":\"k%d\"},"
+                     "\"v\":{\"S\":\"%s\"}}}",
+                     i, value);
+            (void)ask_here(here, fd, "PutItem", json);
+        }
+        kit_copy(said, sizeof said,
+                 ask_here(here, fd, "CreateBackup",
+                          "{\"TableName\":\"Wire\",\"BackupName\":\"b-1\"}"));
+        CHECK(strstr(said, "\"BackupArn\":\"") != NULL);
+        sscanf(strstr(said, "\"BackupArn\":\""), "\"BackupArn\":\"%199[^\"]", arn);
+        snprintf(json, sizeof json, "{\"BackupArn\":\"%s\"}", arn);
+        kit_copy(said, sizeof said, ask_here(here, fd, "DescribeBackup", json));
+        CHECK(round == 1 || strstr(said, "AVAILABLE") != NULL);
+    }
+    for (i = 0; i < 10000000 && !strstr(said, "AVAILABLE"); ++i) {
+        send_text(other, HEALTH HEALTH);
+        kit_copy(said, sizeof said, ask_here(here, fd, "DescribeBackup", json));
+        (void)count_answers(other, HEALTH_MARK);
+    }
+    CHECK(i < 10000000);
+    end_turns(here);
+    close(fd);
+    close(other);
+}
+#endif
+
 /* Each limit of time, with the others out of reach. */
 static void test_times(void)
 {
@@ -563,6 +838,14 @@ int main(void)
     test_large();
     test_broken_clients();
     test_answers_not_taken();
+    test_turn_requests();
+    test_turn_many();
+    test_turn_bytes();
+    test_turn_finish();
+#if !defined(DYNBACKUP_PTHREADS)
+    test_when_to_work();
+    test_work_when_busy();
+#endif
     test_times();
     test_answer_time();
     test_limits();

@@ -329,6 +329,7 @@ static void test_create_refused(void)
     REFUSES(create_table, &create, DYNB_VALIDATION,
             "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
     create.key_schema = LIST(two_hashes);
+    create.attribute_definitions = LIST(id_and_at); /* which come before the keys' types */
     REFUSES(create_table, &create, DYNB_VALIDATION,
             "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
     create.key_schema = LIST(same);

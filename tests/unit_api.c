@@ -542,7 +542,7 @@ static void test_throttle_and_help(void)
     s.db->generation_bytes -= s.db->generations_limit * 2;
     s.db->disk.has_failed = 0;
     s.db->tries_count = 64; /* a call is not made again for ever */
-    CHECK_INT(dynbi_api_again(s.db, DYNB_NO_MEMORY, &kit_err), 0);
+    CHECK_INT(dynbi_worker_again(s.db, DYNB_NO_MEMORY, &kit_err), 0);
     store_end(&s);
 }
 

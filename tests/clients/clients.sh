@@ -42,6 +42,7 @@ client()
 {
     local name=$1 url='' counts
     shift
+    : >"$work/$name.out"
     "$work/server" --port 0 --db "$work/$name.db" >"$work/$name.out" 2>"$work/$name.err" &
     server=$!
     until url=$(sed -n 's/^listening on /http:\/\//p' "$work/$name.out") && [ -n "$url" ]; do
