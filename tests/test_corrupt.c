@@ -480,7 +480,7 @@ static void test_strangers(void)
 static void test_newer_format(void)
 {
     static corpus c;
-    static const setting plain = {"newer format", 512, 512, 0, 0, DYNB_SYNCED};
+    static const setting plain = {"newer format", 512, 512, 0, 0, DYNB_SYNCED, 0};
     dynb_device callbacks;
     dynb_config config;
     uint64_t writes;

@@ -1216,7 +1216,7 @@ static void test_live_base(void)
         s.memory.fail_at = 0;
         if (rc != DYNB_OK) {
             CHECK_INT(rc, DYNB_NO_MEMORY);
-            lacked_runs += strcmp(kit_err.message, "no memory for a list of runs") == 0;
+            lacked_runs += strcmp(kit_err.message, "no memory for a table's snapshot") == 0;
             expect_nothing_made(&s, 1);
         }
     }

@@ -113,6 +113,7 @@ static void world_open(world *w, uint32_t page_count, uint32_t segment_bytes,
 {
     world_init(w, page_count, track);
     start_log(w, segment_bytes, buffer_bytes);
+    dynbi_log_use_spares(&w->log);
     CHECK_INT(dynbi_log_reserve_segment(&w->log, 0, NULL), DYNB_OK);
     CHECK_INT(dynbi_log_reserve_segment(&w->log, 0, NULL), DYNB_OK);
     CHECK_INT(dynbi_log_enter(&w->log, NULL), DYNB_OK);
