@@ -298,7 +298,7 @@ static void stack_open(stack *s, key_kind kind, uint32_t generations, uint32_t r
     memset(s, 0, sizeof *s);
     world_open(&s->w, 512, 512, cache_bytes, 0);
     s->w.random.state = seed;
-    s->w.reader.filters_limit = seed & 2 ? 4096 : 0;
+    dynbi_reader_use_filters(&s->w.reader, seed & 2 ? 4096 : 0);
     dynbi_pool_init(&s->pool, &s->w.allocator, 4096, 0);
     s->view.set = (uint32_t)(seed & 1);
     s->generation_count = generations;
