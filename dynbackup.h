@@ -12665,7 +12665,7 @@ static uint64_t dynbi_store_overhead(const dynb *db)
 /* Nonzero: there is memory for what only makes things faster. */
 static int dynbi_store_has_plenty(const dynb *db)
 {
-    return db->memory.budget_bytes >= (uint64_t)1 << 20;
+    return db->memory.budget_bytes >= (uint64_t)256 << 10;
 }
 
 #define DYNBI_CHANGES_MIN 28672u /* memory for changes and their generations */

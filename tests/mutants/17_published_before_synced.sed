@@ -1,3 +1,3 @@
-# 17: a superblock or catalog record names nodes that are not on the medium yet.
+# 17: a fold is published without its nodes being made durable.
 # tests: test_crash
-/^static dynb_rc dynbi_job_fold/,/^}/s/rc == DYNB_OK && dynbi_disk_sync(&job->db->disk) != DYNB_OK/rc != DYNB_OK/
+/^static dynb_rc dynbi_job_sync/,/^}/s/: dynbi_unsynced_sync(&job->fold.unsynced, &job->db->disk)/: DYNB_OK/
