@@ -1145,8 +1145,8 @@ static inline int history_is_answer(dynb_rc rc)
 }
 
 /* The store, which shows the state after some change from `from` on, tells what
- * tables were at `count` times; the last time by a restore. Returns the first
- * failure; *same is 1 when all answers fit one such change. */
+ * tables were at `count` times; the last time perhaps by a restore. Returns the
+ * first failure; *same is 1 when all answers fit one such change. */
 static inline dynb_rc history_judge_past(history *h, dynb *db, uint64_t digest, uint64_t from,
                                          uint32_t count, int *same)
 {
@@ -1159,9 +1159,12 @@ static inline dynb_rc history_judge_past(history *h, dynb *db, uint64_t digest, 
     for (i = 0; i < count && h->moments[prefix].count; ++i) {
         dynb_rc rc;
         history_aim(h, prefix, &random, &looks[i]);
-        looks[i].is_latest = i + 1 == count && check_below(&random, 3) == 0;
-        rc = i + 1 == count ? history_restore_past(h, db, &looks[i], &random, same)
-                            : history_read_past(h, db, &looks[i], &random, same);
+        if (i + 1 == count && check_below(&random, 2)) {
+            looks[i].is_latest = check_below(&random, 3) == 0;
+            rc = history_restore_past(h, db, &looks[i], &random, same);
+        } else {
+            rc = history_read_past(h, db, &looks[i], &random, same);
+        }
         if (!history_is_answer(rc))
             return rc;
         if (!*same)

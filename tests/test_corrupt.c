@@ -53,8 +53,8 @@ static const setting settings[] = {
     {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED, 0, 0},
     {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS, 0, 0},
     {"indexes, page 512, killed", 512, 512, 250, 1, DYNB_SYNCED, 1, 0},
-    {"recovery, page 512, closed", 512, 512, 250, 0, DYNB_BUFFERED, 0, 1},
-    {"recovery and indexes, page 512, killed", 512, 512, 200, 1, DYNB_SYNCED, 1, 1},
+    {"recovery, page 512, closed", 512, 512, 200, 0, DYNB_BUFFERED, 0, 1},
+    {"recovery and indexes, page 512, killed", 512, 512, 120, 1, DYNB_SYNCED, 1, 1},
 };
 
 /* How much of the log one damage can destroy. */
@@ -251,12 +251,12 @@ static int is_known(const corpus *c, uint64_t prefix)
  * made, too. */
 static dynb_rc look_back(corpus *c, dynb *db, uint64_t digest, dynb_rc checked, int *same)
 {
-    const uint64_t is_kept = history_prefix(&c->h, digest, c->from, c->to);
+    const int is_kept = history_prefix(&c->h, digest, c->from, c->to) != HISTORY_NEVER;
     dynb_rc rc;
     *same = 1;
     if (!c->set->with_recovery)
         return DYNB_OK;
-    rc = history_judge_past(&c->h, db, digest, is_kept == HISTORY_NEVER ? 0 : c->from, 3, same);
+    rc = history_judge_past(&c->h, db, digest, is_kept ? c->from : 0, 2, same);
     c->past_reports += rc != DYNB_OK;
     if (rc != DYNB_OK && checked == DYNB_OK && *same)
         *same = model_differs("the past: %s, and no word of dynb_check", kit_err.message);
