@@ -18474,6 +18474,17 @@ static dynb_rc dynbi_history_joins(dynb *db, uint64_t end_pos, uint64_t pos, int
     return rc;
 }
 
+/* *is_near: a table's newest base will do for its changes from pos on, too; the
+ * log between is needed then. */
+static dynb_rc dynbi_history_is_near(dynb *db, const dynbi_table *table, const dynbi_base *last,
+                                     uint64_t pos, int *is_near, dynb_error *err)
+{
+    *is_near = pos - last->mark.pos <= dynbi_history_gap(db) &&
+               dynbi_indexes_hold(last->snapshot.indexes, last->snapshot.index_count,
+                                  table->indexes, table->index_count);
+    return *is_near ? dynbi_history_joins(db, last->end_pos, pos, is_near, err) : DYNB_OK;
+}
+
 /* Notes a table's snapshot as a base, in the transaction that folds its oldest
  * generation onto it; or moves on the end of the base before. */
 static dynb_rc dynbi_history_note(dynb *db, dynbi_table *table, dynb_error *err)
@@ -18487,11 +18498,7 @@ static dynb_rc dynbi_history_note(dynb *db, dynbi_table *table, dynb_error *err)
         return DYNB_OK;
     rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &last, &is_there, err);
     if (rc == DYNB_OK && is_there)
-        is_near = oldest->first_mark.pos - last.mark.pos <= dynbi_history_gap(db) &&
-                  dynbi_indexes_hold(last.snapshot.indexes, last.snapshot.index_count,
-                                     table->indexes, table->index_count);
-    if (rc == DYNB_OK && is_near)
-        rc = dynbi_history_joins(db, last.end_pos, oldest->first_mark.pos, &is_near, err);
+        rc = dynbi_history_is_near(db, table, &last, oldest->first_mark.pos, &is_near, err);
     if (rc == DYNB_OK && is_near) {
         dynbi_base_key(key, table, last.snapshot.folded_lsn);
         last.end_pos = oldest->last_pos;
@@ -22106,6 +22113,7 @@ typedef struct dynbi_audit {
     const dynbi_schema *schema; /* NULL: the catalog's tree */
     int counts_items;           /* the tree is of a table, not of an index */
     int is_log;                 /* what is looked at is a segment, not a node */
+    uint64_t whole_pos;         /* the log from here to its end has been read */
     dynbi_buffer last_key;
     dynbi_buffer key;
     int has_last_key;
@@ -22226,7 +22234,31 @@ static dynb_rc dynbi_audit_tree(dynbi_audit *check, const dynbi_root *root, dynb
     }
 }
 
-/* A base's trees, or a kept segment's pages. */
+/* Moves a base's end on to that of the log, if the base may yet be used for the
+ * table's next changes, and that much of the log has not been read before. */
+static dynb_rc dynbi_audit_gap(dynbi_audit *check, const dynbi_table *table, dynbi_base *base,
+                               dynb_error *err)
+{
+    dynb *db = check->db;
+    const dynbi_generation *oldest = dynbi_table_oldest(table);
+    const uint64_t pos = oldest ? oldest->first_mark.pos : db->log.tail.pos;
+    dynbi_base newest;
+    int is_there = 0, is_near = 0;
+    dynb_rc rc = DYNB_OK;
+    if (base->end_pos < check->whole_pos)
+        rc = dynbi_base_find(db, table, ~(uint64_t)0, 0, &newest, &is_there, err);
+    if (is_there) {
+        if (newest.mark.pos == base->mark.pos)
+            rc = dynbi_history_is_near(db, table, base, pos, &is_near, err);
+        dynbi_snapshot_free(&db->allocator, &newest.snapshot);
+    }
+    if (rc == DYNB_OK && is_near) {
+        check->whole_pos = base->end_pos;
+        base->end_pos = db->log.tail.pos;
+    }
+    return rc;
+}
+
 /* Reads the log that is kept for a base as a restore would, but takes nothing
  * in. What the sweep has yet to take away may have lost its log already. */
 static dynb_rc dynbi_audit_past(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
@@ -22242,6 +22274,8 @@ static dynb_rc dynbi_audit_past(dynbi_audit *check, const dynbi_change *entry, d
     rebuild.source_id = rebuild.time_ms = ~(uint64_t)0; /* no table, no end */
     rc = dynbi_base_read(&db->allocator, entry, &rebuild.base, err);
     if (rc == DYNB_OK)
+        rc = dynbi_audit_gap(check, table, &rebuild.base, err);
+    if (rc == DYNB_OK)
         rc = dynbi_rebuild_open_log(&rebuild, err);
     if (rc == DYNB_OK)
         rc = dynbi_rebuild_replay(&rebuild, err);
@@ -22253,6 +22287,7 @@ static dynb_rc dynbi_audit_past(dynbi_audit *check, const dynbi_change *entry, d
     return rc;
 }
 
+/* A base's trees, or a kept segment's pages. */
 static dynb_rc dynbi_audit_history(dynbi_audit *check, const dynbi_change *entry, dynb_error *err)
 {
     dynb *db = check->db;
@@ -22415,6 +22450,7 @@ static dynb_rc dynbi_audit_run(dynb *db, dynb_check_report *report, dynb_problem
     check.db = db;
     check.problem_fn = problem_fn;
     check.ctx = ctx;
+    check.whole_pos = ~(uint64_t)0;
     check.key.allocator = &db->allocator;
     check.last_key.allocator = &db->allocator;
     check.pages = (uint64_t *)dynbi_allocate(&db->allocator, size);

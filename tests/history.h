@@ -9,7 +9,12 @@
  * acked_power and acked_process are the last changes that a power cut and the
  * death of the process must not lose. The archive lists every backup there ever
  * was with the contents it must have, so that a store recovered at any moment
- * can be judged. */
+ * can be judged.
+ *
+ * Where tables have point-in-time recovery, the history moves the clock on, and
+ * moments[n] tells the time of the n-th change and every table as it was then:
+ * what a read or restore at any time must show of a store that holds the state
+ * after the n-th change. */
 #ifndef HISTORY_H
 #define HISTORY_H
 
@@ -26,6 +31,22 @@ typedef struct history_backup {
     uint64_t deleted;
 } history_backup;
 
+#define HISTORY_TABLES_MAX 4u /* of a history with recovery */
+
+/* A table after a change. */
+typedef struct history_state {
+    char name[32];
+    uint64_t items_hash;
+    uint64_t recovery_from; /* as in the model */
+    uint32_t indexes;       /* those it has had since it was created */
+} history_state;
+
+typedef struct history_moment {
+    uint64_t time_ms; /* of the change */
+    uint32_t count;
+    history_state tables[HISTORY_TABLES_MAX];
+} history_moment;
+
 typedef struct history {
     dynb *db;
     model m;
@@ -39,12 +60,17 @@ typedef struct history {
     uint32_t big_one_in, big_max_bytes; /* one item in so many is big; 0: none */
     int puts_only;                      /* no tables, backups or restores are made or deleted */
     int with_indexes;                   /* nonzero: tables have some, which come and go */
+    int with_recovery;                  /* nonzero: tables get it, and mostly keep it */
+    kit_clock *clock; /* with recovery: the store's, which stands still unless moved here */
 
     uint64_t issued, acked_power, acked_process;
+    uint64_t tick_ms; /* the clock when the last one was asked for */
     uint64_t *digests;
+    history_moment *moments; /* with recovery, else NULL */
     uint64_t digest_capacity;
     history_backup *archive;
     uint32_t archive_count, archive_capacity;
+    uint64_t looked, answers[2]; /* looks at the past: refused, shown */
     void (*before_fn)(void *ctx, struct history *h);
     void *before_ctx;
 
@@ -205,16 +231,39 @@ static inline dynb_item history_make_key(history *h, const model_table *table,
 
 /* --------------------------------------------------------- bookkeeping -- */
 
-/* The model has the change; the store is about to get it. */
-static inline void history_before(history *h)
+/* Notes the model as it is after the change number `issued`. */
+static inline void history_note(history *h)
 {
-    ++h->issued;
+    history_moment *moment;
+    uint32_t i;
     if (h->issued >= h->digest_capacity) {
         h->digest_capacity = h->digest_capacity ? h->digest_capacity * 2 : 256;
         h->digests = (uint64_t *)fault_memory(h->digests,
                                               (size_t)h->digest_capacity * sizeof *h->digests);
+        if (h->with_recovery)
+            h->moments = (history_moment *)fault_memory(
+                h->moments, (size_t)h->digest_capacity * sizeof *h->moments);
     }
     h->digests[h->issued] = model_digest(&h->m);
+    if (!h->with_recovery)
+        return;
+    moment = &h->moments[h->issued];
+    moment->time_ms = h->clock->now_ms;
+    moment->count = h->m.table_count;
+    for (i = 0; i < h->m.table_count; ++i) {
+        history_state *state = &moment->tables[i];
+        kit_copy(state->name, sizeof state->name, h->m.tables[i]->name);
+        state->items_hash = h->m.tables[i]->items_hash;
+        state->recovery_from = h->m.tables[i]->recovery_from;
+        state->indexes = h->m.tables[i]->first_indexes;
+    }
+}
+
+/* The model has the change; the store is about to get it. */
+static inline void history_before(history *h)
+{
+    ++h->issued;
+    history_note(h);
     if (h->before_fn)
         h->before_fn(h->before_ctx, h);
 }
@@ -275,6 +324,21 @@ static inline void history_archive(history *h, const model_backup *backup)
     entry->contents = model_table_contents(backup->copy);
     entry->created = h->issued + 1;
     entry->deleted = HISTORY_NEVER;
+}
+
+/* SYSTEM backups of one table have the same name: the archive adds the time. */
+static inline void history_system_name(char to[32], const char *table, uint64_t created_at_ms)
+{
+    snprintf(to, 32, "%.10s %014llu", table, (unsigned long long)created_at_ms);
+}
+
+/* Backups that somebody made, and may delete. */
+static inline uint32_t history_user_backups(const history *h)
+{
+    uint32_t i, count = 0;
+    for (i = 0; i < h->m.backup_count; ++i)
+        count += !h->m.backups[i]->is_system;
+    return count;
 }
 
 static inline history_backup *history_find_backup(history *h, const char *name)
@@ -509,6 +573,7 @@ static inline int history_create_table(history *h)
     input.sort_key.type = type[1];
     if (h->with_indexes) {
         table->indexes = history_below(h, schema.count == 2 ? 8 : 4);
+        table->first_indexes = table->indexes;
         history_define(&indexes, &schema, table->indexes, &input.global_indexes,
                        &input.global_index_count, &input.local_indexes,
                        &input.local_index_count);
@@ -525,15 +590,47 @@ static inline int history_create_table(history *h)
     return 1;
 }
 
+/* The backup that stays of a table with recovery: contract 2.6. */
+static inline void history_keep_deleted(history *h, const model_table *table)
+{
+    model_backup *backup;
+    char name[64];
+    h->tick_ms = ++h->clock->now_ms; /* no two deletions have the same time */
+    snprintf(name, sizeof name, "%.31s$DeletedTableBackup", table->name);
+    backup = model_add_backup(&h->m, table, name);
+    backup->is_system = 1;
+    backup->created_at_ms = h->clock->now_ms;
+    snprintf(backup->arn, sizeof backup->arn, HISTORY_ARN "%s/backup/%014llu-00000000",
+             table->name, (unsigned long long)backup->created_at_ms);
+    history_archive(h, backup);
+    history_system_name(h->archive[h->archive_count - 1].name, table->name,
+                        backup->created_at_ms);
+}
+
 static inline int history_delete_table(history *h)
 {
     model_table *table = history_pick_table(h);
     char name[256];
     snprintf(name, sizeof name, "%s", table->name);
+    if (table->recovery_from)
+        history_keep_deleted(h, table);
     model_delete_table(&h->m, table);
     HISTORY_OP(h, "delete table %s", name);
     history_before(h);
     return history_after(h, dynb_delete_table(h->db, name, NULL, NULL, &kit_err), h->durability);
+}
+
+static inline int history_switch_recovery(history *h, model_table *table)
+{
+    dynb_update_continuous_backups_input input;
+    memset(&input, 0, sizeof input);
+    input.table = table->name;
+    input.point_in_time_recovery = table->recovery_from == 0;
+    table->recovery_from = table->recovery_from ? 0 : h->issued + 1;
+    HISTORY_OP(h, "recovery of %s: %d", table->name, input.point_in_time_recovery);
+    history_before(h);
+    return history_after(h, dynb_update_continuous_backups(h->db, &input, NULL, &kit_err),
+                         h->durability);
 }
 
 /* Once in the life of a table: AWS refuses changes that follow each other. */
@@ -620,9 +717,13 @@ static inline int history_create_backups(history *h)
 static inline history_backup *history_listed(history *h, const dynb_backup_description *listed)
 {
     char name[32];
-    if (listed->backup_name[0] != 'm')
+    if (listed->type == DYNB_BACKUP_SYSTEM)
+        history_system_name(name, listed->source.table_name, listed->created_at_ms);
+    else if (listed->backup_name[0] != 'm')
         return history_find_backup(h, listed->backup_name);
-    snprintf(name, sizeof name, "%.20s %.10s", listed->backup_name, listed->source.table_name);
+    else
+        snprintf(name, sizeof name, "%.20s %.10s", listed->backup_name,
+                 listed->source.table_name);
     return history_find_backup(h, name);
 }
 
@@ -644,6 +745,11 @@ static inline int history_delete_backup(history *h)
     char arn[DYNB_ARN_MAX + 1], name[32];
     int ready = 0;
     HISTORY_OP(h, "delete backup %s", backup->arn);
+    if (backup->is_system) {
+        dynb_rc rc = dynb_delete_backup(h->db, backup->arn, NULL, NULL, &kit_err);
+        return rc == DYNB_VALIDATION ||
+               model_differs("a SYSTEM backup: expected VALIDATION, got %s", kit_code_name(rc));
+    }
     if (!history_is_ready(h, backup, &ready))
         return 0;
     if (!ready) {
@@ -692,6 +798,7 @@ static inline int history_restore(history *h)
     }
     table = model_restore(&h->m, backup, name);
     table->indexes &= MODEL_INDEX_ONLINE - 1u; /* whether that was complete, only the store knows */
+    table->first_indexes = 0;                  /* they are filled later */
     if (h->with_indexes) {
         dynb_restore_overrides *with = &input.overrides;
         uint32_t local_count;
@@ -716,12 +823,35 @@ static inline int history_restore(history *h)
 
 /* ----------------------------------------------------------- histories -- */
 
+/* Time goes by: none, a little, or now and then hours. */
+static inline void history_tick(history *h)
+{
+    if (history_below(h, 40) == 0)
+        h->clock->now_ms += history_below(h, 7200000);
+    else if (history_below(h, 8))
+        h->clock->now_ms += 1 + history_below(h, 3);
+    h->tick_ms = h->clock->now_ms;
+}
+
+/* The table whose recovery is to be switched: one without gets it soon, which
+ * now and then is one that has just lost it. NULL: none now. */
+static inline model_table *history_to_switch(history *h)
+{
+    model_table *table = history_pick_table(h);
+    return history_below(h, table->recovery_from ? 60 : 2) == 0 ? table : NULL;
+}
+
 /* Makes one change. Returns 1 when the store answered as the model does. */
 static inline int history_change(history *h)
 {
     uint32_t dice = history_below(h, 100);
+    model_table *table;
+    if (h->with_recovery)
+        history_tick(h);
     if (h->m.table_count == 0)
         return history_create_table(h);
+    if (h->with_recovery && (table = history_to_switch(h)) != NULL)
+        return history_switch_recovery(h, table);
     if (h->puts_only)
         return dice < 65 ? history_put(h) : dice < 85 ? history_delete(h) : history_batch(h);
     if (h->with_indexes && dice < 3)
@@ -732,9 +862,9 @@ static inline int history_change(history *h)
         return history_delete(h);
     if (dice < 79)
         return history_batch(h);
-    if (dice < 84 && h->m.backup_count < h->backup_max)
+    if (dice < 84 && history_user_backups(h) < h->backup_max)
         return history_create_backup(h);
-    if (dice < 86 && h->m.backup_count + 3 <= h->backup_max)
+    if (dice < 86 && history_user_backups(h) + 3 <= h->backup_max)
         return history_create_backups(h);
     if (dice < 91 && h->m.backup_count)
         return history_delete_backup(h);
@@ -759,10 +889,11 @@ static inline void history_begin(history *h, dynb *db, uint64_t seed)
     h->partition_count = h->partition_count ? h->partition_count : 12;
     h->sort_count = h->sort_count ? h->sort_count : 12;
     h->pad_max_bytes = h->pad_max_bytes ? h->pad_max_bytes : 60;
+    if (h->with_recovery && h->table_max > HISTORY_TABLES_MAX)
+        h->table_max = HISTORY_TABLES_MAX;
     h->issued = h->acked_power = h->acked_process = 0;
-    h->digest_capacity = 256;
-    h->digests = (uint64_t *)fault_memory(h->digests, 256 * sizeof *h->digests);
-    h->digests[0] = model_digest(&h->m);
+    h->digest_capacity = 0;
+    history_note(h);
 }
 
 static inline void history_free(history *h)
@@ -774,6 +905,7 @@ static inline void history_free(history *h)
         dynb_builder_free(&h->keys[i]);
     dynb_result_free(&h->result);
     free(h->digests);
+    free(h->moments);
     free(h->archive);
     free(h->pad);
     memset(h, 0, sizeof *h);
@@ -810,6 +942,15 @@ static inline dynb_rc history_note_backup(void *ctx, const dynb_backup_descripti
     return DYNB_OK;
 }
 
+/* The indexes of a table that was restored: what reading them failed with, or
+ * whether they are what its items say. */
+static inline dynb_rc history_judge_indexes(dynb *db, check_random *random, int *same)
+{
+    kit_err.code = DYNB_OK;
+    *same = index_compare(db, MODEL_RESTORED, 0, random) || kit_err.code != DYNB_OK;
+    return kit_err.code;
+}
+
 /* The store of the history, perhaps after a crash: makes it idle and restores
  * each backup. Returns DYNB_OK when all calls worked; *same is 1 when every
  * backup is what the archive says. The restored tables are deleted again. */
@@ -837,12 +978,215 @@ static inline dynb_rc history_judge_backups(history *h, dynb *db, int *same)
         if (rc == DYNB_OK && contents != judge.contents[i])
             *same = model_differs("backup %s: restored to something else", judge.arns[i]);
         if (rc == DYNB_OK && *same && h->with_indexes)
-            *same = index_compare(db, MODEL_RESTORED, 0, &random);
+            rc = history_judge_indexes(db, &random, same);
         if (rc == DYNB_OK)
             rc = dynb_delete_table(db, MODEL_RESTORED, NULL, NULL, &kit_err);
     }
     dynb_result_free(&result);
     return rc;
+}
+
+/* ------------------------------------------------------------ the past -- */
+
+/* What a store showed of a table at a time. */
+typedef struct history_look {
+    char name[32];
+    uint64_t time_ms;
+    int is_latest;   /* a restore to the end of the window, whatever time that is */
+    uint64_t prefix; /* a change that the store may hold the state after */
+    dynb_rc rc;
+    uint64_t items_hash;
+} history_look;
+
+#define HISTORY_LOOKS_MAX 8u
+
+static inline const history_state *history_state_of(const history_moment *moment,
+                                                    const char *name)
+{
+    uint32_t i;
+    for (i = 0; i < moment->count; ++i)
+        if (strcmp(moment->tables[i].name, name) == 0)
+            return &moment->tables[i];
+    return NULL;
+}
+
+/* Is this what a store must show that holds the changes up to `prefix`? Its
+ * window ends at the clock, or at the end of its log if the clock is behind
+ * that: not before its last change, nor after the next one, which it lost. (Its
+ * own work makes records, too.) */
+static inline int history_fits(const history *h, const history_look *look, uint64_t prefix)
+{
+    const history_moment *end = &h->moments[prefix];
+    const history_state *table = history_state_of(end, look->name);
+    uint64_t n = prefix;
+    if (!table)
+        return look->rc == DYNB_TABLE_NOT_FOUND;
+    if (!table->recovery_from)
+        return look->rc == DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE;
+    if (!look->is_latest) {
+        if (look->time_ms < h->moments[table->recovery_from].time_ms)
+            return look->rc == DYNB_INVALID_RESTORE_TIME;
+        if (look->time_ms > end->time_ms && look->time_ms > h->clock->now_ms) {
+            if (look->rc == DYNB_INVALID_RESTORE_TIME)
+                return 1;
+            if (look->time_ms > (prefix == h->issued ? h->tick_ms
+                                                     : h->moments[prefix + 1].time_ms))
+                return 0;
+        }
+        while (h->moments[n].time_ms > look->time_ms)
+            --n;
+    }
+    table = history_state_of(&h->moments[n], look->name);
+    return look->rc == DYNB_OK && look->items_hash == table->items_hash;
+}
+
+/* The indexes at that time hold what the items of that time say. One that the
+ * table has not always had may be refused. */
+static inline dynb_rc history_look_indexes(dynb *db, const history_look *look, uint32_t always,
+                                           check_random *random, int *same)
+{
+    dynb_result result;
+    dynb_table_description table;
+    dynb_item *items = NULL;
+    uint32_t count = 0, i;
+    dynb_rc rc;
+    memset(&result, 0, sizeof result);
+    index_at.use_time = 1;
+    index_at.time_ms = look->time_ms;
+    rc = dynb_describe_table(db, look->name, &table, &result, &kit_err);
+    if (rc == DYNB_OK)
+        rc = index_read_all(db, look->name, NULL, 0, &items, &count);
+    for (i = 0; rc == DYNB_OK && *same &&
+                i < table.global_index_count + table.local_index_count; ++i) {
+        const dynb_index_description *about =
+            i < table.global_index_count ? &table.global_indexes[i]
+                                         : &table.local_indexes[i - table.global_index_count];
+        kit_err.code = DYNB_OK;
+        if (about->status != DYNB_INDEX_ACTIVE ||
+            index_compare_one(db, look->name, &table, about, items, count, 0, random) ||
+            (kit_err.code == DYNB_VALIDATION && !(model_index_bit(about) & always)))
+            continue;
+        rc = kit_err.code;
+        *same = rc != DYNB_OK;
+    }
+    memset(&index_at, 0, sizeof index_at);
+    index_free_all(items, count);
+    dynb_result_free(&result);
+    return rc;
+}
+
+static inline dynb_rc history_read_past(history *h, dynb *db, history_look *look,
+                                        check_random *random, int *same)
+{
+    const history_state *state;
+    dynb_scan_input scan;
+    dynb_result result;
+    memset(&result, 0, sizeof result);
+    memset(&scan, 0, sizeof scan);
+    scan.table = look->name;
+    scan.use_time = 1;
+    scan.time_ms = look->time_ms;
+    look->rc = model_scan_items(db, scan, &result, &look->items_hash);
+    dynb_result_free(&result);
+    if (look->rc != DYNB_OK || !h->with_indexes)
+        return look->rc;
+    state = history_state_of(&h->moments[look->prefix], look->name);
+    return history_look_indexes(db, look, state->indexes, random, same);
+}
+
+/* The restored table is deleted again. */
+static inline dynb_rc history_restore_past(history *h, dynb *db, history_look *look,
+                                           check_random *random, int *same)
+{
+    dynb_restore_to_time_input input;
+    dynb_result result;
+    dynb_rc rc;
+    memset(&result, 0, sizeof result);
+    memset(&input, 0, sizeof input);
+    input.source_table_name = look->name;
+    input.target_table_name = MODEL_RESTORED;
+    input.use_latest_time = look->is_latest;
+    input.use_restore_time = !look->is_latest;
+    input.restore_time_ms = look->is_latest ? 0 : look->time_ms;
+    look->rc = rc = dynb_restore_table_to_point_in_time(db, &input, NULL, NULL, &kit_err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = model_store_items(db, MODEL_RESTORED, &result, &look->items_hash);
+    if (rc == DYNB_OK && h->with_indexes) {
+        rc = dynb_wait_idle(db, &kit_err);
+        if (rc == DYNB_OK)
+            rc = history_judge_indexes(db, random, same);
+    }
+    dynb_result_free(&result);
+    if (rc == DYNB_OK)
+        rc = dynb_delete_table(db, MODEL_RESTORED, NULL, NULL, &kit_err);
+    return rc;
+}
+
+/* A table of that state, and a time: of any change so far, or just beside it. */
+static inline void history_aim(const history *h, uint64_t prefix, check_random *random,
+                               history_look *look)
+{
+    const history_moment *end = &h->moments[prefix];
+    const history_state *state = &end->tables[check_below(random, end->count)];
+    const uint64_t first = state->recovery_from > 2 ? state->recovery_from - 2 : 0;
+    const uint64_t n = first + check_below(random, h->issued + 1 - first);
+    memset(look, 0, sizeof *look);
+    kit_copy(look->name, sizeof look->name, state->name);
+    look->prefix = prefix;
+    look->time_ms = h->moments[n].time_ms + check_below(random, 3) - 1;
+}
+
+/* Nonzero: an answer, not a failure. */
+static inline int history_is_answer(dynb_rc rc)
+{
+    return rc == DYNB_OK || rc == DYNB_INVALID_RESTORE_TIME || rc == DYNB_TABLE_NOT_FOUND ||
+           rc == DYNB_POINT_IN_TIME_RECOVERY_UNAVAILABLE;
+}
+
+/* The store, which shows the state after some change from `from` on, tells what
+ * tables were at `count` times; the last time perhaps by a restore. Returns the
+ * first failure; *same is 1 when all answers fit one such change. */
+static inline dynb_rc history_judge_past(history *h, dynb *db, uint64_t digest, uint64_t from,
+                                         uint32_t count, int *same)
+{
+    history_look looks[HISTORY_LOOKS_MAX];
+    check_random random;
+    uint64_t prefix = history_prefix(h, digest, from, h->issued), n;
+    uint32_t i;
+    *same = 1;
+    random.state = digest + h->looked++;
+    for (i = 0; i < count && h->moments[prefix].count; ++i) {
+        dynb_rc rc;
+        history_aim(h, prefix, &random, &looks[i]);
+        if (i + 1 == count && check_below(&random, 2)) {
+            looks[i].is_latest = check_below(&random, 3) == 0;
+            rc = history_restore_past(h, db, &looks[i], &random, same);
+        } else {
+            rc = history_read_past(h, db, &looks[i], &random, same);
+        }
+        if (!history_is_answer(rc))
+            return rc;
+        if (!*same)
+            return DYNB_OK;
+        ++h->answers[rc == DYNB_OK];
+    }
+    count = i;
+    for (n = from; n <= h->issued; ++n) {
+        for (i = 0; h->digests[n] == digest && i < count && history_fits(h, &looks[i], n);)
+            ++i;
+        if (h->digests[n] == digest && i == count) {
+            *same = 1;
+            return DYNB_OK;
+        }
+        if (h->digests[n] == digest)
+            *same = model_differs("%s at %llu%s, after change %llu at %llu: %s, or other items",
+                                  looks[i].name, (unsigned long long)looks[i].time_ms,
+                                  looks[i].is_latest ? " (latest)" : "", (unsigned long long)n,
+                                  (unsigned long long)h->moments[n].time_ms,
+                                  kit_code_name(looks[i].rc));
+    }
+    return DYNB_OK;
 }
 
 #endif

@@ -189,6 +189,8 @@ typedef struct model_table {
     char id[64];
     char ttl[64]; /* "": off */
     uint32_t indexes; /* bits: model_index_names; what is in them, indexes.h knows */
+    uint32_t first_indexes; /* a history's: those of the bits that it was created with */
+    uint64_t recovery_from; /* a history's change that switched recovery on; 0: it is off */
     model_schema schema;
     model_item **items;
     uint32_t count, capacity;
@@ -207,6 +209,7 @@ typedef struct model_backup {
     char name[256];
     uint64_t lsn;
     uint64_t created_at_ms;
+    int is_system; /* of a deleted table: nobody may delete it */
     model_table *copy;
 } model_backup;
 
@@ -448,12 +451,14 @@ static inline void model_delete_backup(model *m, model_backup *backup)
     model_free_backup(backup);
 }
 
-/* A new table with the backup's items; time to live is not brought back. */
+/* A new table with the backup's items; time to live and recovery are not brought
+ * back. */
 static inline model_table *model_restore(model *m, const model_backup *backup, const char *name)
 {
     model_table *table = model_table_copy(backup->copy);
     snprintf(table->name, sizeof table->name, "%s", name);
     table->id[0] = table->ttl[0] = 0;
+    table->recovery_from = 0;
     model_add_table(m, table);
     return table;
 }
@@ -503,37 +508,36 @@ static inline uint64_t model_listed(const char *backup_name, const char *table_n
     return (model_text_hash(backup_name) ^ 0x123456789u) * 31 + model_text_hash(table_name);
 }
 
-/* Which indexes there are is part of the state, what is in them follows. */
-static inline uint64_t model_indexed(uint64_t contents, uint32_t indexes)
+/* Which indexes there are is part of the state, what is in them follows; so is
+ * whether recovery is on. */
+static inline uint64_t model_settled(uint64_t contents, uint32_t indexes, int recovery)
 {
-    return contents + indexes * 0xd6e8feb86659fd93u;
+    return contents + indexes * 0xd6e8feb86659fd93u + (recovery ? 0x94d049bb133111ebu : 0);
 }
 
-/* Of all tables with their items and indexes, and the names of the backups. */
+/* Of all tables with their items and settings, and the names of the backups. */
 static inline uint64_t model_digest(const model *m)
 {
     uint64_t sum = 1;
     uint32_t i;
     for (i = 0; i < m->table_count; ++i)
         sum += model_named(m->tables[i]->name, m->tables[i]->ttl,
-                           model_indexed(model_table_contents(m->tables[i]),
-                                         m->tables[i]->indexes));
+                           model_settled(model_table_contents(m->tables[i]),
+                                         m->tables[i]->indexes,
+                                         m->tables[i]->recovery_from != 0));
     for (i = 0; i < m->backup_count; ++i)
         sum += model_listed(m->backups[i]->name, m->backups[i]->copy->name);
     return sum;
 }
 
-/* Sum of the hashes of all items that a scan shows. */
-static inline dynb_rc model_store_items(dynb *db, const char *table, dynb_result *result,
-                                        uint64_t *items_hash)
+/* Sum of the hashes of all items that a scan shows, page by page. */
+static inline dynb_rc model_scan_items(dynb *db, dynb_scan_input scan, dynb_result *result,
+                                       uint64_t *items_hash)
 {
-    dynb_scan_input scan;
     dynb_page page;
     uint32_t i;
     uint8_t *last = NULL;
     dynb_rc rc;
-    memset(&scan, 0, sizeof scan);
-    scan.table = table;
     *items_hash = 0;
     do {
         rc = dynb_scan(db, &scan, &page, result, &kit_err);
@@ -551,6 +555,15 @@ static inline dynb_rc model_store_items(dynb *db, const char *table, dynb_result
     } while (scan.start_after.bytes);
     free(last);
     return rc;
+}
+
+static inline dynb_rc model_store_items(dynb *db, const char *table, dynb_result *result,
+                                        uint64_t *items_hash)
+{
+    dynb_scan_input scan;
+    memset(&scan, 0, sizeof scan);
+    scan.table = table;
+    return model_scan_items(db, scan, result, items_hash);
 }
 
 static inline dynb_rc model_store_contents(dynb *db, const char *table, dynb_result *result,
@@ -647,7 +660,8 @@ static inline dynb_rc model_store_digest(dynb *db, uint64_t *digest)
                 rc = dynb_describe_table(db, list.table_names[i], &about, &result, &kit_err);
             if (rc == DYNB_OK)
                 *digest += model_named(list.table_names[i], ttl,
-                                       model_indexed(contents, model_described_indexes(&about)));
+                                       model_settled(contents, model_described_indexes(&about),
+                                                     about.recovery_period_days != 0));
         }
         snprintf(after, sizeof after, "%s",
                  rc == DYNB_OK && list.last_evaluated ? list.last_evaluated : "");

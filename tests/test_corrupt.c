@@ -13,7 +13,11 @@
  * durable, by a record that the damage spared, must be missed all the same.
  *
  * dynb_check must say CORRUPT or the contents, backups included, must stay the
- * same when the store goes on working. Also: strangers' files are refused and
+ * same when the store goes on working. Tables with point-in-time recovery are
+ * read and restored at times all over their window, before and after that: what
+ * they show must be what the model was then, and where it is CORRUPT, dynb_check
+ * must have said so. Every second store gets a clock that has stepped back, so
+ * that the window ends where its log does. Also: strangers' files are refused and
  * left alone, and so is a store of a newer format.
  *
  * Scale: bits are sampled; SCALE=1000 and more flips every bit. */
@@ -38,17 +42,19 @@ typedef struct setting {
     uint32_t page_size_bytes, node_size_bytes, steps;
     int crash; /* 0: closed; 1: killed; 2: power lost, part of the unsynced sectors kept */
     dynb_durability durability;
-    int with_indexes;
+    int with_indexes, with_recovery;
 } setting;
 
 static const setting settings[] = {
-    {"page 512, closed", 512, 512, 400, 0, DYNB_SYNCED, 0},
-    {"page 512, killed", 512, 512, 350, 1, DYNB_SYNCED, 0},
-    {"page 512, power lost", 512, 512, 350, 2, DYNB_BUFFERED, 0},
-    {"page 1024, closed", 1024, 2048, 400, 0, DYNB_BUFFERED, 0},
-    {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED, 0},
-    {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS, 0},
-    {"indexes, page 512, killed", 512, 512, 250, 1, DYNB_SYNCED, 1},
+    {"page 512, closed", 512, 512, 400, 0, DYNB_SYNCED, 0, 0},
+    {"page 512, killed", 512, 512, 350, 1, DYNB_SYNCED, 0, 0},
+    {"page 512, power lost", 512, 512, 350, 2, DYNB_BUFFERED, 0, 0},
+    {"page 1024, closed", 1024, 2048, 400, 0, DYNB_BUFFERED, 0, 0},
+    {"page 4096, closed", 4096, 4096, 300, 0, DYNB_SYNCED, 0, 0},
+    {"page 4096, killed", 4096, 4096, 200, 1, DYNB_TO_OS, 0, 0},
+    {"indexes, page 512, killed", 512, 512, 250, 1, DYNB_SYNCED, 1, 0},
+    {"recovery, page 512, closed", 512, 512, 200, 0, DYNB_BUFFERED, 0, 1},
+    {"recovery and indexes, page 512, killed", 512, 512, 120, 1, DYNB_SYNCED, 1, 1},
 };
 
 /* How much of the log one damage can destroy. */
@@ -67,6 +73,7 @@ typedef struct corpus {
     fault_device second; /* where damaged copies are opened */
     fault_allocator memory;
     kit_clock clock;
+    uint64_t grown_ms; /* the clock when the store was left */
     check_random ids;
     past *pasts;
     uint32_t past_count;
@@ -79,6 +86,8 @@ typedef struct corpus {
     uint32_t log_count;
     extent damage;
     uint64_t reported_at_open, reported_later, harmless, undecidable, bad;
+    uint64_t past_reports; /* that a look at the past made */
+    uint32_t turn;
 } corpus;
 
 static dynb_config make_config(corpus *c, fault_device *device, dynb_device *callbacks)
@@ -163,6 +172,8 @@ static void grow(corpus *c, uint64_t seed)
     c->h.partition_count = 20;
     c->h.pad_max_bytes = 300;
     c->h.with_indexes = c->set->with_indexes;
+    c->h.with_recovery = c->set->with_recovery;
+    c->h.clock = &c->clock;
     history_begin(&c->h, c->h.db, seed);
     c->lsn_of = (uint64_t *)fault_memory(NULL, (c->set->steps + 2) * sizeof *c->lsn_of);
     for (i = 0; i < c->set->steps; ++i) {
@@ -197,6 +208,7 @@ static void grow(corpus *c, uint64_t seed)
         c->from = c->set->crash == 1 ? c->h.acked_process : c->h.acked_power;
     MUST(dynb_close(c->h.db, &kit_err));
     c->h.db = NULL;
+    c->grown_ms = c->clock.now_ms;
     dynb_result_free(&c->h.result); /* its memory came from the handle's allocator */
     if (!c->set->crash)
         keep(c, c->device.current, c->device.current_bytes);
@@ -235,8 +247,24 @@ static int is_known(const corpus *c, uint64_t prefix)
     return first && first->log_pos + first->size_bytes + FAULT_SECTOR < last->log_pos;
 }
 
-/* The store goes on: folds, restores its backups, and is opened again. */
-static dynb_rc go_on(corpus *c, dynb *db, uint64_t digest, int *same)
+/* Looks at the past: all of it as it was, or a report, which dynb_check must have
+ * made, too. */
+static dynb_rc look_back(corpus *c, dynb *db, uint64_t digest, dynb_rc checked, int *same)
+{
+    const int is_kept = history_prefix(&c->h, digest, c->from, c->to) != HISTORY_NEVER;
+    dynb_rc rc;
+    *same = 1;
+    if (!c->set->with_recovery)
+        return DYNB_OK;
+    rc = history_judge_past(&c->h, db, digest, is_kept ? c->from : 0, 2, same);
+    c->past_reports += rc != DYNB_OK;
+    if (rc != DYNB_OK && checked == DYNB_OK && *same)
+        *same = model_differs("the past: %s, and no word of dynb_check", kit_err.message);
+    return rc;
+}
+
+/* The store goes on: folds and restores its backups. */
+static dynb_rc go_on(corpus *c, dynb *db, uint64_t digest, dynb_rc checked, int *same)
 {
     uint64_t again = 0;
     dynb_rc rc = history_judge_backups(&c->h, db, same);
@@ -244,7 +272,28 @@ static dynb_rc go_on(corpus *c, dynb *db, uint64_t digest, int *same)
         rc = model_store_digest(db, &again);
     if (rc == DYNB_OK && *same && again != digest)
         *same = model_differs("going on, the contents changed");
+    if (rc == DYNB_OK && *same)
+        rc = look_back(c, db, digest, checked, same);
     return rc;
+}
+
+/* It shows another state than it may: perhaps one without the last changes. */
+static int judge_lost(corpus *c, dynb *db, uint64_t digest, int thorough)
+{
+    uint64_t prefix = history_prefix(&c->h, digest, 0, c->to);
+    int same = 1;
+    dynb_rc rc = DYNB_OK;
+    if (prefix == HISTORY_NEVER)
+        return model_differs("contents that never were, and no report");
+    if (is_known(c, prefix))
+        return model_differs("changes after %llu of %llu..%llu lost, and no report",
+                             (unsigned long long)prefix, (unsigned long long)c->from,
+                             (unsigned long long)c->to);
+    ++c->undecidable;
+    if (thorough)
+        rc = look_back(c, db, digest, dynb_check(db, NULL, NULL, NULL, &kit_err), &same);
+    return same && (rc == DYNB_OK || is_report(rc) ||
+                    model_differs("the past: %s", kit_err.message));
 }
 
 static int judge_open(corpus *c, dynb *db, int thorough)
@@ -252,17 +301,8 @@ static int judge_open(corpus *c, dynb *db, int thorough)
     uint64_t digest;
     int same = 1;
     dynb_rc rc = model_store_digest(db, &digest), checked;
-    if (rc == DYNB_OK && history_prefix(&c->h, digest, c->from, c->to) == HISTORY_NEVER) {
-        uint64_t prefix = history_prefix(&c->h, digest, 0, c->to);
-        if (prefix == HISTORY_NEVER)
-            return model_differs("contents that never were, and no report");
-        if (is_known(c, prefix))
-            return model_differs("changes after %llu of %llu..%llu lost, and no report",
-                                 (unsigned long long)prefix, (unsigned long long)c->from,
-                                 (unsigned long long)c->to);
-        ++c->undecidable;
-        return 1;
-    }
+    if (rc == DYNB_OK && history_prefix(&c->h, digest, c->from, c->to) == HISTORY_NEVER)
+        return judge_lost(c, db, digest, thorough);
     if (rc != DYNB_OK) {
         ++c->reported_later;
         return is_report(rc) || model_differs("reading: %s", kit_err.message);
@@ -271,7 +311,9 @@ static int judge_open(corpus *c, dynb *db, int thorough)
     if (checked != DYNB_OK && !is_report(checked))
         return model_differs("check: %s: %s", kit_code_name(checked), kit_err.message);
     if (thorough)
-        rc = go_on(c, db, digest, &same);
+        rc = look_back(c, db, digest, checked, &same);
+    if (thorough && rc == DYNB_OK && same)
+        rc = go_on(c, db, digest, checked, &same);
     if (rc != DYNB_OK && !is_report(rc))
         return model_differs("going on: %s: %s", kit_code_name(rc), kit_err.message);
     if (checked != DYNB_OK || rc != DYNB_OK)
@@ -289,6 +331,8 @@ static int judge(corpus *c, const uint8_t *bytes, uint64_t size_bytes, int thoro
     dynb *db;
     dynb_rc rc;
     int same;
+    if (c->set->with_recovery)
+        c->clock.now_ms = ++c->turn % 2 ? c->grown_ms : 1;
     fault_start(&c->second, bytes, size_bytes, 0);
     config = make_config(c, &c->second, &callbacks);
     config.no_create = 1;
@@ -319,7 +363,7 @@ static void note(corpus *c, int same, const char *damage, uint64_t where, uint64
 
 static void flip_bits(corpus *c, check_random *random)
 {
-    uint64_t bits = c->size_bytes * 8, wanted = check_scaled(14000), i;
+    uint64_t bits = c->size_bytes * 8, wanted = check_scaled(11000), i;
     uint64_t step = check_env("SCALE", 100) >= 1000 ? 1 : bits / wanted;
     for (i = step > 1 ? check_below(random, step) : 0; i < bits; i += step) {
         uint64_t bit = step > 1 ? i - check_below(random, step) % (i + 1) : i;
@@ -375,7 +419,7 @@ static void swap_sectors(corpus *c, check_random *random)
 static void age_sectors(corpus *c)
 {
     uint8_t saved[FAULT_SECTOR];
-    uint64_t wanted = check_scaled(2000);
+    uint64_t wanted = check_scaled(1500);
     uint32_t i, step = (uint32_t)(c->past_count / wanted + 1);
     for (i = 0; i < c->past_count; i += step) {
         uint8_t *at = c->bytes + c->pasts[i].sector * FAULT_SECTOR;
@@ -398,7 +442,7 @@ static void run_setting(const setting *set, uint64_t seed)
     random.state = seed;
     c.set = set;
     c.clock.now_ms = 1700000000000u;
-    c.clock.step_ms = 1;
+    c.clock.step_ms = set->with_recovery ? 0 : 1;
     c.ids.state = seed;
     c.pasts = (past *)fault_memory(NULL, VERSIONS_MAX * sizeof *c.pasts);
     grow(&c, seed);
@@ -422,6 +466,12 @@ static void run_setting(const setting *set, uint64_t seed)
            (unsigned long long)c.reported_later, (unsigned long long)c.harmless,
            (unsigned long long)c.undecidable, (unsigned long long)c.bad);
     CHECK(c.reported_at_open + c.reported_later > 0);
+    if (set->with_recovery) {
+        printf("      its past: %llu looks shown, %llu refused, %llu reports\n",
+               (unsigned long long)c.h.answers[1], (unsigned long long)c.h.answers[0],
+               (unsigned long long)c.past_reports);
+        CHECK(c.h.answers[1] > 0);
+    }
     history_free(&c.h);
     fault_free(&c.device);
     fault_free(&c.second);
@@ -436,7 +486,7 @@ static void run_setting(const setting *set, uint64_t seed)
 static void test_strangers(void)
 {
     static corpus c;
-    static const setting plain = {"a stranger", 512, 512, 0, 0, DYNB_SYNCED, 0};
+    static const setting plain = {"a stranger", 512, 512, 0, 0, DYNB_SYNCED, 0, 0};
     static uint8_t bytes[16384];
     dynb_device callbacks;
     dynb_config config;
@@ -480,7 +530,7 @@ static void test_strangers(void)
 static void test_newer_format(void)
 {
     static corpus c;
-    static const setting plain = {"newer format", 512, 512, 0, 0, DYNB_SYNCED, 0};
+    static const setting plain = {"newer format", 512, 512, 0, 0, DYNB_SYNCED, 0, 0};
     dynb_device callbacks;
     dynb_config config;
     uint64_t writes;

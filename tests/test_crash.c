@@ -11,8 +11,10 @@
  * (for an image that loses nothing, a killed process, changes handed to the
  * operating system count as durable). One image in a few is looked at deeper:
  * dynb_check; every backup, also one that was being created, is driven to
- * AVAILABLE, restored and compared with the model at its marker; opening it
- * read-only writes nothing; opening it twice gives the same contents. One in
+ * AVAILABLE, restored and compared with the model at its marker; tables with
+ * point-in-time recovery are read and restored at some times, also with a clock
+ * that has stepped back, and show what the model was then; opening it read-only
+ * writes nothing; opening it twice gives the same contents. One in
  * many is recovered on a fault device again, written to, folded, and power is
  * cut at every call of that: a crash during recovery, and the revival of
  * records that the first crash had killed, would show there.
@@ -36,27 +38,32 @@ typedef struct setting {
     int mix_durability;
     uint32_t exhaustive_count, sample_count, single_count;
     uint32_t deep_one_in, twice_one_in;
-    int with_indexes;
+    int with_indexes, with_recovery;
 } setting;
 
 static const setting settings[] = {
     {"every subset, synced, work by hand", 150, 40, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 0, 12,
-     256, 0, 30, 1500, 0},
-    {"mixed durability, work by hand", 380, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
-     12, 1500, 0},
-    {"buffered, writes work", 380, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
-     1500, 0},
-    {"page 1024, handed to the system", 240, 60, 1024, 2048, 0, 262144, 0, DYNB_TO_OS, 1, 6, 30, 16,
-     12, 1500, 0},
+     256, 0, 30, 1500, 0, 0},
+    {"mixed durability, work by hand", 340, 60, 512, 512, 4096, 65536, 1, DYNB_SYNCED, 1, 7, 40, 24,
+     12, 1500, 0, 0},
+    {"buffered, writes work", 340, 80, 512, 512, 4096, 65536, 0, DYNB_BUFFERED, 1, 7, 40, 24, 20,
+     1500, 0, 0},
+    {"page 1024, handed to the system", 210, 60, 1024, 2048, 0, 262144, 0, DYNB_TO_OS, 1, 6, 30, 16,
+     12, 1500, 0, 0},
     {"long histories, few images of each moment", 24, 500, 512, 512, 4096, 65536, 0, DYNB_SYNCED, 1,
-     3, 4, 4, 20, 1500, 0},
-    {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500, 0},
+     3, 4, 4, 20, 1500, 0, 0},
+    {"page 4096", 100, 50, 4096, 4096, 0, 262144, 1, DYNB_SYNCED, 1, 6, 24, 16, 20, 1500,
+     0, 0},
     {"indexes, work by hand", 140, 60, 512, 512, 4096, 131072, 1, DYNB_SYNCED, 1, 6, 30, 16, 12,
-     1500, 1},
+     1500, 1, 0},
     {"indexes, writes work", 100, 80, 512, 512, 4096, 131072, 0, DYNB_BUFFERED, 1, 6, 30, 16, 12,
-     1500, 1},
-    {"indexes, long histories", 10, 500, 512, 512, 4096, 131072, 0, DYNB_SYNCED, 1, 3, 4, 4, 16,
-     1500, 1},
+     1500, 1, 0},
+    {"indexes, long histories", 8, 500, 512, 512, 4096, 131072, 0, DYNB_SYNCED, 1, 3, 4, 4, 16,
+     1500, 1, 0},
+    {"recovery, work by hand", 90, 80, 512, 512, 4096, 131072, 1, DYNB_SYNCED, 1, 6, 30, 16, 12,
+     1500, 0, 1},
+    {"recovery and indexes, writes work", 30, 80, 512, 512, 4096, 131072, 0, DYNB_BUFFERED, 1, 6,
+     30, 16, 12, 1500, 1, 1},
 };
 
 typedef struct crash {
@@ -80,7 +87,7 @@ typedef struct crash {
     int bad;
 } crash;
 
-static uint64_t state_total, inner_total, deep_total, twice_total;
+static uint64_t state_total, inner_total, deep_total, twice_total, past_total;
 
 static void fail(crash *c, const char *what, const char *image)
 {
@@ -269,15 +276,17 @@ static int look_only(crash *c, const fault_image *image, uint64_t digest)
     return 1;
 }
 
-/* Everything about one image. */
-static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
+/* Everything about one image, which shows a state from `from` on. */
+static int look_deeper(crash *c, const fault_image *image, uint64_t digest, uint64_t from)
 {
     dynb *db;
     check_random judge_random;
     uint64_t again;
-    int same;
+    int same = 1;
     judge_random.state = c->turn;
     ++c->deep_count;
+    if (c->set->with_recovery && c->deep_count % 2)
+        c->clock.now_ms = 1; /* it steps back; the hook puts it right again */
     if (!look_only(c, image, digest))
         return 0;
     fault_start(&c->second, image->bytes, image->size_bytes, 0);
@@ -285,10 +294,13 @@ static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
         return 0;
     if (dynb_check(db, NULL, NULL, NULL, &kit_err) != DYNB_OK)
         same = model_differs("check: %s", kit_err.message);
-    else if (history_judge_backups(&c->h, db, &same) != DYNB_OK)
+    else if (c->set->with_recovery &&
+             history_judge_past(&c->h, db, digest, from, 3, &same) != DYNB_OK)
+        same = model_differs("the past: %s", kit_err.message);
+    else if (same && history_judge_backups(&c->h, db, &same) != DYNB_OK)
         same = model_differs("backups: %s", kit_err.message);
     else if (model_store_digest(db, &again) != DYNB_OK || again != digest)
-        same = model_differs("another state after the backups were restored");
+        same = same && model_differs("another state after the backups were restored");
     else if (c->h.with_indexes && same)
         same = index_compare_all(db, 1, &judge_random);
     if (!close_judged(c, db) || !same)
@@ -299,6 +311,9 @@ static int look_deeper(crash *c, const fault_image *image, uint64_t digest)
         same = model_differs("another state when opened again");
     else if (dynb_check(db, NULL, NULL, NULL, &kit_err) != DYNB_OK)
         same = model_differs("second check: %s", kit_err.message);
+    else if (c->set->with_recovery &&
+             history_judge_past(&c->h, db, digest, from, 2, &same) != DYNB_OK)
+        same = model_differs("the past, opened again: %s", kit_err.message);
     else if (dynb_scrub(db, &kit_err) != DYNB_OK)
         same = model_differs("scrub: %s", kit_err.message);
     return close_judged(c, db) && same;
@@ -330,7 +345,7 @@ static void visit(void *ctx, const fault_image *image)
     if (!close_judged(c, db))
         fail(c, "closing", image->what);
     ++c->turn;
-    if (!c->bad && c->turn % c->set->deep_one_in == 0 && !look_deeper(c, image, digest))
+    if (!c->bad && c->turn % c->set->deep_one_in == 0 && !look_deeper(c, image, digest, from))
         fail(c, "recovered, but", image->what);
     if (!c->bad && c->turn % c->set->twice_one_in == c->set->twice_one_in / 2)
         crash_twice(c, image, digest);
@@ -340,10 +355,13 @@ static void hook(void *ctx, fault_device *device, fault_kind kind)
 {
     crash *c = (crash *)ctx;
     dynb_error saved = kit_err;
+    const uint64_t now_ms = c->clock.now_ms;
     (void)kind;
     c->explorer.salt = (c->h.acked_power * 0x9e3779b97f4a7c15u) ^ (c->h.acked_process << 40);
     fault_explore(&c->explorer, device);
     kit_err = saved;
+    if (c->set->with_recovery)
+        c->clock.now_ms = now_ms;
 }
 
 /* What the store itself says to be durable must be, too. */
@@ -409,7 +427,7 @@ static void begin(crash *c, const setting *set, uint64_t seed)
     c->seed = seed;
     c->turn = seed * 2654435761u % 100000;
     c->clock.now_ms = 1700000000000u;
-    c->clock.step_ms = 1;
+    c->clock.step_ms = set->with_recovery ? 0 : 1;
     c->ids.state = seed;
     c->h.durability = set->durability;
     c->h.mix_durability = set->mix_durability;
@@ -419,6 +437,8 @@ static void begin(crash *c, const setting *set, uint64_t seed)
     c->h.sort_count = 4;
     c->h.pad_max_bytes = 80;
     c->h.with_indexes = set->with_indexes;
+    c->h.with_recovery = set->with_recovery;
+    c->h.clock = &c->clock;
     c->device.track = 1;
     fault_start(&c->device, NULL, 0, 0);
     c->device.hook_fn = hook;
@@ -436,6 +456,7 @@ static void end(crash *c)
     state_total += c->explorer.state_count;
     deep_total += c->deep_count;
     twice_total += c->twice_count;
+    past_total += c->h.answers[1];
     history_free(&c->h);
     fault_free(&c->device);
     fault_free(&c->second);
@@ -493,6 +514,7 @@ static setting random_setting(uint64_t seed)
     set.exhaustive_count = 5;
     set.sample_count = 16;
     set.single_count = 12;
+    set.with_recovery = (int)check_below(&random, 2);
     return set;
 }
 
@@ -533,10 +555,10 @@ int main(void)
     }
     if (!only)
         run_found_before();
-    printf("    %llu crash states: %llu of first crashes (%llu with all backups restored), "
-           "%llu of crashes after %llu recoveries\n",
+    printf("    %llu crash states: %llu of first crashes (%llu with all backups restored, %llu "
+           "looks at a table's past), %llu of crashes after %llu recoveries\n",
            (unsigned long long)(state_total + inner_total), (unsigned long long)state_total,
-           (unsigned long long)deep_total, (unsigned long long)inner_total,
-           (unsigned long long)twice_total);
+           (unsigned long long)deep_total, (unsigned long long)past_total,
+           (unsigned long long)inner_total, (unsigned long long)twice_total);
     return check_report("test_crash");
 }
