@@ -1290,6 +1290,31 @@ static void test_meanwhile(void)
     }
 }
 
+/* A check of what a deleted table has left, without memory for each of its
+ * steps. */
+static void test_check_expiry(void)
+{
+    store s;
+    uint64_t times[PUTS], n;
+    uint32_t lacked = 0;
+    dynb_rc rc = DYNB_NO_MEMORY;
+    begin_past(&s, times);
+    MUST(dynb_delete_table(s.db, "Past", NULL, NULL, &kit_err));
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    for (n = 1; rc == DYNB_NO_MEMORY && n < 5000; ++n) {
+        forget_reads(&s);
+        s.memory.call_count = 0;
+        s.memory.fail_from = 1;
+        s.memory.fail_at = n;
+        rc = dynb_check(s.db, NULL, NULL, NULL, &kit_err);
+        s.memory.fail_at = 0;
+        lacked += rc == DYNB_NO_MEMORY;
+    }
+    CHECK_INT(rc, DYNB_OK);
+    CHECK(lacked > 1);
+    store_end(&s);
+}
+
 int main(void)
 {
     test_answers();
@@ -1316,6 +1341,7 @@ int main(void)
     test_bad_frame();
     test_indexes();
     test_live_base();
+    test_check_expiry();
     test_meanwhile();
     return check_report("unit_history");
 }
