@@ -3000,11 +3000,74 @@ typedef struct dynbi_verify_level {
     int is_map;
 } dynbi_verify_level;
 
-/* A check under way. bad: where it stopped; too_deep says why. */
+#define DYNBI_KEY_PARTS_MAX 4
+
+/* name is not NUL-terminated; type is DYNB_S, DYNB_N or DYNB_B. */
+typedef struct dynbi_key_part {
+    const char *name;
+    uint32_t name_length;
+    uint8_t type;
+    uint8_t is_partition; /* a partition key; the first part is one anyway */
+} dynbi_key_part;
+
+/* The attributes that make a key; KEY tells how. */
+typedef struct dynbi_schema {
+    dynbi_key_part part[DYNBI_KEY_PARTS_MAX];
+    uint32_t part_count;
+} dynbi_schema;
+
+/* Which part of the schema the name is; part_count if none. */
+static inline uint32_t dynbi_schema_find(const dynbi_schema *schema, const char *name,
+                                         size_t name_length)
+{
+    uint32_t i;
+    for (i = 0; i < schema->part_count; ++i) {
+        if (schema->part[i].name_length == name_length &&
+            !memcmp(schema->part[i].name, name, name_length)) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* A key attribute where it stands in an item. */
+typedef struct dynbi_attribute {
+    const uint8_t *start;
+    const uint8_t *end; /* NULL for an L or M, which cannot be in a key */
+    dynb_value value;   /* type NONE: the item has no such attribute */
+} dynbi_attribute;
+
+/* An item with the key attributes of a schema found in it. */
+typedef struct dynbi_located {
+    dynb_item item;
+    const uint8_t *first; /* attribute */
+    uint64_t aws_size;
+    uint64_t count;
+    uint32_t found_count;
+    dynbi_attribute part[DYNBI_KEY_PARTS_MAX];
+} dynbi_located;
+
+static void dynbi_located_add(dynbi_located *located, uint32_t index, uint8_t type,
+                              const uint8_t *start, const uint8_t *value, const uint8_t *end)
+{
+    dynbi_attribute *part = &located->part[index];
+    part->start = start;
+    part->end = end;
+    part->value.type = (dynb_type)type;
+    part->value.bytes = value;
+    part->value.size_bytes = end ? (uint32_t)(end - value) : 0;
+    ++located->found_count;
+}
+
+/* A check under way. bad: where it stopped; too_deep says why. With a schema
+ * the check finds the item's key attributes as it meets them: looking for them
+ * again took a put a tenth more instructions. */
 typedef struct dynbi_verify {
     uint64_t aws_size;
     const uint8_t *bad;
     int too_deep;
+    const dynbi_schema *schema; /* NULL: none are looked for */
+    dynbi_located *located;
 } dynbi_verify;
 
 /* Checks the name in front of an attribute; returns its end, or NULL. */
@@ -3060,7 +3123,9 @@ static int dynbi_verify_values(dynbi_verify *check, const uint8_t *at, const uin
     level->is_map = is_map;
     for (;;) {
         uint8_t type;
-        const uint8_t *next;
+        const uint8_t *next, *start = at;
+        uint32_t part = DYNBI_KEY_PARTS_MAX;
+        int is_open;
         check->bad = at;
         if (!level->left) {
             if (at != level->end) {
@@ -3085,22 +3150,27 @@ static int dynbi_verify_values(dynbi_verify *check, const uint8_t *at, const uin
             }
             at = next;
             check->bad = at;
+            if (depth == 0 && check->schema) {
+                part = dynbi_schema_find(check->schema, (const char *)level->name,
+                                         level->name_length);
+            }
         }
         if (at >= level->end) {
             return 0;
         }
         check->aws_size += depth > 0;
         type = *at++;
-        if (type == DYNB_M || type == DYNB_L) {
-            next = dynbi_verify_open(check, level + 1, type, at, level->end);
-            ++level;
-            ++depth;
-        } else {
-            next = dynbi_verify_scalar(type, at, level->end, &check->aws_size);
-        }
+        is_open = type == DYNB_M || type == DYNB_L;
+        next = is_open ? dynbi_verify_open(check, level + 1, type, at, level->end)
+                       : dynbi_verify_scalar(type, at, level->end, &check->aws_size);
         if (!next) {
             return 0;
         }
+        if (check->schema && part < check->schema->part_count) {
+            dynbi_located_add(check->located, part, type, start, at, is_open ? NULL : next);
+        }
+        level += is_open;
+        depth += (uint32_t)is_open;
         at = next;
     }
 }
@@ -3119,7 +3189,7 @@ static dynb_rc dynbi_verify_answer(const dynbi_verify *check, const uint8_t *sta
 static int dynbi_attributes_check(const uint8_t *at, const uint8_t *end, uint64_t count,
                                   uint64_t *aws_size)
 {
-    dynbi_verify check = {0, NULL, 0};
+    dynbi_verify check = {0, NULL, 0, NULL, NULL};
     int is_valid = dynbi_verify_values(&check, at, end, count, 1, 0);
     *aws_size = check.aws_size;
     return is_valid;
@@ -3129,7 +3199,7 @@ static int dynbi_attributes_check(const uint8_t *at, const uint8_t *end, uint64_
 static dynb_rc dynbi_value_check(dynb_value value, uint32_t level, uint64_t *aws_size,
                                  dynb_error *err)
 {
-    dynbi_verify check = {0, value.bytes, 0};
+    dynbi_verify check = {0, value.bytes, 0, NULL, NULL};
     const uint8_t *end = value.bytes ? value.bytes + value.size_bytes : NULL;
     int is_valid;
     if (value.type < DYNB_S || value.type > DYNB_M || (!value.bytes && value.size_bytes)) {
@@ -3160,27 +3230,48 @@ static inline const uint8_t *dynbi_item_head(const uint8_t *at, const uint8_t *e
     return at ? dynbi_varint_load(at, end, count) : NULL;
 }
 
-DYNB_API dynb_rc dynb_item_check(dynb_item item, dynb_error *err)
+/* Starts to locate: no attribute is found yet. Zero: the head is not whole. */
+static inline int dynbi_located_start(dynbi_located *located, dynb_item item)
 {
-    dynbi_verify check = {0, item.bytes, 0};
-    const uint8_t *at, *end;
-    uint64_t aws_size, count;
+    uint32_t i;
+    located->item = item;
+    located->found_count = 0;
+    for (i = 0; i < DYNBI_KEY_PARTS_MAX; ++i) {
+        located->part[i].value.type = DYNB_TYPE_NONE;
+    }
+    located->first = dynbi_item_head(item.bytes, item.bytes + item.size_bytes,
+                                     &located->aws_size, &located->count);
+    return located->first != NULL;
+}
+
+/* Checks an item, and locates the attributes of a schema in it if there is
+ * one. */
+static dynb_rc dynbi_item_check(dynb_item item, const dynbi_schema *schema,
+                                dynbi_located *located, dynb_error *err)
+{
+    dynbi_verify check = {0, item.bytes, 0, schema, located};
     if (!item.bytes) {
         return dynbi_fail(err, DYNB_VALIDATION, "no item: its bytes are NULL");
     }
-    end = item.bytes + item.size_bytes;
-    at = dynbi_item_head(item.bytes, end, &aws_size, &count);
-    if (!at || !dynbi_verify_values(&check, at, end, count, 1, 0)) {
+    if (!dynbi_located_start(located, item) ||
+        !dynbi_verify_values(&check, located->first, item.bytes + item.size_bytes, located->count,
+                             1, 0)) {
         return dynbi_verify_answer(&check, item.bytes, err);
     }
-    if (check.aws_size != aws_size) {
+    if (check.aws_size != located->aws_size) {
         check.bad = item.bytes;
         return dynbi_verify_answer(&check, item.bytes, err);
     }
-    if (aws_size > DYNB_ITEM_MAX_BYTES) {
+    if (check.aws_size > DYNB_ITEM_MAX_BYTES) {
         return dynbi_fail(err, DYNB_VALIDATION, "%s", dynbi_text_too_big());
     }
     return DYNB_OK;
+}
+
+DYNB_API dynb_rc dynb_item_check(dynb_item item, dynb_error *err)
+{
+    dynbi_located located;
+    return dynbi_item_check(item, NULL, &located, err);
 }
 
 /* ---- looking at items ---- */
@@ -4052,21 +4143,6 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  *   for bytes of the device, which are never read outside what was given.
  * ======================================================================== */
 
-#define DYNBI_KEY_PARTS_MAX 4
-
-/* name is not NUL-terminated; type is DYNB_S, DYNB_N or DYNB_B. */
-typedef struct dynbi_key_part {
-    const char *name;
-    uint32_t name_length;
-    uint8_t type;
-    uint8_t is_partition; /* a partition key; the first part is one anyway */
-} dynbi_key_part;
-
-typedef struct dynbi_schema {
-    dynbi_key_part part[DYNBI_KEY_PARTS_MAX];
-    uint32_t part_count;
-} dynbi_schema;
-
 /* Of a table: a partition key of zero bytes only, its end, and a sort key. */
 #define DYNBI_KEY_MAX_BYTES \
     (2 * DYNB_PARTITION_KEY_MAX_BYTES + 2 + DYNB_SORT_KEY_MAX_BYTES)
@@ -4165,61 +4241,51 @@ static dynb_rc dynbi_key_encode_part(const dynbi_schema *schema, uint32_t index,
     return dynbi_key_encode_value(schema, index, value, to, err);
 }
 
-/* Which part of the schema the name is; part_count if none. */
-static inline uint32_t dynbi_schema_find(const dynbi_schema *schema, const char *name,
-                                         size_t name_length)
+/* Locates the key attributes of an item that was checked, or will not be. */
+static void dynbi_item_locate(const dynbi_schema *schema, dynb_item item, dynbi_located *located)
 {
-    uint32_t i;
-    for (i = 0; i < schema->part_count; ++i) {
-        if (schema->part[i].name_length == name_length &&
-            !memcmp(schema->part[i].name, name, name_length)) {
-            break;
+    dynb_iterator it = dynb_item_iterate(item);
+    const uint8_t *start = it.at;
+    const char *name;
+    size_t length;
+    dynb_value value;
+    (void)dynbi_located_start(located, item);
+    while (located->found_count < schema->part_count && dynb_next(&it, &name, &length, &value)) {
+        uint32_t i = dynbi_schema_find(schema, name, length);
+        if (i < schema->part_count && located->part[i].value.type == DYNB_TYPE_NONE) {
+            dynbi_located_add(located, i, (uint8_t)value.type, start, value.bytes, it.at);
         }
+        start = it.at;
     }
-    return i;
 }
 
-/* Appends the key of a checked item. key_only: it must have no other attribute,
+/* Appends the key of a located item. key_only: it must have no other attribute,
  * as for GetItem; else PutItem's rules and messages. On failure `to` holds as
  * many bytes as before. */
-static dynb_rc dynbi_key_encode(const dynbi_schema *schema, dynb_item item, int key_only,
-                                dynbi_buffer *to, dynb_error *err)
+static dynb_rc dynbi_key_encode(const dynbi_schema *schema, const dynbi_located *located,
+                                int key_only, dynbi_buffer *to, dynb_error *err)
 {
-    dynb_value values[DYNBI_KEY_PARTS_MAX], value;
-    size_t used_bytes = to->used_bytes, name_length;
-    uint32_t i, found_count = 0, other_count = 0;
-    const char *name;
+    const size_t used_bytes = to->used_bytes;
+    uint32_t i;
     dynb_rc rc;
-    dynb_iterator it = dynb_item_iterate(item);
-    for (i = 0; i < schema->part_count; ++i) {
-        values[i].type = DYNB_TYPE_NONE;
-    }
-    while ((key_only || found_count < schema->part_count) &&
-           dynb_next(&it, &name, &name_length, &value)) {
-        i = dynbi_schema_find(schema, name, name_length);
-        if (i < schema->part_count) {
-            values[i] = value;
-            ++found_count;
-        } else {
-            ++other_count;
-        }
-    }
-    if (key_only && (found_count != schema->part_count || other_count)) {
+    if (key_only && (located->found_count != schema->part_count ||
+                     located->count != schema->part_count)) {
         return dynbi_key_mismatch(err);
     }
     for (i = 0; i < schema->part_count; ++i) {
         const dynbi_key_part *part = &schema->part[i];
-        if (values[i].type == DYNB_TYPE_NONE) {
+        const dynb_value value = located->part[i].value;
+        if (value.type == DYNB_TYPE_NONE) {
             rc = dynbi_invalid(err, "Missing the key %t in the item", part->name,
                                (size_t)part->name_length);
-        } else if (values[i].type == (dynb_type)part->type) {
-            rc = dynbi_key_encode_value(schema, i, values[i], to, err);
+        } else if (value.type == (dynb_type)part->type) {
+            rc = dynbi_key_encode_value(schema, i, value, to, err);
         } else if (key_only) {
             rc = dynbi_key_mismatch(err);
         } else {
             rc = dynbi_invalid(err, "Type mismatch for key %t expected: %s actual: %s", part->name,
                                (size_t)part->name_length, dynbi_type_name(part->type),
-                               dynbi_type_name((uint8_t)values[i].type));
+                               dynbi_type_name((uint8_t)value.type));
         }
         if (rc) {
             to->used_bytes = used_bytes;
@@ -4322,41 +4388,41 @@ static dynb_rc dynbi_key_check(const dynbi_schema *schema, const uint8_t *key, s
 
 /* ---- stored items ---- */
 
-/* Appends the stored form of a checked item. */
-static dynb_rc dynbi_item_strip(const dynbi_schema *schema, dynb_item item, dynbi_buffer *to)
+/* The located attribute that comes first at or behind `from`. */
+static const dynbi_attribute *dynbi_located_next(const dynbi_located *located,
+                                                 const uint8_t *from)
 {
-    const uint8_t *end = item.bytes + item.size_bytes, *start, *run;
-    uint64_t aws_size = 0, count = 0, left;
-    uint32_t dropped_count = 0;
-    size_t head_pos, head_bytes, name_length;
-    const char *name;
-    dynb_iterator it;
-    if (!dynbi_buffer_reserve(to, item.size_bytes)) {
+    const dynbi_attribute *next = NULL;
+    uint32_t i;
+    for (i = 0; i < located->found_count; ++i) {
+        const dynbi_attribute *part = &located->part[i];
+        if (part->start >= from && (!next || part->start < next->start)) {
+            next = part;
+        }
+    }
+    return next;
+}
+
+/* Appends the stored form of an item whose key attributes were all located. */
+static dynb_rc dynbi_item_strip(const dynbi_located *located, dynbi_buffer *to)
+{
+    const uint8_t *end = located->item.bytes + located->item.size_bytes;
+    const uint8_t *run = located->first; /* not copied yet */
+    const dynbi_attribute *part;
+    uint8_t *out;
+    if (!dynbi_buffer_reserve(to, located->item.size_bytes)) {
         return DYNB_NO_MEMORY;
     }
-    start = dynbi_item_head(item.bytes, end, &aws_size, &count);
-    DYNBI_ASSERT(start && count >= schema->part_count);
-    /* every key attribute is there, so the count in front is known */
-    left = count - schema->part_count;
-    head_pos = to->used_bytes;
-    head_bytes = (size_t)(dynbi_varint_store(dynbi_varint_store(to->bytes + head_pos, aws_size),
-                                             left) -
-                          (to->bytes + head_pos));
-    to->used_bytes += head_bytes;
-    run = start;
-    it.at = start;
-    it.end = end;
-    it.kind = DYNB_M;
-    while (dropped_count < schema->part_count && dynb_next(&it, &name, &name_length, NULL)) {
-        if (dynbi_schema_find(schema, name, name_length) < schema->part_count) {
-            (void)dynbi_buffer_append(to, run, (size_t)(start - run));
-            run = it.at;
-            ++dropped_count;
-        }
-        start = it.at;
+    DYNBI_ASSERT(run && located->found_count > 0 && located->count >= located->found_count);
+    out = dynbi_varint_store(to->bytes + to->used_bytes, located->aws_size);
+    out = dynbi_varint_store(out, located->count - located->found_count);
+    while ((part = dynbi_located_next(located, run)) != NULL) {
+        memcpy(out, run, (size_t)(part->start - run));
+        out += part->start - run;
+        run = part->end;
     }
-    DYNBI_ASSERT(dropped_count == schema->part_count);
-    (void)dynbi_buffer_append(to, run, (size_t)(end - run));
+    memcpy(out, run, (size_t)(end - run));
+    to->used_bytes = (size_t)(out + (end - run) - to->bytes);
     return DYNB_OK;
 }
 
@@ -14502,10 +14568,14 @@ static dynb_rc dynbi_table_find(const dynb *db, const char *text, dynb_rc code,
     *out = NULL;
     if (!text)
         return dynbi_fail(err, DYNB_INVALID_ARGUMENT, "table is NULL; give a name or an ARN");
-    rc = dynbi_table_name_from(db, code == DYNB_OK ? 1 : DYNB_NAME_MIN, text, &name, &length, err);
-    if (rc != DYNB_OK)
-        return rc;
-    *out = dynbi_store_find_table(db, name, length);
+    *out = dynbi_store_find_table(db, text, dynbi_length(text)); /* then the name is valid */
+    if (!*out) {
+        rc = dynbi_table_name_from(db, code == DYNB_OK ? 1 : DYNB_NAME_MIN, text, &name, &length,
+                                   err);
+        if (rc != DYNB_OK)
+            return rc;
+        *out = dynbi_store_find_table(db, name, length);
+    }
     if (*out && code == DYNB_OK && dynbi_table_state(db, *out) == DYNB_TABLE_CREATING)
         *out = NULL;
     if (*out)
@@ -16055,15 +16125,16 @@ static dynb_rc dynbi_item_read(dynb *db, const dynbi_place *place, dynb_item *ou
 static dynb_rc dynbi_item_encode(dynb *db, const dynbi_table *table, dynb_item item,
                                  int is_delete, dynb_error *err)
 {
-    dynb_rc rc = dynb_item_check(item, err);
+    dynbi_located located;
+    dynb_rc rc = dynbi_item_check(item, &table->schema, &located, err);
     db->key.used_bytes = 0;
     db->value.used_bytes = 0;
     if (rc == DYNB_OK)
-        rc = dynbi_key_encode(&table->schema, item, is_delete, &db->key, err);
+        rc = dynbi_key_encode(&table->schema, &located, is_delete, &db->key, err);
     if (rc != DYNB_OK || is_delete)
         return rc;
-    DYNBI_ASSERT(dynb_item_size(item) <= DYNB_ITEM_MAX_BYTES); /* the check saw to it */
-    if (dynbi_item_strip(&table->schema, item, &db->value) != DYNB_OK)
+    DYNBI_ASSERT(located.aws_size <= DYNB_ITEM_MAX_BYTES); /* the check saw to it */
+    if (dynbi_item_strip(&located, &db->value) != DYNB_OK)
         return dynbi_no_memory(err, "to encode an item");
     return DYNB_OK;
 }
@@ -16099,8 +16170,11 @@ static dynb_rc dynbi_index_project(const dynbi_index *index, dynb_item item, dyn
     const char *name;
     dynb_value value;
     dynb_iterator it;
-    if (index->about.projection == DYNB_PROJECT_ALL)
-        return dynbi_item_strip(schema, item, to);
+    if (index->about.projection == DYNB_PROJECT_ALL) {
+        dynbi_located located;
+        dynbi_item_locate(schema, item, &located);
+        return dynbi_item_strip(&located, to);
+    }
     if (!dynbi_buffer_reserve(to, sizeof head))
         return DYNB_NO_MEMORY;
     to->used_bytes += sizeof head; /* written last */
@@ -16153,31 +16227,22 @@ static dynb_rc dynbi_index_key(const dynbi_index *index, dynb_item item, int is_
                                dynbi_buffer *key, int *is_there, dynb_error *err)
 {
     const dynbi_schema *schema = &index->schema;
-    dynb_value values[DYNBI_KEY_PARTS_MAX], found;
-    uint32_t i, found_count = 0;
+    dynbi_located located;
+    uint32_t i;
     size_t length = 0;
-    const char *name;
-    dynb_iterator it = dynb_item_iterate(item);
-    memset(values, 0, sizeof values);
     key->used_bytes = 0;
-    while (found_count < schema->part_count && dynb_next(&it, &name, &length, &found)) {
-        i = dynbi_schema_find(schema, name, length);
-        if (i < schema->part_count) {
-            values[i] = found;
-            ++found_count;
-        }
-    }
-    *is_there = found_count == schema->part_count;
+    dynbi_item_locate(schema, item, &located);
+    *is_there = located.found_count == schema->part_count;
     for (i = 0; i < schema->part_count; ++i) {
+        const dynb_value value = located.part[i].value;
         const uint8_t *bytes = NULL;
-        if (values[i].type == (dynb_type)schema->part[i].type)
-            bytes = dynbi_run_load(values[i].bytes, values[i].bytes + values[i].size_bytes,
-                                   &length);
-        if (values[i].type != DYNB_TYPE_NONE &&
+        if (value.type == (dynb_type)schema->part[i].type)
+            bytes = dynbi_run_load(value.bytes, value.bytes + value.size_bytes, &length);
+        if (value.type != DYNB_TYPE_NONE &&
             (!bytes || length == 0 || length > dynbi_key_part_max(schema, i))) {
             *is_there = 0;
             if (is_put)
-                return dynbi_index_refuse(index, i, values[i], bytes ? length : 0, err);
+                return dynbi_index_refuse(index, i, value, bytes ? length : 0, err);
         }
         if (*is_there && dynbi_key_append(schema, i, bytes, length, key) != DYNB_OK)
             return dynbi_no_memory(err, "for a key");
@@ -16755,10 +16820,11 @@ static dynb_rc dynbi_range_resume(dynb *db, dynbi_range_read *read, dynb_item st
                                   dynb_error *err)
 {
     dynbi_buffer *edge = read->descending ? &read->to : &read->from;
-    dynb_rc rc = dynb_item_check(start_after, err);
+    dynbi_located located;
+    dynb_rc rc = dynbi_item_check(start_after, read->schema, &located, err);
     db->key.used_bytes = 0;
     if (rc == DYNB_OK)
-        rc = dynbi_key_encode(read->schema, start_after, 1, &db->key, err);
+        rc = dynbi_key_encode(read->schema, &located, 1, &db->key, err);
     if (rc != DYNB_OK)
         return rc;
     if (dynbi_key_compare(db->key.bytes, db->key.used_bytes, read->from.bytes,
@@ -17013,13 +17079,15 @@ static dynb_rc dynbi_difference_gather(dynb *db, dynbi_compare *compare, const d
 static dynb_rc dynbi_difference_resume(dynb *db, const dynbi_place *place, dynb_item start_after,
                                        dynb_error *err)
 {
+    const dynbi_schema *schema = &place->table->schema;
+    dynbi_located located;
     dynb_rc rc;
     db->key.used_bytes = 0;
     if (!start_after.bytes)
         return DYNB_OK;
-    rc = dynb_item_check(start_after, err);
+    rc = dynbi_item_check(start_after, schema, &located, err);
     if (rc == DYNB_OK)
-        rc = dynbi_key_encode(&place->table->schema, start_after, 1, &db->key, err);
+        rc = dynbi_key_encode(schema, &located, 1, &db->key, err);
     if (rc == DYNB_OK) { /* encoding reserves more than a key takes */
         DYNBI_ASSERT(db->key.used_bytes < db->key.capacity_bytes);
         db->key.bytes[db->key.used_bytes++] = 0;
@@ -27933,12 +28001,15 @@ static dynb_rc dynbi_read_fetch(dynbi_call *call, const dynbi_read_request *requ
     *count = 0;
     for (i = 0; rc == DYNB_OK && i < page->count; ++i) {
         dynb_item item = {NULL, 0};
+        dynbi_located located;
         dynbi_table *table;
         dynbi_lock(db);
         rc = dynbi_table_find(db, request->table_name, DYNB_OK, &table, call->err);
         db->key.used_bytes = 0;
-        if (rc == DYNB_OK)
-            rc = dynbi_key_encode(&table->schema, page->items[i], 0, &db->key, call->err);
+        if (rc == DYNB_OK) {
+            dynbi_item_locate(&table->schema, page->items[i], &located);
+            rc = dynbi_key_encode(&table->schema, &located, 0, &db->key, call->err);
+        }
         if (rc == DYNB_OK) {
             const dynbi_place place = dynbi_place_of(table);
             rc = dynbi_item_read(db, &place, &item, &result, call->err);

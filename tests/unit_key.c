@@ -98,6 +98,35 @@ static dynb_item finish(void)
     return item;
 }
 
+/* Encodes the key of a checked item, which is located in both ways. */
+static dynb_rc encode_key(const dynbi_schema *s, dynb_item item, int key_only, dynbi_buffer *to,
+                      dynb_error *error)
+{
+    dynbi_located checked, located;
+    uint32_t i;
+    CHECK_INT(dynbi_item_check(item, s, &checked, NULL), DYNB_OK);
+    dynbi_item_locate(s, item, &located);
+    CHECK_INT(checked.found_count, located.found_count);
+    CHECK(checked.first == located.first && checked.count == located.count &&
+          checked.aws_size == located.aws_size);
+    for (i = 0; i < s->part_count; ++i) {
+        const dynbi_attribute *a = &checked.part[i], *b = &located.part[i];
+        CHECK(a->value.type == b->value.type);
+        if (a->value.type != DYNB_TYPE_NONE)
+            CHECK(a->start == b->start && a->value.bytes == b->value.bytes);
+        if (a->value.type != DYNB_TYPE_NONE && a->end)
+            CHECK(a->end == b->end && a->value.size_bytes == b->value.size_bytes);
+    }
+    return dynbi_key_encode(s, &checked, key_only, to, error);
+}
+
+static dynb_rc strip(const dynbi_schema *s, dynb_item item, dynbi_buffer *to)
+{
+    dynbi_located located;
+    CHECK_INT(dynbi_item_check(item, s, &located, NULL), DYNB_OK);
+    return dynbi_item_strip(&located, to);
+}
+
 /* Everything that reads device bytes, on bytes that may be anything. If they
  * are found right, they must make an item that is right and gives them back. */
 static void hostile(const dynbi_schema *s, const uint8_t *key, size_t key_size,
@@ -125,7 +154,7 @@ static void hostile(const dynbi_schema *s, const uint8_t *key, size_t key_size,
         item.bytes = of_key;
         item.size_bytes = (uint32_t)of_key_size;
         CHECK_INT(dynb_item_check(item, &err), DYNB_OK);
-        CHECK_INT(dynbi_key_encode(s, item, 1, &again, &err), DYNB_OK);
+        CHECK_INT(encode_key(s, item, 1, &again, &err), DYNB_OK);
         CHECK(again.used_bytes == key_size && !memcmp(again.bytes, k, key_size));
         dynbi_buffer_free(&again);
     }
@@ -134,7 +163,7 @@ static void hostile(const dynbi_schema *s, const uint8_t *key, size_t key_size,
     if (rc == DYNB_OK) {
         dynbi_buffer again = new_buffer();
         CHECK_INT(dynb_item_check(item, &err), DYNB_OK);
-        CHECK_INT(dynbi_item_strip(s, item, &again), DYNB_OK);
+        CHECK_INT(strip(s, item, &again), DYNB_OK);
         CHECK(again.used_bytes == stored_size && !memcmp(again.bytes, v, stored_size));
         dynbi_buffer_free(&again);
     } else if (size && key_rc == DYNB_OK) {
@@ -206,7 +235,7 @@ static void test_random(check_random *random)
                 add_part(name1, &parts[1]);
             item = finish();
             key.used_bytes = 0;
-            CHECK_INT(dynbi_key_encode(&s, item, 1, &key, &err), DYNB_OK);
+            CHECK_INT(encode_key(&s, item, 1, &key, &err), DYNB_OK);
             CHECK(key.used_bytes <= DYNBI_KEY_MAX_BYTES);
             CHECK_INT(dynbi_key_check(&s, key.bytes, key.used_bytes), DYNB_OK);
             if (before.used_bytes) { /* bytes in the order of the values */
@@ -233,7 +262,7 @@ static void test_random(check_random *random)
                 add_part(name1, &parts[1]);
             item = finish();
             stored.used_bytes = 0;
-            CHECK_INT(dynbi_item_strip(&s, item, &stored), DYNB_OK);
+            CHECK_INT(strip(&s, item, &stored), DYNB_OK);
             CHECK_INT(
                 dynbi_stored_check(&s, key.bytes, key.used_bytes, stored.bytes, stored.used_bytes),
                 DYNB_OK);
@@ -244,7 +273,7 @@ static void test_random(check_random *random)
             CHECK(size == item.size_bytes && !memcmp(to, item.bytes, size));
             back = item;
             key.used_bytes = 0;
-            CHECK_INT(dynbi_key_encode(&s, back, 0, &key, &err), DYNB_OK);
+            CHECK_INT(encode_key(&s, back, 0, &key, &err), DYNB_OK);
             CHECK(!key_order(&key, &before));
             free(to);
             if (round % 16 == 0)
@@ -268,9 +297,9 @@ static void test_golden(void)
     dynb_add_int(&builder, "s", 1);
     dynb_add_null(&builder, "v");
     item = finish();
-    CHECK_INT(dynbi_key_encode(&s, item, 0, &key, &err), DYNB_OK);
+    CHECK_INT(encode_key(&s, item, 0, &key, &err), DYNB_OK);
     CHECK(key.used_bytes == sizeof expected && !memcmp(key.bytes, expected, sizeof expected));
-    CHECK_INT(dynbi_item_strip(&s, item, &stored), DYNB_OK);
+    CHECK_INT(strip(&s, item, &stored), DYNB_OK);
     CHECK(dynb_item_size(item) == 9 && stored.bytes[0] == 9);
     CHECK(stored.used_bytes == sizeof expected_stored &&
           !memcmp(stored.bytes + 1, expected_stored + 1, 4));
@@ -286,7 +315,7 @@ static void encode(const dynbi_schema *s, dynb_item item, int key_only, const ch
     dynb_rc rc;
     CHECK(dynbi_buffer_append(&key, "keep", 4));
     memset(&err, 0, sizeof err);
-    rc = dynbi_key_encode(s, item, key_only, &key, &err);
+    rc = encode_key(s, item, key_only, &key, &err);
     CHECK_INT(rc, message ? DYNB_VALIDATION : DYNB_OK);
     CHECK_INT(err.code, rc);
     CHECK_TEXT(err.message, message ? message : "");
@@ -368,7 +397,7 @@ static void test_parts(void)
     dynb_value value = dynb_item_get(item, "Id"), bad;
     CHECK_INT(dynbi_key_encode_part(&s, 0, value, &key, &err), DYNB_OK);
     CHECK_INT(dynbi_key_encode_part(&s, 1, dynb_item_get(item, "At"), &key, &err), DYNB_OK);
-    CHECK_INT(dynbi_key_encode(&s, item, 1, &whole, &err), DYNB_OK);
+    CHECK_INT(encode_key(&s, item, 1, &whole, &err), DYNB_OK);
     CHECK(!key_order(&key, &whole));
     CHECK_INT(dynbi_key_encode_part(&s, 1, value, &key, &err), DYNB_VALIDATION);
     CHECK_TEXT(err.message, SCHEMA);
@@ -386,9 +415,9 @@ static void test_parts(void)
     CHECK_INT(dynbi_key_encode_part(&s, 1, bad, &key, &err), DYNB_VALIDATION);
     CHECK_TEXT(err.message, "the value of the key attribute At is damaged");
     none.allocator = &failing;
-    CHECK_INT(dynbi_key_encode(&s, item, 1, &none, &err), DYNB_NO_MEMORY);
+    CHECK_INT(encode_key(&s, item, 1, &none, &err), DYNB_NO_MEMORY);
     CHECK_TEXT(err.message, "no memory for a key");
-    CHECK_INT(dynbi_item_strip(&s, item, &none), DYNB_NO_MEMORY);
+    CHECK_INT(strip(&s, item, &none), DYNB_NO_MEMORY);
     dynbi_buffer_free(&key);
     dynbi_buffer_free(&whole);
 }
@@ -406,7 +435,7 @@ static void test_limits(void)
     dynb_add_binary(&builder, "p", zeros, 2048);
     dynb_add_binary(&builder, "s", zeros, 1024);
     item = finish();
-    CHECK_INT(dynbi_key_encode(&s, item, 1, &key, &err), DYNB_OK);
+    CHECK_INT(encode_key(&s, item, 1, &key, &err), DYNB_OK);
     CHECK(key.used_bytes == DYNBI_KEY_MAX_BYTES);
     CHECK_INT(dynbi_key_check(&s, key.bytes, key.used_bytes), DYNB_OK);
     CHECK(dynbi_buffer_append(&key, zeros, 1));
@@ -469,8 +498,8 @@ static void test_four(void)
     }
     dynb_add_null(&builder, "bb");
     item = finish();
-    CHECK_INT(dynbi_key_encode(&s, item, 0, &key, &err), DYNB_OK);
-    CHECK_INT(dynbi_item_strip(&s, item, &stored), DYNB_OK);
+    CHECK_INT(encode_key(&s, item, 0, &key, &err), DYNB_OK);
+    CHECK_INT(strip(&s, item, &stored), DYNB_OK);
     to = (uint8_t *)malloc(dynbi_item_restored_bound(&s, key.used_bytes, stored.used_bytes));
     size = dynbi_item_restore(&s, key.bytes, key.used_bytes, stored.bytes, stored.used_bytes, to);
     CHECK(size == item.size_bytes && !memcmp(to, item.bytes, size));
@@ -504,7 +533,7 @@ static void test_late_partition(void)
         dynb_add_string(&builder, "sort", "s", 1);
         dynb_add_string(&builder, "Id", text, length);
         key.used_bytes = 0;
-        CHECK_INT(dynbi_key_encode(&s, finish(), 0, &key, &err), i % 2 ? DYNB_VALIDATION : DYNB_OK);
+        CHECK_INT(encode_key(&s, finish(), 0, &key, &err), i % 2 ? DYNB_VALIDATION : DYNB_OK);
         if (i % 2) {
             CHECK(strstr(err.message, i / 2 ? "limit of2048 bytes" : "size limit of 1024 bytes"));
         } else {
