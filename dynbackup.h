@@ -2134,6 +2134,10 @@ static const uint8_t *dynbi_varint_load_long(const uint8_t *at, const uint8_t *e
 {
     uint64_t value = 0;
     unsigned shift = 0;
+    if (end - at >= 2 && at[1] < 0x80 && at[1] > 0) { /* most often: two bytes */
+        *v = (at[0] & 0x7Fu) | (uint64_t)at[1] << 7;
+        return at + 2;
+    }
     while (at < end) {
         uint8_t byte = *at++;
         if (shift == 63 && byte > 1) {
@@ -7387,36 +7391,22 @@ static void dynbi_node_child(const dynbi_node *node, uint32_t index, dynbi_root 
     dynbi_root_load(child, at);
 }
 
-/* Writes the whole key of an entry (at most DYNBI_TREE_KEY_MAX); its size. */
-static uint32_t dynbi_node_key(const dynbi_node *node, uint32_t index, uint8_t *to)
+/* The whole key of an entry, at most DYNBI_TREE_KEY_MAX bytes, into a buffer,
+ * replacing what it held. */
+static dynb_rc dynbi_node_key(const dynbi_node *node, uint32_t index, dynbi_buffer *to,
+                              dynb_error *err)
 {
-    const uint8_t *at = dynbi_node_entry(node, index);
+    const uint32_t prefix_size = node->prefix_size;
     uint64_t suffix_size = 0;
-    uint8_t head[8];
-    at = dynbi_varint_load(at, node->end, &suffix_size);
-    memcpy(to, node->prefix, node->prefix_size);
-    dynbi_store64_be(head, dynbi_node_head(node, index));
-    memcpy(to + node->prefix_size, head, suffix_size < 8 ? (size_t)suffix_size : 8);
-    if (suffix_size > 8)
-        memcpy(to + node->prefix_size + 8, at, (size_t)suffix_size - 8);
-    return node->prefix_size + (uint32_t)suffix_size;
-}
-
-static uint32_t dynbi_node_key_size(const dynbi_node *node, uint32_t index)
-{
-    uint64_t suffix_size = 0;
-    (void)dynbi_varint_load(dynbi_node_entry(node, index), node->end, &suffix_size);
-    return node->prefix_size + (uint32_t)suffix_size;
-}
-
-/* The same into a buffer, replacing what it held. */
-static dynb_rc dynbi_node_key_copy(const dynbi_node *node, uint32_t index, dynbi_buffer *to,
-                                   dynb_error *err)
-{
+    const uint8_t *rest = dynbi_varint_load(dynbi_node_entry(node, index), node->end, &suffix_size);
     to->used_bytes = 0;
-    if (!dynbi_buffer_reserve(to, dynbi_node_key_size(node, index) + 8u))
+    if (!dynbi_buffer_reserve(to, prefix_size + (size_t)suffix_size + 8)) /* a head is whole */
         return dynbi_no_memory(err, "for a key");
-    to->used_bytes = dynbi_node_key(node, index, to->bytes);
+    memcpy(to->bytes, node->prefix, prefix_size);
+    dynbi_store64_be(to->bytes + prefix_size, dynbi_node_head(node, index));
+    if (suffix_size > 8)
+        memcpy(to->bytes + prefix_size + 8, rest, (size_t)suffix_size - 8);
+    to->used_bytes = prefix_size + (size_t)suffix_size;
     return DYNB_OK;
 }
 
@@ -7687,7 +7677,7 @@ static dynb_rc dynbi_tree_land(dynbi_tree_cursor *cursor, dynb_error *err)
     cursor->is_at = 0;
     if (!cursor->leaf.range.bytes)
         return DYNB_OK;
-    rc = dynbi_node_key_copy(&cursor->leaf, cursor->index[0], &cursor->key, err);
+    rc = dynbi_node_key(&cursor->leaf, cursor->index[0], &cursor->key, err);
     if (rc != DYNB_OK)
         return rc;
     dynbi_node_leaf_entry(&cursor->leaf, cursor->index[0], &entry);
@@ -8279,7 +8269,7 @@ static dynb_rc dynbi_fold_find_bound(dynbi_fold *fold, dynb_error *err)
         const dynbi_node *node = &fold->open_node[--depth];
         if (fold->open_index[depth] + 1u < node->entry_count) {
             fold->has_bound = 1;
-            return dynbi_node_key_copy(node, fold->open_index[depth] + 1u, &fold->bound, err);
+            return dynbi_node_key(node, fold->open_index[depth] + 1u, &fold->bound, err);
         }
     }
     return DYNB_OK;
@@ -8325,8 +8315,7 @@ static dynb_rc dynbi_fold_reuse(dynbi_fold *fold, dynb_error *err)
     memset(&entry, 0, sizeof entry);
     if (fold->open_count > 0) { /* else it is the whole tree, and stays so */
         uint32_t top = fold->open_count - 1;
-        rc = dynbi_node_key_copy(&fold->open_node[top], fold->open_index[top], &fold->old_key,
-                                 err);
+        rc = dynbi_node_key(&fold->open_node[top], fold->open_index[top], &fold->old_key, err);
         if (rc != DYNB_OK)
             return rc;
         entry.key_size = (uint32_t)fold->old_key.used_bytes;
@@ -8362,7 +8351,7 @@ static dynb_rc dynbi_fold_merge(dynbi_fold *fold, dynb_error *err)
         dynbi_fold_advance(fold);
         return DYNB_OK;
     }
-    rc = dynbi_node_key_copy(&fold->leaf, fold->leaf_index, &fold->old_key, err);
+    rc = dynbi_node_key(&fold->leaf, fold->leaf_index, &fold->old_key, err);
     if (rc != DYNB_OK)
         return rc;
     if (is_touched)
@@ -10050,7 +10039,7 @@ static void dynbi_walk_free(dynbi_walk *walk)
 static dynb_rc dynbi_walk_land(dynbi_walk *walk, dynb_error *err)
 {
     const uint32_t index = walk->index[walk->level];
-    dynb_rc rc = dynbi_node_key_copy(&walk->node, index, &walk->key, err);
+    dynb_rc rc = dynbi_node_key(&walk->node, index, &walk->key, err);
     memset(&walk->subtree, 0, sizeof walk->subtree);
     if (rc != DYNB_OK)
         return rc;
@@ -22237,7 +22226,7 @@ static dynb_rc dynbi_audit_leaf(dynbi_audit *check, const dynbi_node *node,
     for (i = 0; i < node->entry_count; ++i) {
         dynbi_leaf_entry entry;
         dynbi_buffer swap;
-        dynb_rc rc = dynbi_node_key_copy(node, i, &check->key, err);
+        dynb_rc rc = dynbi_node_key(node, i, &check->key, err);
         if (rc != DYNB_OK)
             return rc;
         dynbi_node_leaf_entry(node, i, &entry);

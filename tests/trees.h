@@ -480,6 +480,7 @@ static inline int census_has(const census *c, uint32_t page)
 static inline void census_walk(world *w, const dynbi_root *pointer, const item *first, census *c)
 {
     dynbi_node node;
+    dynbi_buffer key;
     uint8_t *keys[2];
     uint32_t size[2], i, now = 0;
     uint64_t entries = 0, bytes = 0;
@@ -487,6 +488,8 @@ static inline void census_walk(world *w, const dynbi_root *pointer, const item *
         c->ok = 0;
         return;
     }
+    memset(&key, 0, sizeof key);
+    key.allocator = w->reader.allocator;
     keys[0] = (uint8_t *)fault_memory(NULL, 2 * 12400);
     keys[1] = keys[0] + 12400;
     census_note(c, pointer);
@@ -498,8 +501,10 @@ static inline void census_walk(world *w, const dynbi_root *pointer, const item *
     c->ok &= (uint64_t)(node.end - node.range.bytes) <= w->node_bytes ||
              node.entry_count <= (node.level ? (uint32_t)DYNBI_FANOUT_MIN : 1u);
     for (i = 0; i < node.entry_count; ++i, now ^= 1) {
-        size[now] = dynbi_node_key(&node, i, keys[now]);
-        c->ok &= size[now] == dynbi_node_key_size(&node, i) && size[now] >= node.prefix_size;
+        c->ok &= dynbi_node_key(&node, i, &key, &w->err) == DYNB_OK;
+        size[now] = (uint32_t)key.used_bytes;
+        memcpy(keys[now], key.bytes, size[now]);
+        c->ok &= size[now] >= node.prefix_size;
         c->ok &= dynbi_node_head(&node, i) ==
                  dynbi_head_of(keys[now] + node.prefix_size, size[now] - node.prefix_size);
         if (i > 0)
@@ -529,6 +534,7 @@ static inline void census_walk(world *w, const dynbi_root *pointer, const item *
     }
     c->ok &= entries == pointer->entry_count && bytes == pointer->byte_count;
     free(keys[0]);
+    dynbi_buffer_free(&key);
     dynbi_node_close(&w->reader, &node);
 }
 

@@ -274,6 +274,20 @@ static void test_budgets(uint64_t seed)
 
 /* ---------------------------------------------------------------- reuse -- */
 
+/* Writes the key of an entry; its size. */
+static uint32_t key_of(world *w, const dynbi_node *node, uint32_t index, uint8_t *to)
+{
+    dynbi_buffer key;
+    uint32_t size;
+    memset(&key, 0, sizeof key);
+    key.allocator = w->reader.allocator;
+    CHECK(dynbi_node_key(node, index, &key, &w->err) == DYNB_OK);
+    size = (uint32_t)key.used_bytes;
+    memcpy(to, key.bytes, size);
+    dynbi_buffer_free(&key);
+    return size;
+}
+
 /* Nodes of the older tree into whose range a change falls. */
 static uint32_t touched_nodes(world *w, const dynbi_root *pointer, const items *newer,
                               const uint8_t *bound, uint32_t bound_size)
@@ -288,12 +302,12 @@ static uint32_t touched_nodes(world *w, const dynbi_root *pointer, const items *
     for (i = 0; i < node.entry_count; ++i) {
         dynbi_root child;
         uint32_t at, end;
-        low_size = dynbi_node_key(&node, i, low);
+        low_size = key_of(w, &node, i, low);
         high_size = bound_size;
         if (bound_size)
             memcpy(high, bound, bound_size);
         if (i + 1 < node.entry_count)
-            high_size = dynbi_node_key(&node, i + 1, high);
+            high_size = key_of(w, &node, i + 1, high);
         dynbi_node_child(&node, i, &child);
         at = i == 0 ? 0 : items_find(newer, low, low_size);
         end = high_size ? items_find(newer, high, high_size) : newer->count;
