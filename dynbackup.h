@@ -1684,7 +1684,7 @@ static int dynbi_buffer_grow(dynbi_buffer *buffer, size_t extra_bytes)
 }
 
 /* Makes room for extra_bytes more at bytes + used_bytes. Nonzero = ok. */
-static int dynbi_buffer_reserve(dynbi_buffer *buffer, size_t extra_bytes)
+static inline int dynbi_buffer_reserve(dynbi_buffer *buffer, size_t extra_bytes)
 {
     DYNBI_ASSERT(buffer->used_bytes <= buffer->capacity_bytes);
     if (extra_bytes <= buffer->capacity_bytes - buffer->used_bytes) {
