@@ -15085,6 +15085,16 @@ static void dynbi_included_names(const dynb_index *index, char *to, size_t room)
     (void)dynbi_format(to + used, room - used, "]");
 }
 
+/* Contract 4.6: a table's or an index's two keys. */
+static dynb_rc dynbi_key_names_check(const char *partition, const char *sort, dynb_error *err)
+{
+    return sort && dynbi_text_equal(partition, sort)
+               ? dynbi_fail(err, DYNB_VALIDATION,
+                            "Both the Hash Key and the Range Key element in the KeySchema have "
+                            "the same name")
+               : DYNB_OK;
+}
+
 static dynb_rc dynbi_projection_check(const dynb_index *index, const char *path, dynb_error *err)
 {
     static const char names[3][10] = {"ALL", "KEYS_ONLY", "INCLUDE"};
@@ -15136,11 +15146,8 @@ static dynb_rc dynbi_index_shape_check(const dynb_index *index, const char *path
                               index->index_name ? "keySchema" : "indexName");
     (void)dynbi_format(name_path, sizeof name_path, "%s.indexName", path);
     rc = dynbi_name_check(index->index_name, dynbi_length(index->index_name), name_path, err);
-    if (rc == DYNB_OK && index->sort_key.name &&
-        dynbi_text_equal(index->partition_key.name, index->sort_key.name))
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "Both the Hash Key and the Range Key element in the KeySchema have the "
-                        "same name");
+    if (rc == DYNB_OK)
+        rc = dynbi_key_names_check(index->partition_key.name, index->sort_key.name, err);
     return rc == DYNB_OK ? dynbi_projection_check(index, path, err) : rc;
 }
 
@@ -25249,11 +25256,9 @@ static dynb_rc dynbi_wire_keys(const dynbi_list *schema, dynb_key_attribute *par
     const dynbi_key_schema_element *elements = (const dynbi_key_schema_element *)schema->elements;
     if (!schema->count)
         return DYNB_OK;
-    if (schema->count > 1 &&
-        dynbi_text_equal(elements[0].attribute_name, elements[1].attribute_name))
-        return dynbi_fail(err, DYNB_VALIDATION,
-                          "Both the Hash Key and the Range Key element in the KeySchema have the "
-                          "same name");
+    if (schema->count > 1 && dynbi_key_names_check(elements[0].attribute_name,
+                                                   elements[1].attribute_name, err) != DYNB_OK)
+        return DYNB_VALIDATION;
     if (elements[0].key_type != 1)
         return dynbi_fail(err, DYNB_VALIDATION,
                           "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
@@ -29016,11 +29021,8 @@ static dynb_rc dynbi_api_check_create(const dynb_create_table_input *input, dynb
         rc = dynbi_key_attribute_check(&input->partition_key, "input.partition_key", err);
     if (rc == DYNB_OK && !input->attribute_definitions && input->sort_key.name)
         rc = dynbi_key_attribute_check(&input->sort_key, "input.sort_key", err);
-    if (rc == DYNB_OK && input->sort_key.name &&
-        dynbi_text_equal(input->partition_key.name, input->sort_key.name))
-        rc = dynbi_fail(err, DYNB_VALIDATION,
-                        "Both the Hash Key and the Range Key element in the KeySchema have the "
-                        "same name");
+    if (rc == DYNB_OK)
+        rc = dynbi_key_names_check(input->partition_key.name, input->sort_key.name, err);
     if (rc == DYNB_OK)
         rc = dynbi_settings_check(&input->settings, err);
     if (rc == DYNB_OK)
