@@ -23397,7 +23397,7 @@ typedef enum dynbi_kind {
  * those would have to be relocated, and so be written, before use. Names and
  * texts stand in a struct each, as long as they are, and a row tells where. */
 
-#define DYNBI_NO_MIN (-2147483647 - 1)
+#define DYNBI_NO_MIN (-1)
 #define DYNBI_NOWHERE 0xffffu
 #define DYNBI_NOTHING_M(shape, name, of, checked, member)
 #define DYNBI_NOTHING_R(shape, name, of)
@@ -23523,26 +23523,26 @@ static const dynbi_shape_texts dynbi_texts = {
 
 typedef struct dynbi_shape {
     uint8_t kind;
-    uint8_t of;          /* LIST, ENTRIES: the elements' shape */
-    uint8_t ordinals[5]; /* ENUM: of the values in the text's order */
-    uint16_t first_row;  /* STRUCT */
-    uint16_t size;       /* STRUCT: bytes of its type */
+    uint8_t of;         /* LIST, ENTRIES: the elements' shape */
+    int8_t min;
+    uint16_t ordinals;  /* ENUM: of the values in the text's order, three bits each */
+    uint16_t first_row; /* STRUCT */
+    uint16_t size;      /* STRUCT: bytes of its type */
     uint16_t text_pos;
-    int32_t min;
     int32_t max;
 } dynbi_shape;
 
 static const dynbi_shape dynbi_shapes[] = {
 #define DYNBI_S(id, type, class_name) \
-    {DYNBI_KIND_STRUCT, 0, {0, 0, 0, 0, 0}, DYNBI_HEAD_##id + 1, sizeof(type), \
-     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
+    {DYNBI_KIND_STRUCT, 0, 0, 0, DYNBI_HEAD_##id + 1, sizeof(type), \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0},
 #define DYNBI_E(id, text, a, b, c, d, e) \
-    {DYNBI_KIND_ENUM, 0, {a, b, c, d, e}, 0, 0, \
-     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0, 0},
+    {DYNBI_KIND_ENUM, 0, 0, a | b << 3 | c << 6 | d << 9 | e << 12, 0, 0, \
+     (uint16_t)offsetof(dynbi_shape_texts, text_##id), 0},
 #define DYNBI_T(id, kind, min, max) \
-    {DYNBI_KIND_##kind, 0, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
+    {DYNBI_KIND_##kind, 0, min, 0, 0, 0, 0, max},
 #define DYNBI_L(id, kind, of, min, max) \
-    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, {0, 0, 0, 0, 0}, 0, 0, 0, min, max},
+    {DYNBI_KIND_##kind, DYNBI_SHAPE_##of, min, 0, 0, 0, 0, max},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_NOTHING_M, DYNBI_NOTHING_R, DYNBI_NOTHING_R)
     DYNBI_ENUMERATIONS(DYNBI_E)
     DYNBI_SIMPLE_SHAPES(DYNBI_T, DYNBI_L)
@@ -24126,7 +24126,7 @@ static dynb_rc dynbi_request_enum(dynbi_reading *reading, const dynbi_shape *sha
         while (at[size] && at[size] != ',')
             ++size;
         if (size == length && !memcmp(at, text, length)) {
-            *(uint32_t *)to = shape->ordinals[i];
+            *(uint32_t *)to = (uint32_t)shape->ordinals >> 3 * i & 7u;
             return DYNB_OK;
         }
         at += at[size] ? size + 2 : size;
