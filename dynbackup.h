@@ -23448,22 +23448,52 @@ typedef enum dynbi_member_check {
 /* The text of a struct of texts that begins at a byte of it. */
 #define DYNBI_TEXT_AT(texts, pos) ((const char *)(const void *)&(texts) + (pos))
 
+/* What members are called: most names are those of several. */
+#define DYNBI_NAMES(N) \
+    N(AttributeDefinitions) N(AttributeName) N(AttributeType) \
+    N(AttributesToGet) N(BackupArn) N(BackupName) N(BackupType) N(BillingMode) \
+    N(BillingModeOverride) N(ConditionExpression) N(ConditionalOperator) \
+    N(ConsistentRead) N(Create) N(Delete) N(DeleteRequest) \
+    N(DeletionProtectionEnabled) N(Enabled) N(ExclusiveStartBackupArn) \
+    N(ExclusiveStartKey) N(ExclusiveStartTableName) N(Expected) \
+    N(ExpressionAttributeNames) N(ExpressionAttributeValues) \
+    N(FilterExpression) N(GlobalSecondaryIndexOverride) \
+    N(GlobalSecondaryIndexUpdates) N(GlobalSecondaryIndexes) \
+    N(GlobalTableSettingsReplicationMode) N(GlobalTableSourceArn) \
+    N(GlobalTableWitnessUpdates) N(IndexName) N(Item) N(KMSMasterKeyId) N(Key) \
+    N(KeyConditionExpression) N(KeyConditions) N(KeySchema) N(KeyType) N(Keys) \
+    N(Limit) N(LocalSecondaryIndexOverride) N(LocalSecondaryIndexes) \
+    N(MaxReadRequestUnits) N(MaxWriteRequestUnits) N(MultiRegionConsistency) \
+    N(NextToken) N(NonKeyAttributes) N(OnDemandThroughput) \
+    N(OnDemandThroughputOverride) N(PointInTimeRecoveryEnabled) \
+    N(PointInTimeRecoverySpecification) N(Projection) N(ProjectionExpression) \
+    N(ProjectionType) N(ProvisionedThroughput) \
+    N(ProvisionedThroughputOverride) N(PutRequest) N(QueryFilter) \
+    N(ReadCapacityUnits) N(RecoveryPeriodInDays) N(ReplicaUpdates) \
+    N(RequestItems) N(ResourceArn) N(ResourcePolicy) N(RestoreDateTime) \
+    N(ReturnConsumedCapacity) N(ReturnItemCollectionMetrics) N(ReturnValues) \
+    N(ReturnValuesOnConditionCheckFailure) N(SSESpecification) \
+    N(SSESpecificationOverride) N(SSEType) N(ScanFilter) N(ScanIndexForward) \
+    N(Segment) N(Select) N(SourceTableArn) N(SourceTableName) N(StreamEnabled) \
+    N(StreamSpecification) N(StreamViewType) N(TableClass) N(TableName) \
+    N(TagKeys) N(Tags) N(TargetTableName) N(TimeRangeLowerBound) \
+    N(TimeRangeUpperBound) N(TimeToLiveSpecification) N(TotalSegments) \
+    N(Update) N(UseLatestRestorableTime) N(Value) N(VectorIndexOverride) \
+    N(VectorIndexUpdates) N(VectorIndexes) N(WarmThroughput) \
+    N(WriteCapacityUnits) N(key) N(value)
+
 typedef struct dynbi_member_names {
     char none[1];
-#define DYNBI_M(shape, name, of, checked, member) char shape##_##name[sizeof #name];
-#define DYNBI_R(shape, name, of) char shape##_##name[sizeof #name];
-    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
-#undef DYNBI_M
-#undef DYNBI_R
+#define DYNBI_N(name) char name_##name[sizeof #name];
+    DYNBI_NAMES(DYNBI_N)
+#undef DYNBI_N
 } dynbi_member_names;
 
 static const dynbi_member_names dynbi_names = {
     "",
-#define DYNBI_M(shape, name, of, checked, member) #name,
-#define DYNBI_R(shape, name, of) #name,
-    DYNBI_STRUCTS(DYNBI_NOTHING_R, DYNBI_M, DYNBI_R, DYNBI_R)
-#undef DYNBI_M
-#undef DYNBI_R
+#define DYNBI_N(name) #name,
+    DYNBI_NAMES(DYNBI_N)
+#undef DYNBI_N
 };
 
 typedef struct dynbi_member {
@@ -23478,15 +23508,15 @@ typedef struct dynbi_member {
 static const dynbi_member dynbi_members[] = {
 #define DYNBI_S(id, type, class_name) {0, DYNBI_NOWHERE, 0, DYNBI_SHAPE_##id, 0, 0},
 #define DYNBI_M(shape, name, of, checked, member) \
-    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), \
+    {(uint16_t)offsetof(dynbi_member_names, name_##name), \
      (uint16_t)(offsetof(dynbi_structs, of_##shape.member) - \
                 offsetof(dynbi_structs, of_##shape)), \
      sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_##checked},
 #define DYNBI_D(shape, name, of) \
-    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+    {(uint16_t)offsetof(dynbi_member_names, name_##name), DYNBI_NOWHERE, \
      sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_OPTIONAL},
 #define DYNBI_R(shape, name, of) \
-    {(uint16_t)offsetof(dynbi_member_names, shape##_##name), DYNBI_NOWHERE, \
+    {(uint16_t)offsetof(dynbi_member_names, name_##name), DYNBI_NOWHERE, \
      sizeof #name - 1, DYNBI_SHAPE_##shape, DYNBI_SHAPE_##of, DYNBI_MEMBER_REFUSED},
     DYNBI_STRUCTS(DYNBI_S, DYNBI_M, DYNBI_D, DYNBI_R)
 #undef DYNBI_S
@@ -29942,6 +29972,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_WAIT_CLOCK
 #undef DYNBI_MEMORY_MIN
 #undef DYNBI_MOVE
+#undef DYNBI_NAMES
 #undef DYNBI_NAPS
 #undef DYNBI_NAP_US
 #undef DYNBI_NODE_BYTES
