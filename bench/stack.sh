@@ -42,6 +42,7 @@ dynbi_fail_asked dynb_rc_text
 dynbi_disk_read user
 dynbi_disk_write user
 dynbi_disk_sync user
+dynbi_disk_sync_range user
 dynbi_store_now user
 dynbi_store_random user
 dynbi_store_grow user

@@ -86,7 +86,7 @@ static void test_crc(check_random *random)
         for (bit = 0; bit < 4; ++bit)
             crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
         CHECK(dynbi_crc_table[0][i] == crc);
-        for (k = 1; k < 16; ++k) {
+        for (k = 1; k < DYNBI_CRC_ROWS; ++k) {
             crc = crc >> 4 ^ dynbi_crc_table[0][crc & 15];
             CHECK(dynbi_crc_table[k][i] == crc);
         }

@@ -707,6 +707,11 @@ static void test_rows(void)
               m->offset + dynbi_request_size(&dynbi_shapes[m->shape]) <= owner->size);
         CHECK((m->check == DYNBI_MEMBER_REFUSED) <= (m->offset == DYNBI_NOWHERE));
     }
+    for (i = 1; i < sizeof dynbi_names; i += (uint32_t)strlen(DYNBI_TEXT_AT(dynbi_names, i)) + 1) {
+        for (row = 0; row < DYNBI_ROW_COUNT && dynbi_members[row].name_pos != i; ++row)
+            ;
+        CHECK(row < DYNBI_ROW_COUNT); /* no name is nobody's */
+    }
     for (i = 0; i < DYNB_OPERATION_COUNT; ++i) {
         CHECK_INT(dynbi_operation_find(dynbi_operations[i].name), i);
         CHECK_INT(dynbi_shapes[dynbi_operations[i].shape].kind, DYNBI_KIND_STRUCT);
