@@ -6934,7 +6934,7 @@ static void dynbi_reader_return(dynbi_reader *reader, dynbi_range *range)
  *
  * Needs: UTIL   Used by: STORE
  * Exports: dynbi_pages_resize, _allocate, _mark_begin, _mark, _mark_end,
- *          _mark_abandon, _settle
+ *          _mark_abandon, _release, _settle
  * On error: 0 for no extent; nonzero/zero as each says.
  * ======================================================================== */
 
@@ -7130,6 +7130,16 @@ static void dynbi_pages_mark_end(dynbi_pages *pages)
     for (page = 0; page < pages->page_count; ++page)
         pages->used_count += (uint32_t)dynbi_bit_get(pages->used, page);
     dynbi_pages_mark_abandon(pages);
+}
+
+/* An extent given out for good is free again: nobody reads it any more. */
+static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count)
+{
+    uint32_t i;
+    DYNBI_ASSERT(!pages->met);
+    for (i = page; i < page + count; ++i)
+        pages->used[i / 64] &= ~((uint64_t)1 << (i % 64));
+    pages->used_count -= count;
 }
 
 /* The fold in that slot was published, or dropped. */
@@ -10520,7 +10530,8 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
  *
  * Segments that recovery no longer needs are entered again (spares): the system
  * has their pages, and the writer meets fewer page faults. As many are kept as
- * the last time between two markings of free space needed.
+ * the last time between two markings of free space needed, up to a share of what
+ * is in use.
  *
  * Needs: UTIL, CODEC, DEVICE, GENERATION (marks)   Used by: STORE
  * Exports: dynbi_log_reserve, _append, _flush, _trim, dynbi_log_scan_*
@@ -20267,6 +20278,21 @@ static dynb_rc dynbi_checkpoint_start(dynbi_job *job, dynb_error *err)
     return dynbi_job_start(job, DYNBI_JOB_CHECKPOINT, NULL, &older, 1, err);
 }
 
+#define DYNBI_SPARES_SHARE 8u
+
+/* Log to be written again is kept up to 1/8 of what is in use: a long row of
+ * backups would leave more of it than a small store has of items. */
+static void dynbi_mark_trim_spares(dynb *db)
+{
+    dynbi_log *log = &db->log;
+    while (log->spare_count &&
+           log->spare_count * (uint64_t)log->spares[0].page_count * DYNBI_SPARES_SHARE >
+               db->pages.used_count) {
+        const dynbi_segment *spare = &log->spares[--log->spare_count];
+        dynbi_pages_release(&db->pages, spare->page, spare->page_count);
+    }
+}
+
 static void dynbi_mark_stop(dynbi_worker *worker, int is_complete)
 {
     dynb *db = worker->db;
@@ -20275,6 +20301,7 @@ static void dynbi_mark_stop(dynbi_worker *worker, int is_complete)
     dynbi_runs_free(&db->allocator, &worker->mark_pasts);
     if (is_complete) {
         dynbi_pages_mark_end(&db->pages);
+        dynbi_mark_trim_spares(db);
         dynbi_reader_forget_all(&worker->reader); /* what it verified may be given out anew */
     } else
         dynbi_pages_mark_abandon(&db->pages);
