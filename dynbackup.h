@@ -9647,8 +9647,10 @@ static uint64_t dynbi_run_weight(const dynbi_run *run)
 #define DYNBI_RUNS_MAX 24u  /* reads stay bounded, whatever the sizes */
 
 /* Which runs to fold into one: [*first, *first + *length). Zero: none.
- * While changes keep coming, tiers of like runs; when idle, all but the oldest
- * into one, and that into the oldest once it is worth rewriting it. */
+ * While changes keep coming, tiers of like runs, and behind them a few that are
+ * no larger, which would keep the larger ones apart for good; when idle, all
+ * but the oldest into one, and that into the oldest once it is worth rewriting
+ * it. */
 static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *first,
                              uint32_t *length)
 {
@@ -9663,8 +9665,11 @@ static int dynbi_runs_choose(const dynbi_runs *runs, int is_idle, uint32_t *firs
             sum += weight;
         }
         if (largest * 2 <= sum) {
+            while (j < runs->count && j < i + 2 * DYNBI_TIER_RUNS &&
+                   dynbi_run_weight(&runs->run[j]) <= largest)
+                ++j;
             *first = i;
-            *length = DYNBI_TIER_RUNS;
+            *length = j - i;
             return 1;
         }
         if (runs->count > DYNBI_RUNS_MAX && (*length == 0 || sum < least)) {
