@@ -7148,21 +7148,14 @@ static void dynbi_pages_mark_end(dynbi_pages *pages)
     dynbi_pages_mark_abandon(pages);
 }
 
-/* An extent given out (slot: to whom) that nothing refers to is free again. */
-static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count, uint32_t slot)
+/* An extent given out for good is free again: nobody reads it any more. */
+static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count)
 {
     uint32_t i;
-    for (i = page; i < page + count; ++i) {
-        const uint64_t others = ~((uint64_t)1 << (i % 64));
-        pages->used[i / 64] &= others;
-        pages->marked[i / 64] &= others;
-        if (slot < DYNBI_FOLD_SLOTS)
-            pages->pending[slot][i / 64] &= others;
-    }
+    DYNBI_ASSERT(!pages->met);
+    for (i = page; i < page + count; ++i)
+        pages->used[i / 64] &= ~((uint64_t)1 << (i % 64));
     pages->used_count -= count;
-    pages->given_since_mark -= count < pages->given_since_mark ? count : pages->given_since_mark;
-    if (pages->next == page + count)
-        pages->next = page;
 }
 
 /* The fold in that slot was published, or dropped. */
@@ -19324,8 +19317,6 @@ typedef struct dynbi_job {
     dynbi_view view; /* what is folded: a generation, or runs (a copy of the list) */
     dynbi_merge merge;
     dynbi_fold fold;
-    uint32_t ahead_page;  /* given out to the job, to be used next */
-    uint32_t ahead_count;
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
     dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
@@ -19415,49 +19406,21 @@ static uint64_t dynbi_tidy_room(const dynb *db)
     return free_pages > kept ? (uint64_t)(free_pages - kept) * db->disk.page_bytes : 0;
 }
 
-/* With the lock: the pages taken ahead that were not needed. */
-static void dynbi_job_give_back(dynbi_job *job)
-{
-    dynbi_pages_release(&job->db->pages, job->ahead_page, job->ahead_count, job->slot);
-    job->ahead_count = 0;
-}
-
-#define DYNBI_AHEAD_NODES 32u
-
-/* Pages for a node. Where the device grows and memory is plentiful they are
- * taken for many nodes at a time: the lock for each would be asked for every 4
- * us, and writers would wake a builder that sleeps on it (beside a backup they
- * get 1.1 times the rate). */
 static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
 {
     dynbi_job *job = (dynbi_job *)ctx;
-    dynb *db = job->db;
-    const int is_outside = db->worker->is_outside;
-    const uint32_t many = DYNBI_AHEAD_NODES * (db->node_bytes / db->disk.page_bytes);
+    dynbi_worker *worker = job->db->worker;
     uint32_t page = DYNBI_PAGE_NONE;
-    if (job->ahead_count < page_count) {
-        if (is_outside)
-            dynbi_lock(db);
-        dynbi_job_give_back(job);
-        if (db->disk.device.resize_fn && dynbi_store_has_plenty(db) && page_count < many)
-            page = dynbi_store_allocate(db, many, job->slot);
-        if (page > DYNBI_PAGE_NO_MEMORY) {
-            job->ahead_page = page;
-            job->ahead_count = many;
-        } else if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
-                   job->fold.has_ended_early || dynbi_tidy_room(db) > 0) {
-            /* tidying and filling leave room for what must go on, tidying for
-             * ending early */
-            page = dynbi_store_allocate(db, page_count, job->slot);
-        }
-        if (is_outside)
-            dynbi_unlock(db);
-    }
-    if (job->ahead_count < page_count)
-        return page;
-    page = job->ahead_page;
-    job->ahead_page += page_count;
-    job->ahead_count -= page_count;
+    if (worker->is_outside)
+        dynbi_lock(job->db);
+    /* tidying and filling leave room for what must go on, tidying for ending
+     * early */
+    if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
+        job->fold.has_ended_early ||
+        dynbi_tidy_room(job->db) > 0)
+        page = dynbi_store_allocate(job->db, page_count, job->slot);
+    if (worker->is_outside)
+        dynbi_unlock(job->db);
     return page;
 }
 
@@ -19499,7 +19462,6 @@ static void dynbi_job_end(dynbi_job *job)
     dynbi_fill_free(db, job->fill);
     dynbi_free(&db->allocator, job->index_folds,
                job->index_fold_count * sizeof(dynbi_index_fold));
-    dynbi_job_give_back(job);
     dynbi_pages_settle(&db->pages, slot);
     memset(job, 0, sizeof *job);
     job->db = db;
@@ -20348,7 +20310,7 @@ static void dynbi_mark_trim_spares(dynb *db)
            log->spare_count * (uint64_t)log->spares[0].page_count * DYNBI_SPARES_SHARE >
                db->pages.used_count) {
         const dynbi_segment *spare = &log->spares[--log->spare_count];
-        dynbi_pages_release(&db->pages, spare->page, spare->page_count, DYNBI_NO_SLOT);
+        dynbi_pages_release(&db->pages, spare->page, spare->page_count);
     }
 }
 
@@ -29941,7 +29903,6 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 
 /* Private macros end here; our own unit tests look at them. */
 #if !defined(DYNBACKUP_KEEP_MACROS)
-#undef DYNBI_AHEAD_NODES
 #undef DYNBI_ANSWER_BYTES
 #undef DYNBI_ANSWER_INDEX_BYTES
 #undef DYNBI_ARN_PREFIX
