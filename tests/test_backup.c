@@ -956,6 +956,32 @@ static void test_space(void)
     store_end(&s);
 }
 
+/* After very many changes of the same items the store takes hardly more than
+ * before: of the log they needed only a share is kept for what may come. */
+static void test_space_after_changes(void)
+{
+    static store s;
+    uint64_t start, end;
+    uint32_t i;
+    store_init(&s);
+    s.config.page_size_bytes = 512;
+    s.config.memory_bytes = 1 << 20;
+    s.config.log_segment_bytes = 8192;
+    store_open(&s);
+    MUST(kit_create_table(s.db, "Data", NULL));
+    change_all(&s, "Data", 1000, 0);
+    start = used_bytes(&s);
+    for (i = 1; i < 10; ++i) {
+        change_all(&s, "Data", i * 100, i);
+        end = used_bytes(&s);
+        if (end > start + start / 5)
+            printf("    after %u changes: %llu bytes used, before %llu\n", i * 100,
+                   (unsigned long long)end, (unsigned long long)start);
+        CHECK(end <= start + start / 5);
+    }
+    store_end(&s);
+}
+
 /* Puts until the device is full; returns how many fitted. */
 static uint32_t fill(store *s, const char *table, uint32_t from)
 {
@@ -1055,6 +1081,7 @@ int main(void)
     test_on_demand();
     test_throttle();
     test_space();
+    test_space_after_changes();
     test_full_device(512);
     for (size = 430; size < 430 + 10 * check_scaled(25); size += 10)
         test_full_device((uint32_t)size);

@@ -342,6 +342,24 @@ static void test_ram_last_block(void)
     CHECK(ram.blocks[DYNBI_RAM_BLOCKS - 1] == NULL);
 }
 
+/* What comes with growing is zeros, from the C library's memory as well, which
+ * holds the garbage of blocks freed before. */
+static void test_ram_grows_zeroed(void)
+{
+    static uint8_t bytes[3 * DYNBI_RAM_BLOCK_BYTES];
+    dynb_device device;
+    uint8_t *garbage = (uint8_t *)malloc(sizeof bytes);
+    CHECK(garbage != NULL);
+    memset(garbage, 0xa5, sizeof bytes);
+    free(garbage);
+    CHECK_INT(dynb_ram_device_open(&device, 0, 0, NULL, NULL), DYNB_OK);
+    CHECK_INT(device.resize_fn(device.ctx, 1000), DYNB_OK);
+    CHECK_INT(device.resize_fn(device.ctx, sizeof bytes), DYNB_OK);
+    CHECK_INT(device.read_fn(device.ctx, 0, bytes, sizeof bytes), DYNB_OK);
+    CHECK(is_zero(bytes, sizeof bytes));
+    device.close_fn(device.ctx);
+}
+
 static void test_ram_fixed(void)
 {
     dynb_device device;
@@ -1158,6 +1176,7 @@ int main(void)
     test_ram_growth(&random);
     test_ram_failures();
     test_ram_last_block();
+    test_ram_grows_zeroed();
     test_ram_fixed();
     test_disk();
     test_reader_eviction(0);

@@ -272,6 +272,12 @@ static void test_folds(void)
     CHECK(dynbi_pages_mark_begin(&b.pages));
     dynbi_pages_mark_end(&b.pages);
     CHECK_INT(b.pages.used_count, 2);
+    b.pages.next = 2;
+    CHECK_INT(dynbi_pages_allocate(&b.pages, 70, DYNBI_NO_SLOT), 2);
+    dynbi_pages_release(&b.pages, 60, 10); /* across two words of the map */
+    CHECK_INT(b.pages.used_count, 62);
+    b.pages.next = 2;
+    CHECK_INT(dynbi_pages_allocate(&b.pages, 10, DYNBI_NO_SLOT), 60);
     CHECK(dynbi_pages_mark_begin(&b.pages)); /* freed in the middle of a marking */
     bench_close(&b);
 }
