@@ -14192,6 +14192,9 @@ static dynb_rc dynbi_store_seal(dynb *db, dynb_error *err)
     rc = dynbi_log_sync(&db->log, err);
     if (rc != DYNB_OK)
         return rc;
+    /* syncs of ranges need not have made the device's size durable */
+    if (dynbi_disk_sync(&db->disk) != DYNB_OK)
+        return dynbi_disk_fail(&db->disk, err);
     super.sequence += 1;
     super.durable_lsn = db->log.durable_lsn;
     super.page_count = db->pages.page_count;

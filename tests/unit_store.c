@@ -868,6 +868,26 @@ static void test_superblock_order(void)
     store_end(&s);
 }
 
+/* The size that a closed store claims is durable, also where the device grew for
+ * something that came to nothing. */
+static void test_size_when_closed(void)
+{
+    store s;
+    store_begin(&s);
+    s.device.track = 1;
+    store_open(&s);
+    MUST(kit_create_table(s.db, "Table", NULL));
+    MUST(kit_put(s.db, "Table", "a", 1));
+    MUST(dynb_wait_idle(s.db, &kit_err));
+    dynbi_lock(s.db);
+    CHECK(dynbi_store_allocate(s.db, 4000, 0) > DYNBI_PAGE_NO_MEMORY);
+    dynbi_unlock(s.db);
+    store_close(&s);
+    fault_drop_unsynced(&s.device);
+    EXPECT(store_try(&s), DYNB_OK);
+    store_end(&s);
+}
+
 /* Damage in the log: an error, but read_only shows what came before. */
 static void test_damaged_log(void)
 {
@@ -984,6 +1004,7 @@ int main(void)
     test_space();
     test_superblock();
     test_superblock_order();
+    test_size_when_closed();
     test_damaged_log();
     test_replay();
     return check_report("unit_store");
