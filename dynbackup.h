@@ -7249,14 +7249,21 @@ static void dynbi_pages_mark_end(dynbi_pages *pages)
     dynbi_pages_mark_abandon(pages);
 }
 
-/* An extent given out for good is free again: nobody reads it any more. */
-static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count)
+/* An extent given out (slot: to whom) that nothing refers to is free again. */
+static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count, uint32_t slot)
 {
     uint32_t i;
-    DYNBI_ASSERT(!pages->met);
-    for (i = page; i < page + count; ++i)
-        pages->used[i / 64] &= ~((uint64_t)1 << (i % 64));
+    for (i = page; i < page + count; ++i) {
+        const uint64_t others = ~((uint64_t)1 << (i % 64));
+        pages->used[i / 64] &= others;
+        pages->marked[i / 64] &= others;
+        if (slot < DYNBI_FOLD_SLOTS)
+            pages->pending[slot][i / 64] &= others;
+    }
     pages->used_count -= count;
+    pages->given_since_mark -= count < pages->given_since_mark ? count : pages->given_since_mark;
+    if (pages->next == page + count)
+        pages->next = page;
 }
 
 /* The fold in that slot was published, or dropped. */
@@ -12858,17 +12865,23 @@ static uint32_t dynbi_store_headroom(const dynb *db)
     return (uint32_t)(bytes / db->disk.page_bytes) + 4;
 }
 
-static uint32_t dynbi_store_allocate(dynb *db, uint32_t page_count, uint32_t slot)
+/* Pages of those that the device has; DYNBI_PAGE_NONE: so many do not lie side
+ * by side. */
+static uint32_t dynbi_store_take(dynb *db, uint32_t page_count, uint32_t slot)
 {
     uint32_t page = dynbi_pages_allocate(&db->pages, page_count, slot), i;
-    dynb_rc rc = page ? DYNB_OK : dynbi_store_grow(db, page_count);
-    if (rc != DYNB_OK)
-        return rc == DYNB_NO_MEMORY ? DYNBI_PAGE_NO_MEMORY : DYNBI_PAGE_NONE;
-    if (!page)
-        page = dynbi_pages_allocate(&db->pages, page_count, slot);
     for (i = 0; page && i < page_count; ++i)
         dynbi_reader_forget(&db->reader, page + i);
     return page;
+}
+
+static uint32_t dynbi_store_allocate(dynb *db, uint32_t page_count, uint32_t slot)
+{
+    uint32_t page = dynbi_store_take(db, page_count, slot);
+    dynb_rc rc = page ? DYNB_OK : dynbi_store_grow(db, page_count);
+    if (rc != DYNB_OK)
+        return rc == DYNB_NO_MEMORY ? DYNBI_PAGE_NO_MEMORY : DYNBI_PAGE_NONE;
+    return page ? page : dynbi_store_take(db, page_count, slot);
 }
 
 static uint32_t dynbi_store_allocate_log(void *ctx, uint32_t page_count)
@@ -19417,6 +19430,9 @@ typedef struct dynbi_job {
     dynbi_view view; /* what is folded: a generation, or runs (a copy of the list) */
     dynbi_merge merge;
     dynbi_fold fold;
+    uint32_t ahead_page; /* given out to the job, to be used next */
+    uint32_t ahead_count;
+    int takes_ahead;     /* there may be many free pages side by side */
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
     dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
@@ -19506,21 +19522,62 @@ static uint64_t dynbi_tidy_room(const dynb *db)
     return free_pages > kept ? (uint64_t)(free_pages - kept) * db->disk.page_bytes : 0;
 }
 
+/* With the lock: the pages taken ahead that were not needed. */
+static void dynbi_job_give_back(dynbi_job *job)
+{
+    dynbi_pages_release(&job->db->pages, job->ahead_page, job->ahead_count, job->slot);
+    job->ahead_count = 0;
+}
+
+#define DYNBI_AHEAD_NODES 32u
+
+/* With the lock: takes pages for a node and, where they lie side by side, for
+ * many more. Tidying and filling leave room for what must go on, tidying for
+ * ending early. */
+static uint32_t dynbi_job_take(dynbi_job *job, uint32_t page_count)
+{
+    dynb *db = job->db;
+    const uint32_t many = DYNBI_AHEAD_NODES * (db->node_bytes / db->disk.page_bytes);
+    const uint32_t had = db->pages.page_count;
+    uint32_t page = DYNBI_PAGE_NONE;
+    dynbi_job_give_back(job);
+    if ((job->kind == DYNBI_JOB_TIDY || job->kind == DYNBI_JOB_FILL) &&
+        !job->fold.has_ended_early && dynbi_tidy_room(db) == 0)
+        return page;
+    job->ahead_count = page_count < many ? many : page_count;
+    if (job->takes_ahead)
+        page = dynbi_store_take(db, job->ahead_count, job->slot);
+    if (!page) { /* what is free is scattered, until the device grows */
+        job->ahead_count = page_count;
+        page = dynbi_store_allocate(db, page_count, job->slot);
+        job->takes_ahead = dynbi_store_has_plenty(db) && db->pages.page_count > had;
+    }
+    job->ahead_page = page;
+    if (page <= DYNBI_PAGE_NO_MEMORY)
+        job->ahead_count = 0;
+    return page;
+}
+
+/* Pages for a node. They are taken for many nodes at a time: the lock for each
+ * would be asked for every 4 us, and writers would wake a builder that sleeps on
+ * it (beside a backup they get 1.1 times the rate). */
 static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
 {
     dynbi_job *job = (dynbi_job *)ctx;
-    dynbi_worker *worker = job->db->worker;
-    uint32_t page = DYNBI_PAGE_NONE;
-    if (worker->is_outside)
-        dynbi_lock(job->db);
-    /* tidying and filling leave room for what must go on, tidying for ending
-     * early */
-    if ((job->kind != DYNBI_JOB_TIDY && job->kind != DYNBI_JOB_FILL) ||
-        job->fold.has_ended_early ||
-        dynbi_tidy_room(job->db) > 0)
-        page = dynbi_store_allocate(job->db, page_count, job->slot);
-    if (worker->is_outside)
-        dynbi_unlock(job->db);
+    uint32_t page;
+    if (job->ahead_count < page_count) {
+        const int is_outside = job->db->worker->is_outside;
+        if (is_outside)
+            dynbi_lock(job->db);
+        page = dynbi_job_take(job, page_count);
+        if (is_outside)
+            dynbi_unlock(job->db);
+        if (page <= DYNBI_PAGE_NO_MEMORY)
+            return page;
+    }
+    page = job->ahead_page;
+    job->ahead_page += page_count;
+    job->ahead_count -= page_count;
     return page;
 }
 
@@ -19562,6 +19619,7 @@ static void dynbi_job_end(dynbi_job *job)
     dynbi_fill_free(db, job->fill);
     dynbi_free(&db->allocator, job->index_folds,
                job->index_fold_count * sizeof(dynbi_index_fold));
+    dynbi_job_give_back(job);
     dynbi_pages_settle(&db->pages, slot);
     memset(job, 0, sizeof *job);
     job->db = db;
@@ -19664,6 +19722,7 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     dynbi_reader_limit(&job->db->worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
     dynbi_job_start_filter(job);
+    job->takes_ahead = job->db->disk.device.resize_fn && dynbi_store_has_plenty(job->db);
     if (kind == DYNBI_JOB_TIDY &&
         dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn))
         from = &table->fold_key;
@@ -20411,7 +20470,7 @@ static void dynbi_mark_trim_spares(dynb *db)
            log->spare_count * (uint64_t)log->spares[0].page_count * DYNBI_SPARES_SHARE >
                db->pages.used_count) {
         const dynbi_segment *spare = &log->spares[--log->spare_count];
-        dynbi_pages_release(&db->pages, spare->page, spare->page_count);
+        dynbi_pages_release(&db->pages, spare->page, spare->page_count, DYNBI_NO_SLOT);
     }
 }
 
@@ -30045,6 +30104,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 
 /* Private macros end here; our own unit tests look at them. */
 #if !defined(DYNBACKUP_KEEP_MACROS)
+#undef DYNBI_AHEAD_NODES
 #undef DYNBI_ANSWER_BYTES
 #undef DYNBI_ANSWER_INDEX_BYTES
 #undef DYNBI_ARN_PREFIX

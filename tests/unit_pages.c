@@ -274,10 +274,16 @@ static void test_folds(void)
     CHECK_INT(b.pages.used_count, 2);
     b.pages.next = 2;
     CHECK_INT(dynbi_pages_allocate(&b.pages, 70, DYNBI_NO_SLOT), 2);
-    dynbi_pages_release(&b.pages, 60, 10); /* across two words of the map */
+    dynbi_pages_release(&b.pages, 60, 10, DYNBI_NO_SLOT); /* across two words of the map */
     CHECK_INT(b.pages.used_count, 62);
     b.pages.next = 2;
-    CHECK_INT(dynbi_pages_allocate(&b.pages, 10, DYNBI_NO_SLOT), 60);
+    CHECK_INT(dynbi_pages_allocate(&b.pages, 10, 0), 60);
+    CHECK(dynbi_pages_mark_begin(&b.pages));
+    CHECK_INT(dynbi_pages_allocate(&b.pages, 8, 0), 72);
+    dynbi_pages_release(&b.pages, 75, 5, 0); /* the next may begin there */
+    CHECK_INT(dynbi_pages_allocate(&b.pages, 1, 0), 75);
+    dynbi_pages_mark_end(&b.pages);
+    CHECK_INT(b.pages.used_count, 2 + 10 + 3 + 1);
     CHECK(dynbi_pages_mark_begin(&b.pages)); /* freed in the middle of a marking */
     bench_close(&b);
 }
