@@ -10644,8 +10644,8 @@ static dynb_rc dynbi_compare_look(const dynbi_compare *compare, dynbi_both *both
  *
  * Segments that recovery no longer needs are entered again (spares): the system
  * has their pages, and the writer meets fewer page faults. As many are kept as
- * the last time between two markings of free space needed, up to a share of what
- * is in use.
+ * the last time between two markings of free space needed, up to a share of
+ * what is in use.
  *
  * Needs: UTIL, CODEC, DEVICE, GENERATION (marks)   Used by: STORE
  * Exports: dynbi_log_reserve, _append, _flush, _trim, dynbi_log_scan_*
@@ -19432,7 +19432,7 @@ typedef struct dynbi_job {
     dynbi_fold fold;
     uint32_t ahead_page; /* given out to the job, to be used next */
     uint32_t ahead_count;
-    int takes_ahead;     /* there may be many free pages side by side */
+    uint32_t ahead_nodes; /* so many of them next time; 0: one at a time */
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
     dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
@@ -19537,7 +19537,7 @@ static void dynbi_job_give_back(dynbi_job *job)
 static uint32_t dynbi_job_take(dynbi_job *job, uint32_t page_count)
 {
     dynb *db = job->db;
-    const uint32_t many = DYNBI_AHEAD_NODES * (db->node_bytes / db->disk.page_bytes);
+    const uint32_t many = job->ahead_nodes * (db->node_bytes / db->disk.page_bytes);
     const uint32_t had = db->pages.page_count;
     uint32_t page = DYNBI_PAGE_NONE;
     dynbi_job_give_back(job);
@@ -19545,12 +19545,14 @@ static uint32_t dynbi_job_take(dynbi_job *job, uint32_t page_count)
         !job->fold.has_ended_early && dynbi_tidy_room(db) == 0)
         return page;
     job->ahead_count = page_count < many ? many : page_count;
-    if (job->takes_ahead)
+    if (job->ahead_nodes)
         page = dynbi_store_take(db, job->ahead_count, job->slot);
+    if (job->ahead_nodes < DYNBI_AHEAD_NODES)
+        job->ahead_nodes *= 2;
     if (!page) { /* what is free is scattered, until the device grows */
         job->ahead_count = page_count;
         page = dynbi_store_allocate(db, page_count, job->slot);
-        job->takes_ahead = dynbi_store_has_plenty(db) && db->pages.page_count > had;
+        job->ahead_nodes = dynbi_store_has_plenty(db) && db->pages.page_count > had;
     }
     job->ahead_page = page;
     if (page <= DYNBI_PAGE_NO_MEMORY)
@@ -19558,9 +19560,9 @@ static uint32_t dynbi_job_take(dynbi_job *job, uint32_t page_count)
     return page;
 }
 
-/* Pages for a node. They are taken for many nodes at a time: the lock for each
- * would be asked for every 4 us, and writers would wake a builder that sleeps on
- * it (beside a backup they get 1.1 times the rate). */
+/* Pages for a node. They are taken for ever more nodes at a time: the lock for
+ * each would be asked for every 4 us, and writers would wake a builder that
+ * sleeps on it (beside a backup they get 1.1 times the rate). */
 static uint32_t dynbi_job_allocate(void *ctx, uint32_t page_count)
 {
     dynbi_job *job = (dynbi_job *)ctx;
@@ -19722,7 +19724,7 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     dynbi_reader_limit(&job->db->worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
     dynbi_job_start_filter(job);
-    job->takes_ahead = job->db->disk.device.resize_fn && dynbi_store_has_plenty(job->db);
+    job->ahead_nodes = job->db->disk.device.resize_fn && dynbi_store_has_plenty(job->db);
     if (kind == DYNBI_JOB_TIDY &&
         dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn))
         from = &table->fold_key;
