@@ -309,11 +309,11 @@ typedef struct dynb_allocator {
  * byte range is written by two threads or read while it is written; after
  * anything but DYNB_OK from a write or a sync no further write comes.
  * You promise: bytes written are read back by the next read; after sync_fn
- * returns DYNB_OK all bytes written before the call survive a power cut;
- * unsynced bytes may survive or not, in any order, in sectors of 512 bytes or
- * less. With DYNBACKUP_PTHREADS read_fn, write_fn, map_fn and the syncs run at
- * the same time as each other and as resize_fn and write_map_fn, on ranges that
- * are disjoint or that nobody writes. */
+ * returns DYNB_OK all bytes written before the call, and the size set before
+ * it, survive a power cut; unsynced bytes may survive or not, in any order, in
+ * sectors of 512 bytes or less. With DYNBACKUP_PTHREADS read_fn, write_fn,
+ * map_fn and the syncs run at the same time as each other and as resize_fn and
+ * write_map_fn, on ranges that are disjoint or that nobody writes. */
 typedef struct dynb_device {
     void *ctx;
     dynb_rc (*read_fn)(void *ctx, uint64_t pos, void *to, size_t size_bytes);
@@ -434,7 +434,7 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_open(dynb **out, const char *path, const d
 /* Finishes the log, marks its end as durable, closes the device and frees all.
  * Returns: IO_FAILED, READ_ONLY (an earlier failure; the handle is freed all
  * the same).
- * Cost: two or three syncs. Backups being built are completed at the next open.
+ * Cost: three or four syncs. Backups being built are completed at the next open.
  * Threads: no other call may be running. Source: ours. */
 DYNB_API dynb_rc dynb_close(dynb *db, dynb_error *err);
 
@@ -2865,8 +2865,9 @@ static int dynbi_number_int(const uint8_t *bytes, size_t size, int64_t *number)
  * most 32 levels deep, an attribute of the item being level 1, (6) aws_size is
  * the sum of contract 3.4, at most 400 KB.
  *
- * Needs: UTIL, CODEC, NUMBER   Used by: KEY, JSON, TABLE, API
- * Exports: dynbi_value_end, dynbi_value_check, dynbi_attributes_check,
+ * Needs: UTIL, CODEC, NUMBER   Used by: KEY, JSON, STORE, TABLE, API
+ * Exports: dynbi_schema, dynbi_schema_find, dynbi_located, dynbi_item_check,
+ *   dynbi_value_end, dynbi_value_check, dynbi_attributes_check,
  *   dynbi_build_*, dynb_builder_*, dynb_add_*, dynb_open_container,
  *   dynb_close_container, dynb_item_*, dynb_value_*, dynb_next
  * On error: VALIDATION with AWS's message where it has one. Accessors meet any
@@ -4149,8 +4150,8 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
 /* ===========================================================================
  * 14 KEY
  *
- * Key schemas, keys as bytes whose memcmp order is DynamoDB's order, and items
- * without the key attributes that their key says already.
+ * Keys as bytes whose memcmp order is DynamoDB's order, by the schemas of
+ * VALUE, and items without the key attributes that their key says already.
  *
  *     key          [part][part]...
  *     S, B         not last: the bytes, each 00 as [00][FF], then [00][00]
@@ -4166,9 +4167,9 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  * followed by FF. A stored item is valid for a key if and only if both make a
  * valid item and none of its names is in the schema.
  *
- * Needs: UTIL, CODEC, NUMBER, VALUE   Used by: TABLE, BACKUP
+ * Needs: UTIL, CODEC, NUMBER, VALUE   Used by: TABLE, BACKUP, REQUEST
  * Exports: dynbi_key_encode_part, dynbi_key_encode, dynbi_key_check,
- *   dynbi_item_strip, dynbi_item_restored_bound, dynbi_item_restore,
+ *   dynbi_item_locate, dynbi_item_strip, dynbi_item_restored_bound, dynbi_item_restore,
  *   dynbi_key_item, dynbi_stored_check
  * On error: VALIDATION with AWS's message for what users pass; CORRUPT, or 0,
  *   for bytes of the device, which are never read outside what was given.
@@ -4272,7 +4273,8 @@ static dynb_rc dynbi_key_encode_part(const dynbi_schema *schema, uint32_t index,
     return dynbi_key_encode_value(schema, index, value, to, err);
 }
 
-/* Locates the key attributes of an item that was checked, or will not be. */
+/* Locates the key attributes of an item, whose bytes may be any; of two alike
+ * the first. */
 static void dynbi_item_locate(const dynbi_schema *schema, dynb_item item, dynbi_located *located)
 {
     dynb_iterator it = dynb_item_iterate(item);
@@ -7253,15 +7255,19 @@ static void dynbi_pages_mark_end(dynbi_pages *pages)
 static void dynbi_pages_release(dynbi_pages *pages, uint32_t page, uint32_t count, uint32_t slot)
 {
     uint32_t i;
+    DYNBI_ASSERT(count <= pages->used_count);
     for (i = page; i < page + count; ++i) {
         const uint64_t others = ~((uint64_t)1 << (i % 64));
+        DYNBI_ASSERT(dynbi_bit_get(pages->used, i));
         pages->used[i / 64] &= others;
         pages->marked[i / 64] &= others;
         if (slot < DYNBI_FOLD_SLOTS)
             pages->pending[slot][i / 64] &= others;
     }
     pages->used_count -= count;
-    pages->given_since_mark -= count < pages->given_since_mark ? count : pages->given_since_mark;
+    if (slot < DYNBI_FOLD_SLOTS) /* was given out not long ago */
+        pages->given_since_mark -=
+            count < pages->given_since_mark ? count : pages->given_since_mark;
     if (pages->next == page + count)
         pages->next = page;
 }
@@ -11123,8 +11129,14 @@ static dynb_rc dynbi_log_read_head(dynbi_log_scan *scan, uint64_t first_pos, int
     dynbi_log *log = scan->log;
     uint8_t head[DYNBI_SEGMENT_HEAD_BYTES];
     dynbi_segment segment = scan->next;
+    uint32_t i;
     dynb_rc rc;
     *is_good = 0;
+    /* heads of spares tell of earlier times, and can lead round in a circle */
+    for (i = 0; scan->is_loose && i < log->segment_count; ++i) {
+        if (log->segments[i].page == segment.page)
+            return DYNB_OK;
+    }
     if (!dynbi_segment_is_sane(log, scan->disk_bytes, segment.page, segment.page_count) ||
         first_pos - log->segments[0].first_pos > scan->disk_bytes)
         return DYNB_OK;
@@ -11311,6 +11323,22 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
            (kind == DYNBI_FRAME_CHANGES || kind == DYNBI_FRAME_OPEN || kind == DYNBI_FRAME_MARK);
 }
 
+/* The first place from pos on, in steps of 8, where a frame could stand with no
+ * more changes between it and the log's end than there is room for; else the
+ * first that is not wholly in the buffer, which has `available` bytes. */
+static uint64_t dynbi_log_scan_seek(const dynbi_log_scan *scan, uint64_t pos, uint64_t available,
+                                    uint64_t missing)
+{
+    const uint8_t *at = dynbi_log_scan_bytes(scan, pos);
+    const uint64_t end = pos + available;
+    while (pos + DYNBI_FRAME_HEAD_BYTES <= end &&
+           dynbi_load64(at + 8) - missing > pos - scan->at.pos) {
+        pos += 8;
+        at += 8;
+    }
+    return pos;
+}
+
 #define DYNBI_EPOCHS_TRIED 16u
 
 /* Looks past the end for a frame, valid by itself, that knew change `missing`
@@ -11321,15 +11349,22 @@ static int dynbi_log_scan_suspects(const dynbi_log_scan *scan, uint64_t pos, uin
 static dynb_rc dynbi_log_scan_prove(dynbi_log_scan *scan, uint64_t missing, int *is_damage,
                                     dynb_error *err)
 {
-    uint64_t pos = scan->at.pos, available = DYNBI_FRAME_HEAD_BYTES, size;
+    uint64_t pos = scan->at.pos + 8, available = DYNBI_FRAME_HEAD_BYTES, size;
     uint64_t effort = 16 * scan->disk_bytes;
     dynb_rc rc = DYNB_OK;
-    while (rc == DYNB_OK && !*is_damage && available >= DYNBI_FRAME_HEAD_BYTES) {
+    for (; rc == DYNB_OK && !*is_damage && available >= DYNBI_FRAME_HEAD_BYTES; pos += 8) {
         uint32_t stored, tried, epoch = scan->epoch_limit;
-        pos += 8;
+        uint64_t end;
         rc = dynbi_log_scan_fill(scan, pos, DYNBI_FRAME_HEAD_BYTES, &available, err);
-        if (rc != DYNB_OK || available < DYNBI_FRAME_HEAD_BYTES ||
-            !dynbi_log_scan_suspects(scan, pos, missing, &size))
+        if (rc != DYNB_OK || available < DYNBI_FRAME_HEAD_BYTES)
+            continue;
+        end = pos + available;
+        pos = dynbi_log_scan_seek(scan, pos, available, missing);
+        if (pos + DYNBI_FRAME_HEAD_BYTES > end) {
+            pos -= 8; /* the next to be read */
+            continue;
+        }
+        if (!dynbi_log_scan_suspects(scan, pos, missing, &size))
             continue;
         stored = dynbi_load32(dynbi_log_scan_bytes(scan, pos));
         for (tried = 0; rc == DYNB_OK && !*is_damage && tried < DYNBI_EPOCHS_TRIED &&
@@ -16250,7 +16285,8 @@ static dynb_rc dynbi_index_project(const dynbi_index *index, dynb_item item, dyn
     if (index->about.projection == DYNB_PROJECT_ALL) {
         dynbi_located located;
         dynbi_item_locate(schema, item, &located);
-        return dynbi_item_strip(&located, to);
+        /* a stored item may count what it likes */
+        return located.count < schema->part_count ? DYNB_CORRUPT : dynbi_item_strip(&located, to);
     }
     if (!dynbi_buffer_reserve(to, sizeof head))
         return DYNB_NO_MEMORY;
@@ -17236,7 +17272,8 @@ static dynb_rc dynbi_places_compare(dynb *db, const dynbi_place place[2],
  * of its own, and writes pages nobody else knows. One thread steps at a time.
  *
  * Publishing: nodes written, device synced, one frame logged, memory changed.
- * What a failed step made is forgotten; the next marking frees its pages.
+ * What a failed step made is forgotten; the next marking frees the pages that
+ * it wrote.
  *
  * Needs: all above   Used by: API
  * Exports: dynbi_backup_*, dynbi_history_*, dynbi_retention_*, dynbi_sweep_*,
@@ -19432,7 +19469,7 @@ typedef struct dynbi_job {
     dynbi_fold fold;
     uint32_t ahead_page; /* given out to the job, to be used next */
     uint32_t ahead_count;
-    uint32_t ahead_nodes; /* so many of them next time; 0: one at a time */
+    uint32_t ahead_nodes; /* nodes to take pages for next time; 0: only one */
     dynbi_run older;     /* what it is folded onto; root.page 0: nothing */
     uint64_t to_lsn;     /* of the run to be */
     dynbi_root first_root; /* RUN: the items' tree, while indexes are folded */
@@ -19527,6 +19564,16 @@ static void dynbi_job_give_back(dynbi_job *job)
 {
     dynbi_pages_release(&job->db->pages, job->ahead_page, job->ahead_count, job->slot);
     job->ahead_count = 0;
+}
+
+/* With the lock, while no job runs: space lacks, so none keeps any ahead. */
+static void dynbi_worker_give_back(dynbi_worker *worker)
+{
+    uint32_t i;
+    for (i = 0; i < DYNBI_FOLD_SLOTS; ++i) {
+        dynbi_job_give_back(&worker->job[i]);
+        worker->job[i].ahead_nodes = 0;
+    }
 }
 
 #define DYNBI_AHEAD_NODES 32u
@@ -19666,6 +19713,7 @@ static void dynbi_job_prepare(dynbi_job *job, int drop_tombstones)
     fold->output.sync_chunks = job->db->config.durability == DYNB_SYNCED;
     fold->output.allocate_fn = dynbi_job_allocate;
     fold->output.ctx = job;
+    job->ahead_nodes = job->db->disk.device.resize_fn && dynbi_store_has_plenty(job->db);
 }
 
 /* Starts folding a view, from a key on if there is one (else NULL), onto
@@ -19724,7 +19772,6 @@ static dynb_rc dynbi_job_start(dynbi_job *job, dynbi_job_kind kind, dynbi_table 
     dynbi_reader_limit(&job->db->worker->reader, job->db->pages.page_count);
     dynbi_job_prepare(job, drop_tombstones);
     dynbi_job_start_filter(job);
-    job->ahead_nodes = job->db->disk.device.resize_fn && dynbi_store_has_plenty(job->db);
     if (kind == DYNBI_JOB_TIDY &&
         dynbi_tidy_goes_on(table, job->set_id, job->to_lsn, job->older.to_lsn))
         from = &table->fold_key;
@@ -21132,8 +21179,11 @@ static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table
         if (table->folded_lsn < dynbi_table_lsn(table) &&
             (!set || table->indexes[set - 1].id <= DYNBI_INDEXES_MAX))
             continue;
-        if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length) ||
-            !dynbi_tidy_fits(worker->db, table, set, first, length))
+        if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length))
+            continue;
+        if (length > DYNBI_TIER_RUNS && !dynbi_tidy_fits(worker->db, table, set, first, length))
+            length = DYNBI_TIER_RUNS;
+        if (!dynbi_tidy_fits(worker->db, table, set, first, length))
             continue;
         rc = dynbi_tidy_start(job, table, set, first, length, err);
         if (rc != DYNB_OK)
@@ -21193,11 +21243,13 @@ static void dynbi_worker_give_up(dynbi_worker *worker)
         dynbi_count_end(worker);
 }
 
-/* From here on tidying takes turns with urgent work. Where there is memory it
- * has not to begin sooner: from 12 on a million items were loaded by a seventh
- * more slowly, and the time until all was tidy was the same. */
+/* From here on tidying takes turns with urgent work. Where there is memory for
+ * them (and their filters) more runs may come together: from 12 on a million
+ * items were loaded by a seventh more slowly, and the time until all was tidy
+ * was the same. */
 #define DYNBI_RUNS_MANY 12u
 #define DYNBI_RUNS_PLENTY 20u
+#define DYNBI_RUNS_PLENTY_BYTES ((uint64_t)16 << 20)
 
 /* One step, with the lock held at both ends. *has_worked zero: there was
  * nothing to do. is_idle: no changes are coming, so do what can wait, too. */
@@ -21206,7 +21258,8 @@ static dynb_rc dynbi_worker_one_step(dynbi_worker *worker, uint64_t budget_bytes
 {
     dynb *db = worker->db;
     dynbi_job *urgent = &worker->job[0], *background = &worker->job[1];
-    const uint32_t many = dynbi_store_has_plenty(db) ? DYNBI_RUNS_PLENTY : DYNBI_RUNS_MANY;
+    const uint32_t many =
+        db->memory.budget_bytes >= DYNBI_RUNS_PLENTY_BYTES ? DYNBI_RUNS_PLENTY : DYNBI_RUNS_MANY;
     dynb_rc rc = DYNB_OK;
     *has_worked = 1;
     dynbi_worker_give_up(worker);
@@ -21265,6 +21318,8 @@ static dynb_rc dynbi_worker_step(dynb *db, uint64_t budget_bytes, int is_idle, i
     worker->is_busy = 1;
     free_before = dynbi_pages_free_count(&db->pages);
     rc = dynbi_worker_one_step(worker, budget_bytes, is_idle, has_worked, err);
+    if (rc == DYNB_NO_SPACE)
+        dynbi_worker_give_back(worker);
     if (rc == DYNB_NO_SPACE && !worker->space_is_short &&
         db->log.tail.lsn != db->checkpoint_lsn) {
         dynbi_store_trim_pasts(db, 0); /* they may hold pages */
@@ -21311,11 +21366,13 @@ static void dynbi_worker_still(dynb *db)
 static int dynbi_worker_relieve(dynb *db, dynb_rc problem)
 {
     const uint64_t held = db->generation_bytes;
-    const uint32_t free_pages = dynbi_pages_free_count(&db->pages);
+    uint32_t free_pages;
     int has_worked, attempt;
     if (db->config.read_only || db->disk.has_failed)
         return 0;
     dynbi_worker_still(db);
+    dynbi_worker_give_back(db->worker);
+    free_pages = dynbi_pages_free_count(&db->pages);
     dynbi_reader_trim(&db->worker->reader);
     if (problem == DYNB_NO_MEMORY)
         dynbi_job_end(&db->worker->job[1]); /* can be begun again */
@@ -28803,14 +28860,18 @@ static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
     if (db->generation_bytes <= limit / 2)
         return;
     db->debt_bytes += written_bytes;
-    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > limit / 2; ++i) {
+    /* what is not frozen the builder takes from the limit on */
+    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > limit / 2 &&
+                (db->frozen_count || db->generation_bytes > limit);
+         ++i) {
         const uint64_t per_ms = db->generation_bytes > limit - limit / 8   ? max / 512
                                 : db->generation_bytes > limit - limit / 4 ? max / 128
                                                                            : max / 32;
         if (db->debt_bytes < per_ms)
             return;
         db->debt_bytes -= per_ms;
-        pthread_cond_signal(&db->work_ready);
+        if (i == 0)
+            pthread_cond_signal(&db->work_ready);
         dynbi_api_wait(&db->work_done, &db->lock, 1000);
     }
     db->debt_bytes = 0;
@@ -30211,6 +30272,7 @@ DYNB_API dynb_rc dynb_inspect_nodes(dynb *db, const char *table_or_backup_arn,
 #undef DYNBI_RESTORES_MAX
 #undef DYNBI_RUNS_MANY
 #undef DYNBI_RUNS_PLENTY
+#undef DYNBI_RUNS_PLENTY_BYTES
 #undef DYNBI_RUNS_MAX
 #undef DYNBI_SEGMENT_HEAD_BYTES
 #undef DYNBI_SEGMENT_MAGIC

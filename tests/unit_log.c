@@ -742,11 +742,11 @@ static void test_proof(void)
     CHECK_INT(append(&w, 30, 0), DYNB_OK);
     w.super.durable_lsn = 0;
     tail = w.log.tail.pos;
-    for (i = 0; i < 16; ++i) {
+    for (i = 0; i < 17; ++i) {
         uint64_t at = tail + 8 + i % 3 * 64; /* anywhere, at a multiple of 8 */
         memset(w.fault.current + disk_pos_of(&w, tail), 0, 1000);
         c = next_craft(&w);
-        c.lsn = 100;
+        c.lsn = 6;
         c.durable_lsn = 3;
         is_proof = 0;
         switch (i) {
@@ -754,9 +754,9 @@ static void test_proof(void)
             c.kind = DYNBI_FRAME_MARK;
             is_proof = 1;
             break;
-        case 1: c.durable_lsn = 99, is_proof = 1; break;
+        case 1: c.durable_lsn = 5, is_proof = 1; break;
         case 2: c.durable_lsn = 2; break; /* what is there all right */
-        case 3: c.durable_lsn = 100; break;
+        case 3: c.durable_lsn = 6; break;
         case 4: c.kind = 0; break;
         case 5: c.kind = 4; break;
         case 6: c.used_bytes = DYNBI_FRAME_HEAD_BYTES - 8; break;
@@ -780,11 +780,8 @@ static void test_proof(void)
             break;
         case 13: c.used_bytes = 39 * PAGE; break; /* past the end of the log */
         case 14: c.used_bytes = 1000; break;      /* longer than it was written */
-        default:
-            c.lsn = UINT64_MAX;
-            c.durable_lsn = UINT64_MAX - 1;
-            is_proof = 1;
-            break;
+        case 15: c.lsn = 3 + (at - tail), is_proof = 1; break;
+        default: c.lsn = 4 + (at - tail); break; /* so many changes have no room */
         }
         put_craft(&w, at, &c);
         CHECK_INT(probe(&w, &last_lsn, &err), is_proof ? DYNB_CORRUPT : DYNB_OK);
@@ -887,6 +884,33 @@ static void test_heads(void)
     CHECK(!dynbi_segment_is_sane(&w.log, size, 319, 2));
     CHECK(!dynbi_segment_is_sane(&w.log, size, 0xffffffffu, 0xffffffffu));
     w.disk.page_bytes = PAGE;
+    world_close(&w);
+}
+
+/* A head of a spare segment, which tells of an earlier time, leads back: the look
+ * behind the log's end takes each segment once, not as often as the device has
+ * room for. */
+static void test_circle(void)
+{
+    static world w;
+    uint64_t last_lsn;
+    dynb_error err;
+    uint8_t *head;
+    uint32_t i;
+    world_open(&w, 4000, 1024, 300, 0);
+    CHECK_INT(begin(&w), DYNB_OK);
+    for (i = 0; i < 8; ++i)
+        CHECK_INT(append(&w, 200, 0), DYNB_OK);
+    CHECK(w.log.segment_count == 3);
+    w.super.durable_lsn = 0;
+    head = w.fault.current + w.log.segments[2].page * PAGE;
+    dynbi_store32(head + 36, w.log.segments[1].page);
+    dynbi_store32(head + 40, w.log.segments[1].page_count);
+    dynbi_store32(head + 4, dynbi_segment_sum(head));
+    w.fault.kind_count[FAULT_READ] = 0;
+    CHECK_INT(probe(&w, &last_lsn, &err), DYNB_OK);
+    CHECK_INT(last_lsn, w.entry_count);
+    CHECK(w.fault.kind_count[FAULT_READ] < 50);
     world_close(&w);
 }
 
@@ -1152,6 +1176,7 @@ int main(void)
     test_proof();
     test_first_life();
     test_heads();
+    test_circle();
     test_reserve();
     test_zeros();
     test_allocation_failures(0);
