@@ -434,8 +434,8 @@ DYNB_API DYNB_MUST_CHECK dynb_rc dynb_open(dynb **out, const char *path, const d
 /* Finishes the log, marks its end as durable, closes the device and frees all.
  * Returns: IO_FAILED, READ_ONLY (an earlier failure; the handle is freed all
  * the same).
- * Cost: three or four syncs. Backups being built are completed at the next open.
- * Threads: no other call may be running. Source: ours. */
+ * Cost: three or four syncs. Backups being built are completed at the next
+ * open. Threads: no other call may be running. Source: ours. */
 DYNB_API dynb_rc dynb_close(dynb *db, dynb_error *err);
 
 /* Makes all acknowledged writes survive a power cut.
@@ -4169,8 +4169,8 @@ DYNB_API void dynb_open_container(dynb_builder *builder, const char *name, dynb_
  *
  * Needs: UTIL, CODEC, NUMBER, VALUE   Used by: TABLE, BACKUP, REQUEST
  * Exports: dynbi_key_encode_part, dynbi_key_encode, dynbi_key_check,
- *   dynbi_item_locate, dynbi_item_strip, dynbi_item_restored_bound, dynbi_item_restore,
- *   dynbi_key_item, dynbi_stored_check
+ *   dynbi_item_locate, dynbi_item_strip, dynbi_item_restored_bound,
+ *   dynbi_item_restore, dynbi_key_item, dynbi_stored_check
  * On error: VALIDATION with AWS's message for what users pass; CORRUPT, or 0,
  *   for bytes of the device, which are never read outside what was given.
  * ======================================================================== */
