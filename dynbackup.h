@@ -21182,7 +21182,7 @@ static dynb_rc dynbi_worker_start_table(dynbi_worker *worker, dynbi_table *table
         if (!dynbi_runs_choose(dynbi_table_runs(table, set), is_idle, &first, &length))
             continue;
         if (length > DYNBI_TIER_RUNS && !dynbi_tidy_fits(worker->db, table, set, first, length))
-            length = DYNBI_TIER_RUNS;
+            length = DYNBI_TIER_RUNS; /* without what is behind the tier */
         if (!dynbi_tidy_fits(worker->db, table, set, first, length))
             continue;
         rc = dynbi_tidy_start(job, table, set, first, length, err);

@@ -836,6 +836,18 @@ static void test_first_life(void)
     }
 }
 
+/* A log of three segments, of which nothing is known to be durable. */
+static void open_three(world *w, uint32_t page_count)
+{
+    uint32_t i;
+    world_open(w, page_count, 1024, 300, 0);
+    CHECK_INT(begin(w), DYNB_OK);
+    for (i = 0; i < 8; ++i)
+        CHECK_INT(append(w, 200, 0), DYNB_OK);
+    CHECK(w->log.segment_count == 3);
+    w->super.durable_lsn = 0;
+}
+
 /* Each rule of a segment's head broken, with a sum that is right. */
 static void test_heads(void)
 {
@@ -845,12 +857,7 @@ static void test_heads(void)
     dynb_error err;
     uint8_t kept[DYNBI_SEGMENT_HEAD_BYTES], *head;
     uint32_t i, value;
-    world_open(&w, 40, 1024, 300, 0);
-    CHECK_INT(begin(&w), DYNB_OK);
-    for (i = 0; i < 8; ++i)
-        CHECK_INT(append(&w, 200, 0), DYNB_OK);
-    CHECK(w.log.segment_count == 3);
-    w.super.durable_lsn = 0;
+    open_three(&w, 40);
     head = w.fault.current + w.log.segments[1].page * PAGE;
     memcpy(kept, head, sizeof kept);
     for (i = 0; i < 7; ++i) {
@@ -896,13 +903,7 @@ static void test_circle(void)
     uint64_t last_lsn;
     dynb_error err;
     uint8_t *head;
-    uint32_t i;
-    world_open(&w, 4000, 1024, 300, 0);
-    CHECK_INT(begin(&w), DYNB_OK);
-    for (i = 0; i < 8; ++i)
-        CHECK_INT(append(&w, 200, 0), DYNB_OK);
-    CHECK(w.log.segment_count == 3);
-    w.super.durable_lsn = 0;
+    open_three(&w, 4000);
     head = w.fault.current + w.log.segments[2].page * PAGE;
     dynbi_store32(head + 36, w.log.segments[1].page);
     dynbi_store32(head + 40, w.log.segments[1].page_count);
