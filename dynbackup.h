@@ -1744,15 +1744,16 @@ static void dynbi_format_put(dynbi_format_sink *sink, const char *text, size_t l
     }
 }
 
-static void dynbi_format_put_digits(dynbi_format_sink *sink, uint64_t value, unsigned base,
+/* Divides by constants: a division by a variable takes as long as all else. */
+static void dynbi_format_put_digits(dynbi_format_sink *sink, uint64_t value, int is_hex,
                                     size_t width)
 {
     static const char digits[17] = "0123456789abcdef";
     char text[100]; /* widths are at most 99 */
     size_t at = sizeof text;
     do {
-        text[--at] = digits[value % base];
-        value /= base;
+        text[--at] = digits[is_hex ? value % 16 : value % 10];
+        value = is_hex ? value / 16 : value / 10;
     } while (value);
     while (sizeof text - at < width) {
         text[--at] = '0';
@@ -1806,8 +1807,7 @@ static size_t dynbi_format_list(char *to, size_t capacity, const char *format, v
             const char *text = va_arg(arguments, const char *);
             dynbi_format_put(&sink, text, va_arg(arguments, size_t));
         } else if (*format == 'u' || *format == 'x') {
-            dynbi_format_put_digits(&sink, va_arg(arguments, uint64_t),
-                                    *format == 'u' ? 10u : 16u, width);
+            dynbi_format_put_digits(&sink, va_arg(arguments, uint64_t), *format == 'x', width);
         } else {
             DYNBI_ASSERT(*format == '%');
             dynbi_format_put(&sink, "%", 1);
@@ -17374,42 +17374,16 @@ static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *
 
 /* --- describing backups --- */
 
-/* What the indexes of a record take in a result; nothing for a damaged one. */
-static size_t dynbi_record_indexes_room(const dynbi_record *record)
+/* What a description takes in a result. */
+static size_t dynbi_backup_room(const dynbi_record *record, const dynbi_snapshot *snapshot)
 {
-    size_t room = 64;
-    uint64_t number, size;
-    uint32_t count, set, i, index_count = 0;
-    const uint8_t *definition;
-    dynbi_snapshot counts;
-    dynbi_coder coder;
-    dynbi_run run;
-    memset(&coder, 0, sizeof coder);
-    coder.at = record->snapshot;
-    coder.end = record->snapshot + record->snapshot_size;
-    dynbi_code_counts(&coder, &counts);
-    for (set = 0; !coder.is_broken && set <= index_count; ++set) {
-        if (set) {
-            dynbi_code_part(&coder, &definition, &size);
-            room += coder.is_broken ? 0 : dynbi_index_room((size_t)size);
-            dynbi_code_u64(&coder, &number);
-            dynbi_code_u64(&coder, &number);
-        }
-        count = dynbi_code_u32(&coder, 0, 4096);
-        for (i = 0; !coder.is_broken && i < count; ++i) {
-            memset(&run, 0, sizeof run);
-            dynbi_code_run(&coder, &run);
-        }
-        if (set == 0)
-            index_count = dynbi_code_u32(&coder, 0, DYNBI_INDEXES_MAX + 1);
-    }
+    size_t room = (size_t)record->details_size +
+                  dynbi_describe_room((size_t)record->settings_size, 255) + DYNB_NAME_MAX +
+                  DYNBI_ARN_ROOM + 128;
+    uint32_t i;
+    for (i = 0; i < snapshot->index_count; ++i)
+        room += dynbi_index_room(snapshot->indexes[i].definition_size);
     return room;
-}
-
-static size_t dynbi_backup_room(const dynbi_record *record)
-{
-    return (size_t)record->details_size + dynbi_describe_room((size_t)record->settings_size, 255) +
-           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64 + dynbi_record_indexes_room(record);
 }
 
 /* What a backup does not tell of its table, nor bring back: contract 2.2. */
@@ -17422,14 +17396,15 @@ static void dynbi_forget_unrecorded(dynb_table_description *table)
     memset(&table->retention, 0, sizeof table->retention);
 }
 
-/* Fills a description from a record and its key; the room was reserved. */
+/* Fills a description from a record, its key and its snapshot; the room was
+ * reserved. */
 static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_size,
-                                 const dynbi_record *record, dynb_backup_description *out,
-                                 dynb_result *result, dynb_error *err)
+                                 const dynbi_record *record, const dynbi_snapshot *snapshot,
+                                 dynb_backup_description *out, dynb_result *result,
+                                 dynb_error *err)
 {
     char arn[2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM];
     const char *id = (const char *)(const void *)(key + key_size - DYNBI_BACKUP_ID_SIZE);
-    dynbi_snapshot snapshot;
     dynbi_record copy = *record; /* whose details live as long as the result */
     uint8_t *details;
     size_t length;
@@ -17449,13 +17424,9 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
     out->backup_arn = dynbi_result_text(result, arn, length);
     if (dynbi_is_recent(db, out->created_at_ms, db->config.backup_delay_ms))
         out->status = DYNB_BACKUP_CREATING;
-    rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
-    if (rc != DYNB_OK)
-        return rc;
-    out->source.item_count = snapshot.item_count;
-    out->source.size_bytes = out->size_bytes = snapshot.size_bytes;
-    dynbi_describe_indexes(db, snapshot.indexes, snapshot.index_count, &out->source, result);
-    dynbi_snapshot_free(&db->allocator, &snapshot);
+    out->source.item_count = snapshot->item_count;
+    out->source.size_bytes = out->size_bytes = snapshot->size_bytes;
+    dynbi_describe_indexes(db, snapshot->indexes, snapshot->index_count, &out->source, result);
     return DYNB_OK;
 }
 
@@ -17477,15 +17448,21 @@ static dynb_rc dynbi_backup_describe(dynb *db, const char *arn, dynbi_record *re
                                      dynb_error *err)
 {
     dynbi_backup_name name;
+    dynbi_snapshot snapshot;
     int is_our_region;
     dynb_rc rc = dynbi_backup_parse(db, arn, &name, &is_our_region, err);
     if (rc == DYNB_OK)
         rc = dynbi_backup_read(db, arn, record, err);
     if (rc == DYNB_OK)
-        rc = dynbi_result_reserve(result, &db->memory.outer,
-                                  dynbi_backup_room(record) + dynbi_length(arn) + 8, err);
+        rc = dynbi_snapshot_read(&db->allocator, record, &snapshot, err);
+    if (rc != DYNB_OK)
+        return rc;
+    rc = dynbi_result_reserve(result, &db->memory.outer,
+                              dynbi_backup_room(record, &snapshot) + dynbi_length(arn) + 8, err);
     if (rc == DYNB_OK)
-        rc = dynbi_backup_fill(db, db->key.bytes, db->key.used_bytes, record, out, result, err);
+        rc = dynbi_backup_fill(db, db->key.bytes, db->key.used_bytes, record, &snapshot, out,
+                               result, err);
+    dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK && !is_our_region) /* AWS echoes what it was asked for */
         out->backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
     return rc;
@@ -17539,14 +17516,16 @@ static int dynbi_table_is_folded(const dynbi_table *table)
     return dynbi_table_oldest(table) == NULL;
 }
 
-/* Leaves only indexes that are complete: what is being built or removed is not
- * in a backup. Those that the table got when it was restored to a time are the
- * exception: it has had them from its first day, so they are in it, empty, and
- * a restore fills them. */
-static dynb_rc dynbi_snapshot_complete(dynb *db, const dynbi_table *table,
-                                       dynbi_snapshot *snapshot, dynb_error *err)
+/* A table's snapshot for a backup: with only the indexes that are complete, as
+ * what is being built or removed is not in a backup. Those that the table got
+ * when it was restored to a time are the exception: it has had them from its
+ * first day, so they are in it, empty, and a restore fills them. Freed by
+ * dynbi_snapshot_free, after errors too. */
+static dynb_rc dynbi_snapshot_to_back_up(dynb *db, const dynbi_table *table,
+                                         dynbi_snapshot *snapshot, dynb_error *err)
 {
     uint32_t set;
+    dynbi_table_snapshot(table, snapshot);
     if (!dynbi_snapshot_open(&db->allocator, snapshot, 0))
         return dynbi_no_memory(err, "for a backup");
     for (set = snapshot->index_count; set > 0; --set) {
@@ -17618,8 +17597,7 @@ static dynb_rc dynbi_backup_add(dynb *db, const dynbi_table *table,
     record.details_size = db->value.used_bytes;
     record.settings = table->settings;
     record.settings_size = table->settings_size;
-    dynbi_table_snapshot(table, &snapshot);
-    rc = dynbi_snapshot_complete(db, table, &snapshot, err);
+    rc = dynbi_snapshot_to_back_up(db, table, &snapshot, err);
     if (rc == DYNB_OK)
         rc = dynbi_record_make(&db->record, &record, &snapshot, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
@@ -17650,11 +17628,14 @@ static dynb_rc dynbi_backup_tables(dynb *db, const char *const *names, uint32_t 
     return DYNB_OK;
 }
 
-/* Describes the backups just added to the transaction, from its frame. */
-static dynb_rc dynbi_backup_describe_added(dynb *db, dynb_backup_description *out,
-                                           dynb_result *result, dynb_error *err)
+/* Describes the backups just added to the transaction, one of each table, from
+ * its frame; reading their lists of runs again would take as long as all else. */
+static dynb_rc dynbi_backup_describe_added(dynb *db, dynbi_table *const *tables,
+                                           dynb_backup_description *out, dynb_result *result,
+                                           dynb_error *err)
 {
     size_t room = 0;
+    dynbi_snapshot snapshot;
     dynbi_record record;
     uint32_t i, pass;
     dynb_rc rc = DYNB_OK;
@@ -17663,10 +17644,14 @@ static dynb_rc dynbi_backup_describe_added(dynb *db, dynb_backup_description *ou
             const uint8_t *key = db->frame.bytes + db->ops[i].key_pos;
             const size_t key_size = db->ops[i].key_size;
             rc = dynbi_record_split(key + key_size, db->ops[i].value_size, 1, &record, err);
+            if (rc != DYNB_OK)
+                break;
+            rc = dynbi_snapshot_to_back_up(db, tables[i], &snapshot, err);
             if (rc == DYNB_OK && pass == 0)
-                room += dynbi_backup_room(&record);
+                room += dynbi_backup_room(&record, &snapshot);
             else if (rc == DYNB_OK)
-                rc = dynbi_backup_fill(db, key, key_size, &record, &out[i], result, err);
+                rc = dynbi_backup_fill(db, key, key_size, &record, &snapshot, &out[i], result, err);
+            dynbi_snapshot_free(&db->allocator, &snapshot);
         }
         if (rc == DYNB_OK && pass == 0)
             rc = dynbi_result_reserve(result, &db->memory.outer, room, err);
@@ -17697,7 +17682,7 @@ static dynb_rc dynbi_backup_create(dynb *db, const char *const *names, uint32_t 
     for (i = 0; rc == DYNB_OK && i < count; ++i)
         rc = dynbi_backup_add(db, tables[i], &details, err);
     if (rc == DYNB_OK && out)
-        rc = dynbi_backup_describe_added(db, out, result, err);
+        rc = dynbi_backup_describe_added(db, tables, out, result, err);
     if (rc == DYNB_OK)
         rc = dynbi_change_commit(db, db->config.durability, err);
     for (i = 0; rc == DYNB_OK && i < count; ++i)
@@ -17813,6 +17798,7 @@ static dynb_rc dynbi_backup_list_gather(dynb *db, dynbi_backup_list *list, uint3
     while (rc == DYNB_OK) {
         const dynbi_change *entry;
         dynbi_record record;
+        dynbi_snapshot snapshot;
         uint8_t sizes[8];
         rc = dynbi_backup_list_next(list, &entry, &record, err);
         if (rc != DYNB_OK || !entry)
@@ -17827,7 +17813,11 @@ static dynb_rc dynbi_backup_list_gather(dynb *db, dynbi_backup_list *list, uint3
             !dynbi_buffer_append(&db->value, entry->key, entry->key_size) ||
             !dynbi_buffer_append(&db->value, entry->value, entry->value_size))
             return dynbi_no_memory(err, "for a list of backups");
-        *room += dynbi_backup_room(&record);
+        rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+        if (rc != DYNB_OK)
+            break;
+        *room += dynbi_backup_room(&record, &snapshot);
+        dynbi_snapshot_free(&db->allocator, &snapshot);
         ++*count;
         rc = dynbi_merge_next(&list->merge, err);
     }
@@ -17852,9 +17842,14 @@ static dynb_rc dynbi_backup_list_make(dynb *db, dynbi_backup_list *list, dynb_ba
     for (i = 0, at = db->value.bytes; rc == DYNB_OK && i < count; ++i) {
         uint32_t key_size = dynbi_load32(at), value_size = dynbi_load32(at + 4);
         dynbi_record record;
+        dynbi_snapshot snapshot;
         rc = dynbi_record_split(at + 8 + key_size, value_size, 1, &record, err);
         if (rc == DYNB_OK)
-            rc = dynbi_backup_fill(db, at + 8, key_size, &record, &backups[i], result, err);
+            rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
+        if (rc != DYNB_OK)
+            return rc;
+        rc = dynbi_backup_fill(db, at + 8, key_size, &record, &snapshot, &backups[i], result, err);
+        dynbi_snapshot_free(&db->allocator, &snapshot);
         at += 8 + (size_t)key_size + value_size;
     }
     if (rc != DYNB_OK)
