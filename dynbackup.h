@@ -28852,16 +28852,19 @@ static void dynbi_api_thread_stop(dynb *db)
 /* Slows a writer in proportion to what it wrote and to the backlog, a little at
  * a time. A batch that waited no longer than one put would run into the limit,
  * and stand there until a whole generation is folded: half a second where 4
- * million items are loaded. */
+ * million items are loaded. Single puts come more slowly than the builder folds,
+ * so for them a generation being folded and one being filled are no backlog yet;
+ * a large batch keeps the lock from the builder. */
 static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
 {
     const uint64_t limit = db->generations_limit, max = db->generation_max;
+    const uint64_t allowed = written_bytes < max / 128 ? limit / 3 * 2 : limit / 2;
     uint32_t i;
-    if (db->generation_bytes <= limit / 2)
+    if (db->generation_bytes <= allowed)
         return;
     db->debt_bytes += written_bytes;
     /* what is not frozen the builder takes from the limit on */
-    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > limit / 2 &&
+    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > allowed &&
                 (db->frozen_count || db->generation_bytes > limit);
          ++i) {
         const uint64_t per_ms = db->generation_bytes > limit - limit / 8   ? max / 512
