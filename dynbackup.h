@@ -28854,9 +28854,9 @@ static void dynbi_api_thread_stop(dynb *db)
 /* Slows a writer in proportion to what it wrote and to the backlog, a little at
  * a time. A batch that waited no longer than one put would run into the limit,
  * and stand there until a whole generation is folded: half a second where 4
- * million items are loaded. Single puts come more slowly than the builder folds,
- * so for them a generation being folded and one being filled are no backlog yet;
- * a large batch keeps the lock from the builder. */
+ * million items are loaded. Single puts come more slowly than the builder
+ * folds, so for them a generation being folded and one being filled are no
+ * backlog yet; a large batch keeps the lock from the builder. */
 static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
 {
     const uint64_t limit = db->generations_limit, max = db->generation_max;
