@@ -20961,11 +20961,13 @@ static dynb_rc dynbi_count_step(dynbi_worker *worker, uint64_t budget_bytes, dyn
 
 /* --- choosing what to do --- */
 
-/* Nonzero: the log, the catalog's changes or the garbage have grown enough. */
+/* Nonzero: the log, the catalog's changes or the garbage have grown enough. A
+ * backup that waits goes before the log: a checkpoint's sync takes longer than
+ * the rest of a fold. */
 static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
 {
     const dynbi_generation *changes = db->catalog.newest;
-    uint64_t log_limit = 4 * db->generation_max;
+    uint64_t log_limit = (db->pending_count ? 8 : 4) * db->generation_max;
     if (db->log.tail.lsn == db->checkpoint_lsn)
         return 0;
     if (log_limit < 8 * (uint64_t)db->log.segment_bytes)
@@ -28847,16 +28849,19 @@ static void dynbi_api_thread_stop(dynb *db)
 /* Slows a writer in proportion to what it wrote and to the backlog, a little at
  * a time. A batch that waited no longer than one put would run into the limit,
  * and stand there until a whole generation is folded: half a second where 4
- * million items are loaded. */
+ * million items are loaded. Single puts come more slowly than the builder
+ * folds, so for them a generation being folded and one being filled are no
+ * backlog yet; a large batch keeps the lock from the builder. */
 static void dynbi_api_slow(dynb *db, uint64_t written_bytes)
 {
     const uint64_t limit = db->generations_limit, max = db->generation_max;
+    const uint64_t allowed = written_bytes < max / 128 ? limit / 3 * 2 : limit / 2;
     uint32_t i;
-    if (db->generation_bytes <= limit / 2)
+    if (db->generation_bytes <= allowed)
         return;
     db->debt_bytes += written_bytes;
     /* what is not frozen the builder takes from the limit on */
-    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > limit / 2 &&
+    for (i = 0; i < DYNBI_SLOW_WAITS && db->generation_bytes > allowed &&
                 (db->frozen_count || db->generation_bytes > limit);
          ++i) {
         const uint64_t per_ms = db->generation_bytes > limit - limit / 8   ? max / 512

@@ -341,10 +341,11 @@ static void test_stop_while_waiting(void)
 }
 
 /* While the builder falls behind, writers are slowed: not at all up to half the
- * limit, then more and more with the backlog. */
-static void test_slowing(void)
+ * limit, small writes up to two thirds; then more and more with the backlog.
+ * first: where the first band ends, in 32nds. */
+static void test_slowing(uint32_t padding, uint32_t first)
 {
-    static const uint32_t upper[4] = {16, 24, 28, 31}; /* of each band, in 32nds */
+    const uint32_t upper[4] = {first, first + 4, 28, 31}; /* of each band */
     store s;
     dynb_builder builder;
     char arn[DYNB_ARN_MAX + 1];
@@ -360,7 +361,7 @@ static void test_slowing(void)
         while (s.db->generation_bytes <= limit / 32 * upper[band]) {
             char id[16];
             snprintf(id, sizeof id, "s%06u", (unsigned)i++);
-            MUST(dynb_put_item(s.db, "Table", kit_padded_item(&builder, id, 1, 100), NULL, NULL,
+            MUST(dynb_put_item(s.db, "Table", kit_padded_item(&builder, id, 1, padding), NULL, NULL,
                                NULL, &kit_err));
         }
         waits[band] = calls.main_timed_waits;
@@ -431,7 +432,8 @@ int main(void)
     test_builder_fails(0);
     test_builder_fails(1);
     test_stop_while_waiting();
-    test_slowing();
+    test_slowing(8000, 16);
+    test_slowing(100, 20);
     test_sleep();
     return check_report("unit_threads");
 }
