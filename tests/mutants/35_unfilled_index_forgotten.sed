@@ -1,3 +1,3 @@
 # 35: indexes that a restore to a time is still filling are not in a backup.
 # tests: test_index
-/^static dynb_rc dynbi_snapshot_complete/,/^}/s/index->since_lsn == dynbi_table_lsn(table)/table == NULL/
+/^static dynb_rc dynbi_snapshot_to_back_up/,/^}/s/index->since_lsn == dynbi_table_lsn(table)/table == NULL/
