@@ -1744,7 +1744,7 @@ static void dynbi_format_put(dynbi_format_sink *sink, const char *text, size_t l
     }
 }
 
-/* Divides by constants: a division by a variable takes as long as all else. */
+/* Divides by constants, which compilers turn into multiplying and shifting. */
 static void dynbi_format_put_digits(dynbi_format_sink *sink, uint64_t value, int is_hex,
                                     size_t width)
 {
@@ -17377,13 +17377,9 @@ static dynb_rc dynbi_backup_parse(dynb *db, const char *arn, dynbi_backup_name *
 /* What a description takes in a result. */
 static size_t dynbi_backup_room(const dynbi_record *record, const dynbi_snapshot *snapshot)
 {
-    size_t room = (size_t)record->details_size +
-                  dynbi_describe_room((size_t)record->settings_size, 255) + DYNB_NAME_MAX +
-                  DYNBI_ARN_ROOM + 128;
-    uint32_t i;
-    for (i = 0; i < snapshot->index_count; ++i)
-        room += dynbi_index_room(snapshot->indexes[i].definition_size);
-    return room;
+    return (size_t)record->details_size + dynbi_describe_room((size_t)record->settings_size, 255) +
+           DYNB_NAME_MAX + DYNBI_ARN_ROOM + 64 +
+           dynbi_indexes_room(snapshot->indexes, snapshot->index_count);
 }
 
 /* What a backup does not tell of its table, nor bring back: contract 2.2. */
@@ -17396,15 +17392,13 @@ static void dynbi_forget_unrecorded(dynb_table_description *table)
     memset(&table->retention, 0, sizeof table->retention);
 }
 
-/* Fills a description from a record, its key and its snapshot; the room was
- * reserved. */
-static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_size,
-                                 const dynbi_record *record, const dynbi_snapshot *snapshot,
-                                 dynb_backup_description *out, dynb_result *result,
-                                 dynb_error *err)
+/* Fills a description from a backup's id, its record and its snapshot; the room
+ * was reserved. */
+static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *id, const dynbi_record *record,
+                                 const dynbi_snapshot *snapshot, dynb_backup_description *out,
+                                 dynb_result *result, dynb_error *err)
 {
     char arn[2 * DYNB_NAME_MAX + DYNBI_ARN_ROOM];
-    const char *id = (const char *)(const void *)(key + key_size - DYNBI_BACKUP_ID_SIZE);
     dynbi_record copy = *record; /* whose details live as long as the result */
     uint8_t *details;
     size_t length;
@@ -17419,8 +17413,8 @@ static dynb_rc dynbi_backup_fill(const dynb *db, const uint8_t *key, size_t key_
         return rc;
     dynbi_forget_unrecorded(&out->source);
     length = dynbi_format(arn, sizeof arn, DYNBI_ARN_PREFIX "%s:%s:table/%s/backup/%t",
-                          db->region, db->account, out->source.table_name, id,
-                          (size_t)DYNBI_BACKUP_ID_SIZE);
+                          db->region, db->account, out->source.table_name,
+                          (const char *)(const void *)id, (size_t)DYNBI_BACKUP_ID_SIZE);
     out->backup_arn = dynbi_result_text(result, arn, length);
     if (dynbi_is_recent(db, out->created_at_ms, db->config.backup_delay_ms))
         out->status = DYNB_BACKUP_CREATING;
@@ -17460,8 +17454,8 @@ static dynb_rc dynbi_backup_describe(dynb *db, const char *arn, dynbi_record *re
     rc = dynbi_result_reserve(result, &db->memory.outer,
                               dynbi_backup_room(record, &snapshot) + dynbi_length(arn) + 8, err);
     if (rc == DYNB_OK)
-        rc = dynbi_backup_fill(db, db->key.bytes, db->key.used_bytes, record, &snapshot, out,
-                               result, err);
+        rc = dynbi_backup_fill(db, db->key.bytes + db->key.used_bytes - DYNBI_BACKUP_ID_SIZE,
+                               record, &snapshot, out, result, err);
     dynbi_snapshot_free(&db->allocator, &snapshot);
     if (rc == DYNB_OK && !is_our_region) /* AWS echoes what it was asked for */
         out->backup_arn = dynbi_result_text(result, arn, dynbi_length(arn));
@@ -17628,8 +17622,10 @@ static dynb_rc dynbi_backup_tables(dynb *db, const char *const *names, uint32_t 
     return DYNB_OK;
 }
 
-/* Describes the backups just added to the transaction, one of each table, from
- * its frame; reading their lists of runs again would take as long as all else. */
+/* Describes the backups just added to the transaction, the i-th of tables[i],
+ * by the records in its frame; indexes and counts as the table has them, for
+ * they were written from there, and reading all the lists of runs back would
+ * take as long again. */
 static dynb_rc dynbi_backup_describe_added(dynb *db, dynbi_table *const *tables,
                                            dynb_backup_description *out, dynb_result *result,
                                            dynb_error *err)
@@ -17641,16 +17637,17 @@ static dynb_rc dynbi_backup_describe_added(dynb *db, dynbi_table *const *tables,
     dynb_rc rc = DYNB_OK;
     for (pass = 0; pass < 2; ++pass) {
         for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
-            const uint8_t *key = db->frame.bytes + db->ops[i].key_pos;
-            const size_t key_size = db->ops[i].key_size;
-            rc = dynbi_record_split(key + key_size, db->ops[i].value_size, 1, &record, err);
+            const dynbi_op *op = &db->ops[i];
+            const uint8_t *value = db->frame.bytes + op->key_pos + op->key_size;
+            rc = dynbi_record_split(value, op->value_size, 1, &record, err);
             if (rc != DYNB_OK)
                 break;
             rc = dynbi_snapshot_to_back_up(db, tables[i], &snapshot, err);
             if (rc == DYNB_OK && pass == 0)
                 room += dynbi_backup_room(&record, &snapshot);
             else if (rc == DYNB_OK)
-                rc = dynbi_backup_fill(db, key, key_size, &record, &snapshot, &out[i], result, err);
+                rc = dynbi_backup_fill(db, value - DYNBI_BACKUP_ID_SIZE, &record, &snapshot,
+                                       &out[i], result, err);
             dynbi_snapshot_free(&db->allocator, &snapshot);
         }
         if (rc == DYNB_OK && pass == 0)
@@ -17848,7 +17845,8 @@ static dynb_rc dynbi_backup_list_make(dynb *db, dynbi_backup_list *list, dynb_ba
             rc = dynbi_snapshot_read(&db->allocator, &record, &snapshot, err);
         if (rc != DYNB_OK)
             return rc;
-        rc = dynbi_backup_fill(db, at + 8, key_size, &record, &snapshot, &backups[i], result, err);
+        rc = dynbi_backup_fill(db, at + 8 + key_size - DYNBI_BACKUP_ID_SIZE, &record, &snapshot,
+                               &backups[i], result, err);
         dynbi_snapshot_free(&db->allocator, &snapshot);
         at += 8 + (size_t)key_size + value_size;
     }
@@ -20963,7 +20961,8 @@ static dynb_rc dynbi_count_step(dynbi_worker *worker, uint64_t budget_bytes, dyn
 
 /* Nonzero: the log, the catalog's changes or the garbage have grown enough. A
  * backup that waits goes before the log: a checkpoint's sync takes longer than
- * the rest of a fold. */
+ * the rest of a fold. The log, and with it an open after a crash, may be twice
+ * as long meanwhile. */
 static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
 {
     const dynbi_generation *changes = db->catalog.newest;
@@ -28849,7 +28848,7 @@ static void dynbi_api_thread_stop(dynb *db)
 /* Slows a writer in proportion to what it wrote and to the backlog, a little at
  * a time. A batch that waited no longer than one put would run into the limit,
  * and stand there until a whole generation is folded: half a second where 4
- * million items are loaded. Single puts come more slowly than the builder
+ * million items are loaded. Small writes come more slowly than the builder
  * folds, so for them a generation being folded and one being filled are no
  * backlog yet; a large batch keeps the lock from the builder. */
 static void dynbi_api_slow(dynb *db, uint64_t written_bytes)

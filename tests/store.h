@@ -54,18 +54,64 @@ static inline void fill(store *s, const char *table, char prefix, uint32_t count
     dynb_builder_free(&builder);
 }
 
-static inline void back_up(store *s, const char *table, char arn[DYNB_ARN_MAX + 1])
-{
-    dynb_backup_description about;
-    MUST(dynb_create_backup(s->db, table, "back-up", &about, &s->result, &kit_err));
-    kit_copy(arn, DYNB_ARN_MAX + 1, about.backup_arn);
-}
-
 static inline dynb_backup_description look_up(store *s, const char *arn)
 {
     dynb_backup_description about;
     MUST(dynb_describe_backup(s->db, arn, &about, &s->result, &kit_err));
     return about;
+}
+
+static inline void check_told_indexes(const dynb_index_description *told,
+                                      const dynb_index_description *now, uint32_t count)
+{
+    uint32_t i;
+    for (i = 0; i < count; ++i) {
+        CHECK_TEXT(told[i].index.index_name, now[i].index.index_name);
+        CHECK_TEXT(told[i].index_arn, now[i].index_arn);
+        CHECK_TEXT(told[i].index.partition_key.name, now[i].index.partition_key.name);
+        CHECK_INT(told[i].index.projection, now[i].index.projection);
+        CHECK_INT(told[i].index.provisioned.read_units, now[i].index.provisioned.read_units);
+        CHECK_INT(told[i].status, now[i].status);
+        CHECK_INT(told[i].backfilling, now[i].backfilling);
+        CHECK_INT(told[i].item_count, now[i].item_count);
+        CHECK_INT(told[i].size_bytes, now[i].size_bytes);
+    }
+}
+
+/* What a call that makes a backup tells of it is what describing it tells. */
+static inline void check_told(store *s, const dynb_backup_description *told)
+{
+    const dynb_table_description *from = &told->source;
+    dynb_backup_description now;
+    dynb_result result;
+    memset(&result, 0, sizeof result);
+    MUST(dynb_describe_backup(s->db, told->backup_arn, &now, &result, &kit_err));
+    CHECK_TEXT(told->backup_name, now.backup_name);
+    CHECK_INT(told->status, now.status);
+    CHECK_INT(told->lsn, now.lsn);
+    CHECK_INT(told->created_at_ms, now.created_at_ms);
+    CHECK_INT(told->size_bytes, now.size_bytes);
+    CHECK_TEXT(from->table_arn, now.source.table_arn);
+    CHECK_INT(from->item_count, now.source.item_count);
+    CHECK_INT(from->size_bytes, now.source.size_bytes);
+    CHECK_INT(from->global_index_count, now.source.global_index_count);
+    CHECK_INT(from->local_index_count, now.source.local_index_count);
+    if (from->global_index_count == now.source.global_index_count)
+        check_told_indexes(from->global_indexes, now.source.global_indexes,
+                           from->global_index_count);
+    if (from->local_index_count == now.source.local_index_count)
+        check_told_indexes(from->local_indexes, now.source.local_indexes, from->local_index_count);
+    dynb_result_free(&result);
+}
+
+static inline void back_up(store *s, const char *table, char arn[DYNB_ARN_MAX + 1])
+{
+    dynb_backup_description about;
+    MUST(dynb_create_backup(s->db, table, "back-up", &about, &s->result, &kit_err));
+    /* else it may be further by now, or a request too many */
+    if (s->config.manual_work && !s->config.describe_backup_per_second)
+        check_told(s, &about);
+    kit_copy(arn, DYNB_ARN_MAX + 1, about.backup_arn);
 }
 
 static inline dynbi_table *table_of(store *s, const char *name)

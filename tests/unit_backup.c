@@ -727,6 +727,29 @@ static void test_inspect(void)
     store_end(&s);
 }
 
+/* Three tables in one request, each with other items: what is told of each. */
+static void test_told(void)
+{
+    static const char *const names[3] = {"One", "Two", "Three"};
+    dynb_backup_description about[3];
+    store s;
+    uint32_t i;
+    store_begin(&s);
+    store_open(&s);
+    for (i = 0; i < 3; ++i) {
+        MUST(kit_create_table(s.db, names[i], NULL));
+        fill(&s, names[i], 'a', 3 - i, 1, 10);
+    }
+    MUST(dynb_wait_idle(s.db, &kit_err)); /* what is counted are the runs */
+    MUST(dynb_create_backups(s.db, names, 3, "told", about, &s.result, &kit_err));
+    for (i = 0; i < 3; ++i) {
+        CHECK_TEXT(about[i].source.table_name, names[i]);
+        CHECK_INT(about[i].source.item_count, 3 - i);
+        check_told(&s, &about[i]);
+    }
+    store_end(&s);
+}
+
 /* A checkpoint that only shortens the log waits for a backup being built, until
  * the log is twice as long. */
 static void test_checkpoint_waits(void)
@@ -772,6 +795,7 @@ int main(void)
     test_check();
     test_scrub();
     test_inspect();
+    test_told();
     test_checkpoint_waits();
     return check_report("unit_backup");
 }

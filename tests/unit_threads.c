@@ -345,7 +345,7 @@ static void test_stop_while_waiting(void)
  * first: where the first band ends, in 32nds. */
 static void test_slowing(uint32_t padding, uint32_t first)
 {
-    const uint32_t upper[4] = {first, first + 4, 28, 31}; /* of each band */
+    const uint32_t upper[4] = {first, 24, 28, 31}; /* of each band */
     store s;
     dynb_builder builder;
     char arn[DYNB_ARN_MAX + 1];
