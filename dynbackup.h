@@ -17639,10 +17639,9 @@ static dynb_rc dynbi_backup_describe_added(dynb *db, dynbi_table *const *tables,
         for (i = 0; rc == DYNB_OK && i < db->op_count; ++i) {
             const dynbi_op *op = &db->ops[i];
             const uint8_t *value = db->frame.bytes + op->key_pos + op->key_size;
-            rc = dynbi_record_split(value, op->value_size, 1, &record, err);
-            if (rc != DYNB_OK)
-                break;
             rc = dynbi_snapshot_to_back_up(db, tables[i], &snapshot, err);
+            if (rc == DYNB_OK)
+                rc = dynbi_record_split(value, op->value_size, 1, &record, err);
             if (rc == DYNB_OK && pass == 0)
                 room += dynbi_backup_room(&record, &snapshot);
             else if (rc == DYNB_OK)
