@@ -20958,14 +20958,11 @@ static dynb_rc dynbi_count_step(dynbi_worker *worker, uint64_t budget_bytes, dyn
 
 /* --- choosing what to do --- */
 
-/* Nonzero: the log, the catalog's changes or the garbage have grown enough. A
- * backup that waits goes before the log: a checkpoint's sync takes longer than
- * the rest of a fold. The log, and with it an open after a crash, may be twice
- * as long meanwhile. */
+/* Nonzero: the log, the catalog's changes or the garbage have grown enough. */
 static int dynbi_checkpoint_is_due(const dynb *db, int is_idle)
 {
     const dynbi_generation *changes = db->catalog.newest;
-    uint64_t log_limit = (db->pending_count ? 8 : 4) * db->generation_max;
+    uint64_t log_limit = 4 * db->generation_max;
     if (db->log.tail.lsn == db->checkpoint_lsn)
         return 0;
     if (log_limit < 8 * (uint64_t)db->log.segment_bytes)

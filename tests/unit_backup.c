@@ -750,39 +750,6 @@ static void test_told(void)
     store_end(&s);
 }
 
-/* A checkpoint that only shortens the log waits for a backup being built, until
- * the log is twice as long. */
-static void test_checkpoint_waits(void)
-{
-    store s;
-    char arn[DYNB_ARN_MAX + 1];
-    uint64_t end, limit;
-    store_begin(&s);
-    store_open(&s);
-    MUST(kit_create_table(s.db, "Table", NULL));
-    fill(&s, "Table", 'a', 10, 1, 10);
-    back_up(&s, "Table", arn);
-    s.db->pages.given_since_mark = 0; /* a reason of its own */
-    end = s.db->log.tail.pos;
-    limit = 4 * s.db->generation_max;
-    CHECK(s.db->generation_max > 2 * (uint64_t)s.db->log.segment_bytes);
-    CHECK_INT(s.db->pending_count, 1);
-    s.db->checkpoint_pos = end - 2 * limit; /* as if so much had been logged since */
-    CHECK(!dynbi_checkpoint_is_due(s.db, 0));
-    --s.db->checkpoint_pos;
-    CHECK(dynbi_checkpoint_is_due(s.db, 0));
-    s.db->pending_count = 0;
-    s.db->checkpoint_pos = end - limit;
-    CHECK(!dynbi_checkpoint_is_due(s.db, 0));
-    --s.db->checkpoint_pos;
-    CHECK(dynbi_checkpoint_is_due(s.db, 0));
-    s.db->pending_count = 1;
-    MUST(dynb_wait_idle(s.db, &kit_err));
-    CHECK_INT(look_up(&s, arn).status, DYNB_BACKUP_AVAILABLE);
-    EXPECT(dynb_scrub(s.db, &kit_err), DYNB_OK);
-    store_end(&s);
-}
-
 int main(void)
 {
     test_early_end();
@@ -796,6 +763,5 @@ int main(void)
     test_scrub();
     test_inspect();
     test_told();
-    test_checkpoint_waits();
     return check_report("unit_backup");
 }
