@@ -176,7 +176,7 @@ function table_of_all(shape,    i, e, name, line, shown, any)
 }
 
 # What only dynbackup does, or the floors: one column for each size.
-function table_of_own(engine, title,    i, s, name, line, head, shown, want, judged, any)
+function table_of_own(engine, title,    i, s, name, line, head, shown, own, want, judged, any)
 {
     line = "| case | unit |"
     head = "|---|---|"
@@ -196,8 +196,10 @@ function table_of_own(engine, title,    i, s, name, line, head, shown, want, jud
                 continue
             shown = look_up(engine, shapes[s], name)
             line = line " " (shown ? spread() : "") " |"
-            if (shown && (want = bar_of(name, shapes[s])) != "")
+            if (shown && (own = bar_of(name, shapes[s])) != "") {
+                want = own
                 judged = verdict_of(name, want)
+            }
         }
         if (want != "")
             want = (sense[name] == "+" ? ">= " : "<= ") want
